@@ -1,0 +1,18 @@
+import { chmod, rm } from 'node:fs/promises'
+import { build } from 'esbuild'
+
+// dependencies stay outside the bundle: several carry native binaries that are looked up beside their own package
+await rm('dist', { recursive: true, force: true })
+await build({
+  entryPoints: { main: 'src/main.ts', 'commit-thread': 'src/platform/node/commit-thread.ts' },
+  outdir: 'dist',
+  bundle: true,
+  packages: 'external',
+  platform: 'node',
+  format: 'esm',
+  target: 'node20.19',
+  sourcemap: true,
+  banner: { js: '#!/usr/bin/env node' },
+  logLevel: 'warning',
+})
+await chmod('dist/main.js', 0o755)
