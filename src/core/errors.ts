@@ -1,0 +1,86 @@
+/**
+ * Every expected failure of the broker, and whether the same request may succeed later without anyone changing it.
+ * Protocol codes are elsewhere: `kafka/errors.ts` and `mqtt/errors.ts` map every kind and do not compile while one is missing.
+ */
+export const errorKinds = {
+  // topics and partitions
+  unknownTopic: { retriable: true },
+  unknownTopicId: { retriable: true },
+  unknownPartition: { retriable: true },
+  invalidTopic: { retriable: false },
+  topicExists: { retriable: false },
+  topicLimit: { retriable: false },
+  invalidPartitionCount: { retriable: false },
+  invalidReplicationFactor: { retriable: false },
+  invalidConfig: { retriable: false },
+  invalidRequest: { retriable: false },
+  // append and read
+  recordTooLarge: { retriable: false },
+  corruptBatch: { retriable: true },
+  invalidRecord: { retriable: false },
+  invalidTimestamp: { retriable: false },
+  unsupportedCompression: { retriable: false },
+  invalidRequiredAcks: { retriable: false },
+  offsetOutOfRange: { retriable: false },
+  fencedLeaderEpoch: { retriable: true },
+  unknownLeaderEpoch: { retriable: true },
+  policyViolation: { retriable: false },
+  // storage
+  storageFull: { retriable: true },
+  storageFailed: { retriable: true },
+  memoryFull: { retriable: true },
+  // idempotent producers
+  outOfOrderSequence: { retriable: false },
+  invalidProducerEpoch: { retriable: false },
+  unknownProducerId: { retriable: false },
+  producerFenced: { retriable: false },
+  invalidTransactionState: { retriable: false },
+  // consumer groups
+  coordinatorLoading: { retriable: true },
+  invalidGroupId: { retriable: false },
+  unknownMember: { retriable: false },
+  memberIdRequired: { retriable: false },
+  illegalGeneration: { retriable: false },
+  rebalanceInProgress: { retriable: true },
+  inconsistentGroupProtocol: { retriable: false },
+  invalidSessionTimeout: { retriable: false },
+  fencedInstance: { retriable: false },
+  groupFull: { retriable: false },
+  groupNotFound: { retriable: false },
+  groupNotEmpty: { retriable: false },
+  groupSubscribedToTopic: { retriable: false },
+  offsetMetadataTooLarge: { retriable: false },
+  // the process
+  notAuthorized: { retriable: false },
+  unsupported: { retriable: false },
+  shuttingDown: { retriable: true },
+} as const satisfies Record<string, { retriable: boolean }>
+
+export type ErrorKind = keyof typeof errorKinds
+
+/** An expected failure. `message` is one line for the user: what, where, what to do. */
+export class BrokerError extends Error {
+  override name = 'BrokerError'
+  readonly kind: ErrorKind
+
+  constructor(kind: ErrorKind, message: string) {
+    super(message)
+    this.kind = kind
+  }
+
+  /** The same request may succeed later. */
+  get retriable(): boolean {
+    return errorKinds[this.kind].retriable
+  }
+}
+
+/** A start that cannot go on: printed as one line, the process exits with `exitCode` (64 settings, 65 data directory, 69 listener). */
+export class StartError extends Error {
+  override name = 'StartError'
+  readonly exitCode: 64 | 65 | 69
+
+  constructor(exitCode: 64 | 65 | 69, message: string) {
+    super(message)
+    this.exitCode = exitCode
+  }
+}

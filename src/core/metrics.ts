@@ -1,0 +1,188 @@
+import { assert } from './assert.ts'
+
+type MetricRow = {
+  readonly name: string
+  readonly type: 'counter' | 'gauge'
+  readonly help: string
+  readonly label?: string
+}
+
+/**
+ * Every metric: `/metrics`, the reference page and the code take name, type, help and label from here.
+ * A counter only rises; a gauge is sampled when it is read.
+ */
+export const metricTable = {
+  // storage
+  storageGroups: { name: 'storage_groups_total', type: 'counter', help: 'Groups synced to the device' },
+  storageGroupBytes: {
+    name: 'storage_group_bytes_total',
+    type: 'counter',
+    help: 'Bytes of groups handed to the device, padding included',
+  },
+  storageRecords: {
+    name: 'storage_records_total',
+    type: 'counter',
+    help: 'Records made durable, internal ones included',
+  },
+  storageCommitMicros: {
+    name: 'storage_commit_microseconds_total',
+    type: 'counter',
+    help: 'Time spent in commits, write and sync',
+  },
+  storageTornTails: { name: 'storage_torn_tails_total', type: 'counter', help: 'Torn tails cut at start' },
+  storageDamages: { name: 'storage_damages_total', type: 'counter', help: 'Damaged ranges found', label: 'cause' },
+  storageEvictedBytes: {
+    name: 'storage_evicted_bytes_total',
+    type: 'counter',
+    help: 'Bytes of batches that left the log',
+    label: 'reason',
+  },
+  storageEvictedRecords: {
+    name: 'storage_evicted_records_total',
+    type: 'counter',
+    help: 'Records that left the log',
+    label: 'reason',
+  },
+  storageGaps: { name: 'storage_gaps_total', type: 'counter', help: 'Gap records written', label: 'reason' },
+  storageFull: {
+    name: 'storage_full_total',
+    type: 'counter',
+    help: 'Appends refused because no slot could be prepared',
+  },
+  storageFailures: {
+    name: 'storage_failures_total',
+    type: 'counter',
+    help: 'Errors in the commit path; the first one ends writing',
+  },
+  storageSlots: { name: 'storage_slots', type: 'gauge', help: 'Slots by kind', label: 'kind' },
+  storageBytes: { name: 'storage_bytes', type: 'gauge', help: 'Bytes in use of the disk budget', label: 'part' },
+  storageBlockCacheHits: {
+    name: 'storage_block_cache_hits_total',
+    type: 'counter',
+    help: 'Block reads served from memory',
+  },
+  storageBlockCacheMisses: {
+    name: 'storage_block_cache_misses_total',
+    type: 'counter',
+    help: 'Block reads that went to the device',
+  },
+  // memory
+  memoryUsedBytes: { name: 'memory_used_bytes', type: 'gauge', help: 'Bytes held of memory.budget' },
+  memoryPauses: {
+    name: 'memory_pauses_total',
+    type: 'counter',
+    help: 'Times a front stopped reading because memory.budget was out',
+    label: 'front',
+  },
+  // kafka
+  kafkaConnections: { name: 'kafka_connections', type: 'gauge', help: 'Open Kafka connections' },
+  kafkaRequests: { name: 'kafka_requests_total', type: 'counter', help: 'Kafka requests answered', label: 'api' },
+  kafkaErrors: { name: 'kafka_errors_total', type: 'counter', help: 'Errors answered to Kafka clients', label: 'kind' },
+  kafkaRefusedConnections: {
+    name: 'kafka_refused_connections_total',
+    type: 'counter',
+    help: 'Kafka connections closed by us',
+    label: 'reason',
+  },
+  kafkaBytesIn: { name: 'kafka_received_bytes_total', type: 'counter', help: 'Bytes read from Kafka connections' },
+  kafkaBytesOut: { name: 'kafka_sent_bytes_total', type: 'counter', help: 'Bytes written to Kafka connections' },
+  // mqtt
+  mqttConnections: { name: 'mqtt_connections', type: 'gauge', help: 'Connected MQTT clients' },
+  mqttReceived: { name: 'mqtt_received_total', type: 'counter', help: 'PUBLISH packets received', label: 'qos' },
+  mqttAcked: { name: 'mqtt_acked_total', type: 'counter', help: 'PUBACK and PUBREC sent after the record was synced' },
+  mqttStored: { name: 'mqtt_stored_total', type: 'counter', help: 'Records appended from MQTT' },
+  mqttRefused: { name: 'mqtt_refused_total', type: 'counter', help: 'Publishes refused', label: 'reason' },
+  mqttDropped: {
+    name: 'mqtt_dropped_total',
+    type: 'counter',
+    help: 'Publishes dropped without an answer (QoS 0) or for a slow subscriber',
+    label: 'reason',
+  },
+  mqttDelivered: {
+    name: 'mqtt_delivered_total',
+    type: 'counter',
+    help: 'Records that a deliver rule published to subscribers',
+    label: 'topic',
+  },
+  mqttRefusedConnections: {
+    name: 'mqtt_refused_connections_total',
+    type: 'counter',
+    help: 'MQTT connections closed by us',
+    label: 'reason',
+  },
+  // consumer groups
+  groupsRebalances: { name: 'group_rebalances_total', type: 'counter', help: 'Rebalances completed' },
+  groupsExpiredMembers: {
+    name: 'group_expired_members_total',
+    type: 'counter',
+    help: 'Members removed because they went silent',
+    label: 'timer',
+  },
+  groupsCommits: { name: 'group_commits_total', type: 'counter', help: 'Offsets committed' },
+  groupsExpiredOffsets: {
+    name: 'group_expired_offsets_total',
+    type: 'counter',
+    help: 'Committed offsets dropped after offsets.retention.minutes',
+  },
+  // views
+  viewRebuilds: {
+    name: 'view_rebuilds_total',
+    type: 'counter',
+    help: 'Views rebuilt from the log because no checkpoint could be used',
+    label: 'view',
+  },
+  // http
+  httpRequests: { name: 'http_requests_total', type: 'counter', help: 'HTTP requests answered', label: 'status' },
+} as const satisfies Record<string, MetricRow>
+
+export type MetricKey = keyof typeof metricTable
+
+type Sample = { readonly name: string; readonly labels: string; readonly value: number }
+
+/** Values of all metrics of one gateway. Label values come from closed sets of ours, never from peers without a bound. */
+export class Metrics {
+  readonly #counters = new Map<string, Map<string, number>>()
+  readonly #gauges = new Map<MetricKey, () => ReadonlyMap<string, number> | number>()
+
+  add(key: MetricKey, by = 1, label = ''): void {
+    let values = this.#counters.get(key)
+    if (values === undefined) this.#counters.set(key, (values = new Map()))
+    values.set(label, (values.get(label) ?? 0) + by)
+  }
+
+  /** Present value of a counter, over all labels unless one is named. */
+  count(key: MetricKey, label?: string): number {
+    const values = this.#counters.get(key)
+    if (values === undefined) return 0
+    if (label !== undefined) return values.get(label) ?? 0
+    let sum = 0
+    for (const value of values.values()) sum += value
+    return sum
+  }
+
+  /** Says how a gauge is read; with a label, `sample` returns a value per label. */
+  gauge(key: MetricKey, sample: () => ReadonlyMap<string, number> | number): void {
+    assert(metricTable[key].type === 'gauge', `${key} is a gauge`)
+    this.#gauges.set(key, sample)
+  }
+
+  /** Everything in Prometheus' text format, prefix `brooklet_`. A counter never touched shows as 0. */
+  text(): string {
+    const lines: string[] = []
+    for (const [key, row] of Object.entries(metricTable) as [MetricKey, MetricRow][]) {
+      lines.push(`# HELP brooklet_${row.name} ${row.help}`, `# TYPE brooklet_${row.name} ${row.type}`)
+      for (const { name, labels, value } of this.#samples(key, row)) lines.push(`brooklet_${name}${labels} ${value}`)
+    }
+    return `${lines.join('\n')}\n`
+  }
+
+  #samples(key: MetricKey, row: MetricRow): Sample[] {
+    const sampled = row.type === 'gauge' ? (this.#gauges.get(key)?.() ?? 0) : (this.#counters.get(key) ?? 0)
+    const values = typeof sampled === 'number' ? new Map([['', sampled]]) : sampled
+    return [...values].map(([label, value]) => ({
+      name: row.name,
+      labels: row.label === undefined || label === '' ? '' : `{${row.label}="${label.replaceAll(/["\\\n]/g, '_')}"}`,
+      value,
+    }))
+  }
+}

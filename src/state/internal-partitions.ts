@@ -1,0 +1,11 @@
+import { partitionId } from '../core/brand.ts'
+
+/** Partitions of the broker's own state; storage has partition 0 to itself (`storage/log.ts`). The numbers are on disk: never change or reuse one. */
+export const internalPartitions = {
+  topics: partitionId(1),
+  groups: partitionId(2),
+  producers: partitionId(3),
+  retained: partitionId(4),
+  /** QoS 2 packet ids received but not released, by client. */
+  mqttInflight: partitionId(5),
+} as const

@@ -1,0 +1,154 @@
+import { type GroupNumber, type PartitionId, partitionId } from '../core/brand.ts'
+
+/** One whole Kafka v2 record batch for one partition. */
+export interface BatchAppend {
+  readonly partition: PartitionId
+  /** Validated by the caller (length, CRC, count). Copied before `append` returns; the log stamps base offset and leader epoch in its copy. */
+  readonly batch: Buffer
+}
+
+export interface Appended {
+  /** Durable when `whenDurable(group)` resolves. All batches of one `append` are in this one group. */
+  readonly group: GroupNumber
+  /** Base offset given to each batch, in order. */
+  readonly baseOffsets: readonly number[]
+}
+
+/** Why records left the log before they were deleted by hand. */
+export type GapReason = 'budget' | 'retention' | 'damage'
+
+/** A hole that a reader may meet: offsets `first` to `last` of the partition are gone. */
+export interface Gap {
+  readonly partition: PartitionId
+  readonly first: number
+  readonly last: number
+  readonly reason: GapReason
+  /** Log age in seconds at which it was found or made. */
+  readonly logAge: number
+}
+
+/** An epoch of the log that has records in this partition, from `startOffset` on. */
+export interface LeaderEpoch {
+  readonly epoch: number
+  readonly startOffset: number
+}
+
+export interface PartitionOffsets {
+  /** First offset that can be read. */
+  readonly logStart: number
+  /** One past the last durable record; readers see nothing from here on. */
+  readonly highWatermark: number
+  /** One past the last record appended, durable or not. */
+  readonly logEnd: number
+}
+
+export interface ReadBatches {
+  /** Whole batches in offset order, the first one contains the offset asked for (or starts above it, where a gap lies). */
+  readonly batches: readonly Buffer[]
+  /** Offset to go on from: one past the last record of the last batch, or the offset asked for when nothing was read. */
+  readonly nextOffset: number
+}
+
+/** Header of a batch found by recovery after the last checkpoint, for the state that is derived from batch headers. */
+export interface RecoveredBatch {
+  readonly partition: PartitionId
+  /** The first 61 bytes of the batch as stored: offset, epoch, producer id, epoch, sequence, count. */
+  readonly header: Buffer
+}
+
+/** Called after each sync, in group order, before any `whenDurable` of the group resolves. */
+export type DurableListener = (group: GroupNumber, partitions: readonly PartitionId[]) => void
+
+/**
+ * The commit log as the layers above see it. One thread; every method that changes the log is synchronous: what one synchronous
+ * stretch appends by one call is atomic. Nothing appended is visible to `read` below `highWatermark`, nor promised, before its sync.
+ *
+ * Errors: appends throw `storageFull` (no slot can be prepared: retry), `storageFailed` (a write or sync failed: reads go on, writing
+ * is over until restart), `memoryFull` (too much waits for the device: retry), `recordTooLarge`.
+ */
+export interface Log {
+  /** 32 hex digits, made when the data directory was made. */
+  readonly logId: string
+  /** 16 hex digits, new at every start. */
+  readonly incarnation: string
+  /** Rises at every start; the leader epoch of what is appended now. */
+  readonly logEpoch: number
+  /** Seconds of the log's life, in which time without power does not count; retention and expiry go by it, never by record time. */
+  readonly logAge: number
+  /** False once a write or a sync has failed. */
+  readonly writable: boolean
+
+  /** Makes the partition known, empty unless recovery found it. Callers record it durably in the same or an earlier group. */
+  openPartition(partition: PartitionId): void
+  /** All of its data is dead from now on (once the removal that the caller appended is durable). */
+  removePartition(partition: PartitionId): void
+  /** All partitions, those included that recovery found and nobody opened yet. */
+  partitions(): Iterable<PartitionId>
+  offsets(partition: PartitionId): PartitionOffsets
+  /** Bytes of live batches. */
+  sizeBytes(partition: PartitionId): number
+  /** In order; never empty for a partition with data. */
+  leaderEpochs(partition: PartitionId): readonly LeaderEpoch[]
+  gaps(): readonly Gap[]
+
+  /** Appends all of `batches` in one group or none. */
+  append(batches: readonly BatchAppend[]): Appended
+  /**
+   * Appends one record to the open batch of the partition: the hot path, no allocation. The value is `source[start, end)`;
+   * `headers` is the encoded header array (varint count and all), shared between records. Returns the offset; the group is `openGroup`,
+   * read after the call.
+   */
+  appendRecord(
+    partition: PartitionId,
+    timestampMs: number,
+    key: Uint8Array | null,
+    source: Buffer,
+    start: number,
+    end: number,
+    headers: Uint8Array,
+  ): number
+  /** The next `bytes` of records (keys, values, headers, and 64 for each) go into one group, which is `openGroup` after the call. */
+  ensureRoom(bytes: number): void
+  /** The group that gathers now. What was appended last is in it or in an earlier one. */
+  readonly openGroup: GroupNumber
+  /** All up to here is on the device. */
+  readonly durableGroup: GroupNumber
+  /** Resolves once the group is on the device; rejects with `storageFailed` when it never will be. */
+  whenDurable(group: GroupNumber): Promise<void>
+  onDurable(listener: DurableListener): void
+
+  /**
+   * Batches from the one that contains `offset`, at most `maxBytes` but at least one batch, all below `limitOffset`.
+   * Throws `offsetOutOfRange` below the log start or above the log end. The buffers stay unchanged while referenced.
+   */
+  read(partition: PartitionId, offset: number, maxBytes: number, limitOffset: number): Promise<ReadBatches>
+  /** Base offset of the first batch, at or after the log start, whose maximum timestamp is at least `timestampMs`; undefined when none is. */
+  findBatchByTimestamp(partition: PartitionId, timestampMs: number): Promise<number | undefined>
+  /** The largest record timestamp of the partition and the base offset of a batch that holds it; undefined when empty. */
+  maxTimestamp(partition: PartitionId): Promise<{ baseOffset: number; timestampMs: number } | undefined>
+
+  /** DeleteRecords: moves the log start up, durable with the returned group. No gap record: somebody asked for it. */
+  advanceLogStart(partition: PartitionId, offset: number): GroupNumber
+  /** Retention limits by partition; absent means the limits given at open. Internal partitions have none. */
+  setRetention(partition: PartitionId, retention: { readonly ms: number; readonly bytes: number }): void
+  /**
+   * Called when a segment is only kept by this internal partition: its owner appends its whole state again, then moves the log start
+   * behind the old records. At most one call per partition is under way.
+   */
+  onInternalPinned(rewrite: (partition: PartitionId) => Promise<void>): void
+  /** Called before a checkpoint is written: what is appended here is covered by it. */
+  onCheckpoint(before: () => void): void
+  /** Batches with a producer id that recovery found after the checkpoint, in order; emptied by the call. */
+  takeRecoveredBatches(): readonly RecoveredBatch[]
+  /** Bytes on disk by part: log, views, and the budget. */
+  diskUsage(): { readonly logBytes: number; readonly viewBytes: number; readonly budgetBytes: number }
+
+  /** Syncs what was appended, writes the witness group and the checkpoint, closes. */
+  close(): Promise<void>
+}
+
+/** The partition of storage itself: log starts, gaps, starts of the log. */
+export const logControlPartition = partitionId(0)
+
+/** Internal partitions have ids below this; topics get theirs from here on. */
+export const firstTopicPartitionId = 32
