@@ -1,0 +1,27 @@
+import { pino } from 'pino'
+import { PinoPretty } from 'pino-pretty'
+import type { Logger } from '../logger.ts'
+
+export interface LogOptions {
+  readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  /** JSON lines for machines, pretty for a terminal. */
+  readonly format: 'json' | 'pretty'
+}
+
+const wrap = (log: pino.Logger): Logger => ({
+  debug: (fields, event) => log.debug(fields, event),
+  info: (fields, event) => log.info(fields, event),
+  warn: (fields, event) => log.warn(fields, event),
+  error: (fields, event) => log.error(fields, event),
+  child: part => wrap(log.child({ part })),
+})
+
+/** Writes to stderr, synchronously: the last line before a crash is the one that matters. */
+export const openLogger = ({ level, format }: LogOptions): Logger => {
+  const options: pino.LoggerOptions = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const stream =
+    format === 'pretty'
+      ? PinoPretty({ destination: 2, sync: true, colorize: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'part' })
+      : pino.destination({ dest: 2, sync: true })
+  return wrap(pino(options, stream))
+}

@@ -1,0 +1,105 @@
+import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import type { Connection, ListenAddress, Listener, Network } from '../network.ts'
+
+const plainAddress = (address: string | undefined): string => (address ?? '').replace(/^::ffff:/, '')
+
+class SocketConnection implements Connection {
+  readonly remote: string
+  readonly local: { readonly host: string; readonly port: number }
+  readonly #socket: Socket
+  #error: Error | undefined
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.remote = `${plainAddress(socket.remoteAddress)}:${socket.remotePort}`
+    this.local = { host: plainAddress(socket.localAddress), port: socket.localPort ?? 0 }
+    socket.on('error', error => {
+      this.#error = error
+    })
+  }
+
+  onData(callback: (chunk: Buffer) => void): void {
+    this.#socket.on('data', callback)
+  }
+
+  onClose(callback: (error?: Error) => void): void {
+    this.#socket.once('close', () => callback(this.#error))
+  }
+
+  onDrain(callback: () => void): void {
+    this.#socket.on('drain', callback)
+  }
+
+  write(chunks: readonly Uint8Array[]): boolean {
+    if (chunks.length === 1) return this.#socket.write(chunks[0]!)
+    this.#socket.cork()
+    let drained = true
+    for (const chunk of chunks) drained = this.#socket.write(chunk)
+    this.#socket.uncork()
+    return drained
+  }
+
+  get pendingBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  end(): void {
+    this.#socket.end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+}
+
+const bound = (server: Server): ListenAddress => {
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the listener has no TCP address')
+  return { host: address.address, port: address.port }
+}
+
+export const nodeNetwork: Network = {
+  listen: (address, onConnection) =>
+    new Promise((resolve, reject) => {
+      const server = createServer({ noDelay: true, keepAlive: true }, socket =>
+        onConnection(new SocketConnection(socket)),
+      )
+      server.once('error', reject)
+      server.listen(address.port, address.host, () => {
+        server.off('error', reject)
+        const listener: Listener = {
+          address: bound(server),
+          close: () => new Promise(closed => server.close(() => closed())),
+        }
+        resolve(listener)
+      })
+    }),
+
+  connect: ({ host, port }, timeoutMs) =>
+    new Promise((resolve, reject) => {
+      const socket = createConnection({ host, port, noDelay: true, keepAlive: true })
+      const timer = setTimeout(() => {
+        socket.destroy(
+          Object.assign(new Error(`no answer from ${host}:${port} within ${timeoutMs} ms`), { code: 'ETIMEDOUT' }),
+        )
+      }, timeoutMs)
+      const failed = (error: Error): void => {
+        clearTimeout(timer)
+        reject(error)
+      }
+      socket.once('error', failed)
+      socket.once('connect', () => {
+        clearTimeout(timer)
+        socket.off('error', failed)
+        resolve(new SocketConnection(socket))
+      })
+    }),
+}
