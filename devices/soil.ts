@@ -1,0 +1,67 @@
+import type { DeviceProfile } from './profile.ts'
+
+/** Soil probe on a battery: wakes every ten minutes, connects, publishes, waits for the acknowledgement, sleeps again. */
+export const soil: DeviceProfile = {
+  name: 'soil',
+  describe: 'Soil probe: moisture, temperature, battery; deep sleep between readings',
+  sensors: [
+    {
+      id: 'moisture',
+      kind: 'number',
+      unit: '%',
+      describe: 'Volumetric water content',
+      range: [0, 100],
+      resolution: 0.1,
+      nullable: true,
+      course: { mean: 31, meanDeviation: 5, dailyAmplitude: 1.5, peakHour: 6 },
+      noise: {
+        deviation: 0.6,
+        correlationMs: 7_200_000,
+        driftPerDay: 0.2,
+        dropoutRatio: 0.002,
+        dropoutMeanReadings: 3,
+      },
+    },
+    {
+      id: 'temperature',
+      kind: 'number',
+      unit: 'Cel',
+      describe: 'Soil temperature at the tip',
+      range: [-20, 60],
+      resolution: 0.1,
+      nullable: true,
+      course: { mean: 14, meanDeviation: 1, dailyAmplitude: 2, peakHour: 18 },
+      noise: { deviation: 0.1, correlationMs: 3_600_000, dropoutRatio: 0.002, dropoutMeanReadings: 3 },
+    },
+    {
+      id: 'battery',
+      kind: 'number',
+      unit: 'V',
+      describe: 'Battery voltage',
+      range: [1.8, 3.6],
+      resolution: 0.001,
+    },
+  ],
+  sampling: { kind: 'periodic', readingsPerSecond: 1 / 600, jitterRatio: 0.1 },
+  encoding: 'cbor',
+  mqttTopic: 'sensors/{site}/{device}/soil',
+  qos: 1,
+  retain: false,
+  route: {
+    mqtt: 'sensors/{site}/{device}/{metric}',
+    topic: 'sensors',
+    key: '{device}',
+    headers: { site: '{site}', metric: '{metric}' },
+  },
+  firmware: {
+    protocolVersion: 4,
+    keepAliveSeconds: 60,
+    inFlight: 1,
+    bufferReadings: 144,
+    dropPolicy: 'oldest',
+    reconnectMinMs: 2_000,
+    reconnectMaxMs: 300_000,
+    deepSleep: true,
+  },
+  maxPayloadBytes: 256,
+}

@@ -1,0 +1,62 @@
+import type { DeviceProfile } from './profile.ts'
+
+/** Accelerometer on a machine: wakes, takes a burst, sends it whole. Bursts are big, so few fit into its memory. */
+export const vibration: DeviceProfile = {
+  name: 'vibration',
+  describe: 'Vibration sensor: bursts of acceleration samples with their level',
+  sensors: [
+    {
+      id: 'acceleration',
+      kind: 'samples',
+      unit: 'm[g]',
+      describe: 'Acceleration along the shaft axis, one sample after the other',
+      range: [-16_000, 16_000],
+      resolution: 1,
+      samples: 128,
+      noise: { deviation: 25, correlationMs: 0 },
+    },
+    {
+      id: 'sampleRate',
+      kind: 'integer',
+      unit: 'Hz',
+      describe: 'Samples a second within the burst',
+      range: [100, 26_667],
+      resolution: 1,
+    },
+    {
+      id: 'level',
+      kind: 'number',
+      unit: 'm[g]',
+      describe: 'Root mean square of the burst',
+      range: [0, 16_000],
+      resolution: 0.1,
+    },
+    {
+      id: 'temperature',
+      kind: 'number',
+      unit: 'Cel',
+      describe: 'Temperature of the bearing',
+      range: [-40, 125],
+      resolution: 0.1,
+      course: { mean: 48, meanDeviation: 5, dailyAmplitude: 3, peakHour: 14 },
+      noise: { deviation: 0.8, correlationMs: 300_000 },
+    },
+  ],
+  sampling: { kind: 'periodic', readingsPerSecond: 0.1, jitterRatio: 0.1 },
+  encoding: 'cbor',
+  mqttTopic: 'vibration/{site}/{device}/burst',
+  qos: 1,
+  retain: false,
+  route: { mqtt: 'vibration/{site}/{device}/burst', topic: 'vibration', key: '{device}', headers: { site: '{site}' } },
+  firmware: {
+    protocolVersion: 5,
+    keepAliveSeconds: 60,
+    inFlight: 1,
+    bufferReadings: 32,
+    dropPolicy: 'newest',
+    reconnectMinMs: 1_000,
+    reconnectMaxMs: 60_000,
+    deepSleep: false,
+  },
+  maxPayloadBytes: 4_096,
+}
