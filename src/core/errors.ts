@@ -37,6 +37,7 @@ export const errorKinds = {
   invalidTransactionState: { retriable: false },
   // consumer groups
   coordinatorLoading: { retriable: true },
+  coordinatorUnavailable: { retriable: true },
   invalidGroupId: { retriable: false },
   unknownMember: { retriable: false },
   memberIdRequired: { retriable: false },

@@ -110,6 +110,12 @@ export const metricTable = {
     help: 'MQTT connections closed by us',
     label: 'reason',
   },
+  // producers
+  producersDropped: {
+    name: 'producers_dropped_total',
+    type: 'counter',
+    help: 'Idempotent producers forgotten because there were too many; a repeat by one of them would be stored twice',
+  },
   // consumer groups
   groupsRebalances: { name: 'group_rebalances_total', type: 'counter', help: 'Rebalances completed' },
   groupsExpiredMembers: {
@@ -124,6 +130,13 @@ export const metricTable = {
     type: 'counter',
     help: 'Committed offsets dropped after offsets.retention.minutes',
   },
+  groupsRefused: {
+    name: 'group_refused_total',
+    type: 'counter',
+    help: 'Joins and commits refused because a limit of groups was reached',
+    label: 'limit',
+  },
+  groupsMembers: { name: 'group_members', type: 'gauge', help: 'Members of all consumer groups' },
   // views
   viewRebuilds: {
     name: 'view_rebuilds_total',
