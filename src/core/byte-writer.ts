@@ -52,11 +52,13 @@ export class ByteWriter {
   }
 
   int64Big(value: bigint): void {
-    this.buffer.writeBigInt64BE(value, this.reserve(8))
+    const at = this.reserve(8)
+    this.buffer.writeBigInt64BE(value, at)
   }
 
   float64(value: number): void {
-    this.buffer.writeDoubleBE(value, this.reserve(8))
+    const at = this.reserve(8)
+    this.buffer.writeDoubleBE(value, at)
   }
 
   unsignedVarint(value: number): void {
@@ -83,14 +85,15 @@ export class ByteWriter {
   /** Hex digits as half as many bytes. */
   hex(value: string): void {
     const byteCount = value.length >>> 1
-    const written = this.buffer.write(value, this.reserve(byteCount), byteCount, 'hex')
+    const at = this.reserve(byteCount)
+    const written = this.buffer.write(value, at, byteCount, 'hex')
     assert(written === byteCount, 'hex digits expected')
   }
 
   /** Raw bytes without a length. Copied when small, referred to when large. */
   bytes(value: Uint8Array): void {
     if (value.length >= REFERENCE_FROM_BYTES) this.reference(value)
-    else this.buffer.set(value, this.reserve(value.length))
+    else this.copy(value)
   }
 
   /** Raw bytes without a length, always copied. */
@@ -133,6 +136,7 @@ export class ByteWriter {
     buffer[at + 3] = value
   }
 
+  /** Makes room and returns where it starts. Look at `buffer` only afterwards: it may be another one. */
   private reserve(byteCount: number): number {
     if (this.position + byteCount > this.buffer.length) this.grow(byteCount)
     const at = this.position

@@ -1,15 +1,18 @@
 import { MalformedFrame } from '../../core/malformed-frame.ts'
 
 const SIZE_BYTES = 4
-const NO_FRAMES: readonly Buffer[] = []
+const FIRST_PARTIAL_BYTES = 64 * 1024
+const NOTHING = Buffer.alloc(0)
 
 /**
  * Cuts a byte stream into frames: an int32 size, then as many bytes. Frames that lie whole inside one chunk are slices
- * of it; only what spans chunks is copied, once. Memory held is what was received, whatever size a peer announces.
+ * of it; only what spans chunks is copied. Memory held is at most 64 KiB or twice what was received, whatever size a
+ * peer announces.
  */
 export class FrameSplitter {
   private readonly maxFrameBytes: number
-  private pieces: Buffer[] = []
+  /** The start of a frame that is not complete, size prefix included; `held` of its bytes are filled. */
+  private partial = NOTHING
   private held = 0
 
   /** `maxFrameBytes`: the largest frame accepted, size prefix not counted. */
@@ -17,43 +20,51 @@ export class FrameSplitter {
     this.maxFrameBytes = maxFrameBytes
   }
 
-  /** Bytes kept of a frame that is not complete. */
+  /** Bytes allocated for a frame that is not complete; for the memory budget. */
   get bufferedBytes(): number {
-    return this.held
+    return this.partial.length
   }
 
   /**
-   * Takes the next chunk and returns the frames that it completes, without their size prefix. Keeps a reference to the
-   * chunk when a frame is cut. Throws MalformedFrame for a negative or too large size; the stream is lost then.
+   * Takes the next chunk and returns the frames that it completes, without their size prefix. The chunk may be reused
+   * as soon as the frames are done with. Throws MalformedFrame for a negative or too large size; the stream is lost then.
    */
-  push(chunk: Buffer): readonly Buffer[] {
-    const wanted = this.held > 0 ? this.wantedBytes(chunk) : 0
-    if (this.held + chunk.length < wanted) {
-      this.hold(chunk)
-      return NO_FRAMES
-    }
-    return this.split(this.held > 0 ? this.joinWith(chunk) : chunk)
-  }
-
-  /** Bytes needed before the frame begun can be cut; only its size while that is not known. */
-  private wantedBytes(chunk: Buffer): number {
-    if (this.held + chunk.length < SIZE_BYTES) return SIZE_BYTES
-    const prefix = Buffer.concat([...this.pieces, chunk.subarray(0, SIZE_BYTES)], SIZE_BYTES)
-    return SIZE_BYTES + this.checkedSize(prefix, 0)
-  }
-
-  private split(stream: Buffer): readonly Buffer[] {
+  push(chunk: Buffer): Buffer[] {
     const frames: Buffer[] = []
-    let position = 0
-    while (stream.length - position >= SIZE_BYTES) {
-      const size = this.checkedSize(stream, position)
+    let position = this.held > 0 ? this.completePartial(chunk, frames) : 0
+    while (chunk.length - position >= SIZE_BYTES) {
       const start = position + SIZE_BYTES
-      if (stream.length - start < size) break
-      frames.push(stream.subarray(start, start + size))
-      position = start + size
+      const end = start + this.checkedSize(chunk, position)
+      if (end > chunk.length) break
+      frames.push(chunk.subarray(start, end))
+      position = end
     }
-    if (position < stream.length) this.hold(stream.subarray(position))
+    if (position < chunk.length) this.hold(chunk, position, chunk.length, this.wantedBytes(chunk, position))
     return frames
+  }
+
+  /** Fills the partial frame from the chunk; returns the position in the chunk after what was used. */
+  private completePartial(chunk: Buffer, frames: Buffer[]): number {
+    let position = 0
+    if (this.held < SIZE_BYTES) {
+      position = Math.min(SIZE_BYTES - this.held, chunk.length)
+      this.hold(chunk, 0, position, SIZE_BYTES)
+      if (this.held < SIZE_BYTES) return position
+    }
+    const wanted = SIZE_BYTES + this.checkedSize(this.partial, 0)
+    const end = Math.min(chunk.length, position + wanted - this.held)
+    this.hold(chunk, position, end, wanted)
+    if (this.held === wanted) {
+      frames.push(this.partial.subarray(SIZE_BYTES, wanted))
+      this.partial = NOTHING
+      this.held = 0
+    }
+    return end
+  }
+
+  /** What the frame at `position` takes in all, or its size prefix alone while that is cut. */
+  private wantedBytes(chunk: Buffer, position: number): number {
+    return chunk.length - position < SIZE_BYTES ? SIZE_BYTES : SIZE_BYTES + this.checkedSize(chunk, position)
   }
 
   private checkedSize(buffer: Buffer, position: number): number {
@@ -64,15 +75,14 @@ export class FrameSplitter {
     return size
   }
 
-  private hold(piece: Buffer): void {
-    this.pieces.push(piece)
-    this.held += piece.length
-  }
-
-  private joinWith(chunk: Buffer): Buffer {
-    const whole = Buffer.concat([...this.pieces, chunk], this.held + chunk.length)
-    this.pieces = []
-    this.held = 0
-    return whole
+  private hold(chunk: Buffer, start: number, end: number, wanted: number): void {
+    const needed = this.held + end - start
+    if (needed > this.partial.length) {
+      const grown = Buffer.allocUnsafe(Math.min(wanted, Math.max(2 * needed, FIRST_PARTIAL_BYTES)))
+      this.partial.copy(grown, 0, 0, this.held)
+      this.partial = grown
+    }
+    chunk.copy(this.partial, this.held, start, end)
+    this.held = needed
   }
 }
