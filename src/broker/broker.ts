@@ -1,0 +1,189 @@
+import type { GroupNumber, PartitionId } from '../core/brand.ts'
+import { BrokerError } from '../core/errors.ts'
+import type { MemoryBudget } from '../core/memory-budget.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { ProducersView } from '../state/producers.ts'
+import type { StateLog } from '../state/state-log.ts'
+import type { DurableListener, LeaderEpoch, Log, PartitionOffsets, ReadBatches } from '../storage/log.ts'
+import { type AdvanceWait, AdvanceWaits } from './advance-waits.ts'
+import { type BatchRules, checkClientBatch, stampAppendTime } from './client-batch.ts'
+import { type FoundOffset, offsetAtMaxTimestamp, offsetByTimestamp } from './offset-search.ts'
+import type { Topic, Topics } from './topics.ts'
+
+export interface ProduceResult {
+  readonly baseOffset: number
+  /** Wall clock given to the batch by `message.timestamp.type=LogAppendTime`, else -1. */
+  readonly logAppendTimeMs: number
+  /** Durable with this group; undefined when it was durable before this start (a repeat of an old batch). */
+  readonly group: GroupNumber | undefined
+}
+
+/** How topic configs act on what is appended; `config/topic-configs.ts` gives it. */
+export type BatchRulesOf = (topic: Topic) => BatchRules
+
+export interface BrokerParts {
+  readonly log: Log
+  readonly state: StateLog
+  readonly topics: Topics
+  readonly producers: ProducersView
+  readonly clock: Clock
+  readonly memory: MemoryBudget
+  readonly metrics: Metrics
+  readonly batchRules: BatchRulesOf
+}
+
+/**
+ * What every front calls: topics, appends, reads. Appends return at once with the group that carries them; whoever acknowledges waits
+ * for `whenDurable(group)`. Reads show durable records only.
+ */
+export class Broker {
+  readonly topics: Topics
+  readonly memory: MemoryBudget
+  readonly metrics: Metrics
+  readonly #parts: BrokerParts
+  readonly #waits: AdvanceWaits
+
+  constructor(parts: BrokerParts) {
+    this.topics = parts.topics
+    this.memory = parts.memory
+    this.metrics = parts.metrics
+    this.#parts = parts
+    this.#waits = new AdvanceWaits(parts.clock)
+    parts.log.onDurable((_group, partitions) => this.#waits.advanced(partitions))
+    parts.topics.onChange((topic, change) => {
+      if (change === 'deleted') this.#waits.advanced(topic.partitions)
+    })
+  }
+
+  /** 32 hex digits; Kafka clients see it as the cluster id. */
+  get logId(): string {
+    return this.#parts.log.logId
+  }
+
+  /** False once the log cannot be written any more; reads go on. */
+  get writable(): boolean {
+    return this.#parts.log.writable
+  }
+
+  /**
+   * Appends a producer's batch as it came. Throws `unknownPartition`, everything that `checkClientBatch` refuses, the producer errors
+   * (`outOfOrderSequence`, `invalidProducerEpoch`), and what `Log.append` throws. Check and append are one step.
+   */
+  async produce(topic: Topic, index: number, batch: Buffer, options: { zstd: boolean }): Promise<ProduceResult> {
+    const { log, producers, clock } = this.#parts
+    const rules = this.#parts.batchRules(topic)
+    const partition = this.topics.partition(topic, index)
+    const header = await checkClientBatch(batch, rules, options, clock.wallMs())
+    if (this.topics.findById(topic.id) === undefined)
+      throw new BrokerError('unknownTopic', `topic "${topic.name}" was deleted`)
+    const idempotent = header.producerId >= 0
+    const duplicate = idempotent ? producers.check(partition, header) : undefined
+    if (duplicate !== undefined) return { ...duplicate, logAppendTimeMs: -1 }
+    const logAppendTimeMs = rules.appendTime ? stampAppendTime(batch, clock.wallMs()) : -1
+    const { group, baseOffsets } = log.append([{ partition, batch }])
+    const baseOffset = baseOffsets[0]!
+    if (idempotent) producers.appended(partition, header, baseOffset, log.logAge, group)
+    return { baseOffset, logAppendTimeMs, group }
+  }
+
+  /**
+   * Appends one record: the path of MQTT ingest, no allocation. `source[start, end)` is the value, `headers` an encoded header array.
+   * Returns the offset; the group is `openGroup`, read right after. Throws `recordTooLarge` and what `Log.append` throws.
+   */
+  appendRecord(
+    topic: Topic,
+    index: number,
+    timestampMs: number,
+    key: Uint8Array | null,
+    source: Buffer,
+    start: number,
+    end: number,
+    headers: Uint8Array,
+  ): number {
+    const partition = topic.partitions[index]!
+    return this.#parts.log.appendRecord(partition, timestampMs, key, source, start, end, headers)
+  }
+
+  /** The next `bytes` of `appendRecord` calls (64 extra for each) go into one group: all of them become durable, or none. */
+  ensureRoom(bytes: number): void {
+    this.#parts.log.ensureRoom(bytes)
+  }
+
+  /** The group of what was appended last. */
+  get openGroup(): GroupNumber {
+    return this.#parts.log.openGroup
+  }
+
+  get durableGroup(): GroupNumber {
+    return this.#parts.log.durableGroup
+  }
+
+  /** Resolves when the group is on the device; rejects with `storageFailed` when it never will be. */
+  whenDurable(group: GroupNumber): Promise<void> {
+    return this.#parts.log.whenDurable(group)
+  }
+
+  /** Told of each synced group, in order: what fronts use to acknowledge many records at once. */
+  onDurable(listener: DurableListener): void {
+    this.#parts.log.onDurable(listener)
+  }
+
+  offsets(partition: PartitionId): PartitionOffsets {
+    return this.#parts.log.offsets(partition)
+  }
+
+  sizeBytes(partition: PartitionId): number {
+    return this.#parts.log.sizeBytes(partition)
+  }
+
+  leaderEpochs(partition: PartitionId): readonly LeaderEpoch[] {
+    return this.#parts.log.leaderEpochs(partition)
+  }
+
+  /** The leader epoch of what is appended now, and of every partition in metadata. */
+  get leaderEpoch(): number {
+    return this.#parts.log.logEpoch
+  }
+
+  /** Whole batches below the high watermark, from the one that contains `offset`; at least one. Throws `offsetOutOfRange`. */
+  read(partition: PartitionId, offset: number, maxBytes: number): Promise<ReadBatches> {
+    return this.#parts.log.read(partition, offset, maxBytes, this.#parts.log.offsets(partition).highWatermark)
+  }
+
+  /** Waits until one of the partitions has more to read, or was deleted, or `timeoutMs` is over. */
+  waitForAdvance(partitions: readonly PartitionId[], timeoutMs: number): AdvanceWait {
+    return this.#waits.wait(partitions, timeoutMs)
+  }
+
+  /** The first record with a timestamp of at least `timestampMs`. Undefined: there is none. */
+  findOffset(partition: PartitionId, timestampMs: number): Promise<FoundOffset | undefined> {
+    return offsetByTimestamp(this.#parts.log, partition, timestampMs)
+  }
+
+  /** The record with the largest timestamp (ListOffsets -3). Undefined: the partition is empty. */
+  findMaxTimestamp(partition: PartitionId): Promise<FoundOffset | undefined> {
+    return offsetAtMaxTimestamp(this.#parts.log, partition)
+  }
+
+  /** DeleteRecords: nothing below `offset` is served from now on; durable when it resolves. Throws `offsetOutOfRange` above the high watermark. */
+  async deleteRecordsBefore(partition: PartitionId, offset: number): Promise<number> {
+    const { logStart, highWatermark } = this.#parts.log.offsets(partition)
+    if (offset > highWatermark || offset < 0) {
+      throw new BrokerError(
+        'offsetOutOfRange',
+        `cannot delete before offset ${offset}: records end at ${highWatermark}`,
+      )
+    }
+    if (offset > logStart) await this.whenDurable(this.#parts.log.advanceLogStart(partition, offset))
+    return this.#parts.log.offsets(partition).logStart
+  }
+
+  /** A producer id never given before, durable. */
+  async newProducerId(): Promise<number> {
+    const { producerId, changes } = this.#parts.producers.allocateProducerId()
+    if (changes.length > 0) this.#parts.state.write(changes)
+    await this.#parts.state.durable(this.#parts.producers)
+    return producerId
+  }
+}

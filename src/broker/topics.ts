@@ -1,0 +1,208 @@
+import { type PartitionId, partitionId } from '../core/brand.ts'
+import { BrokerError } from '../core/errors.ts'
+import type { Random } from '../platform/random.ts'
+import type { StateLog } from '../state/state-log.ts'
+import type { Topic, TopicsView } from '../state/topics.ts'
+import type { StateChange } from '../state/view.ts'
+import { firstTopicPartitionId, type Log } from '../storage/log.ts'
+import { checkTopicName } from './topic-name.ts'
+
+export type { Topic } from '../state/topics.ts'
+
+/** The part of topic configs that topics need: `config/topic-configs.ts` gives it. */
+export interface TopicConfigRules {
+  /** Throws `invalidConfig` with one line for the first name or value that is wrong. */
+  check(configs: ReadonlyMap<string, string>): void
+  retention(configs: ReadonlyMap<string, string>): { ms: number; bytes: number }
+}
+
+export interface TopicLimits {
+  /** Partitions of a topic that names no number. */
+  readonly defaultPartitions: number
+  /** Partitions of all topics together. */
+  readonly maxPartitions: number
+}
+
+export interface NewTopic {
+  readonly name: string
+  /** Absent: `num.partitions`. */
+  readonly partitions?: number
+  readonly configs?: ReadonlyMap<string, string>
+}
+
+interface TopicsParts {
+  readonly view: TopicsView
+  readonly state: StateLog
+  readonly log: Log
+  readonly random: Random
+  readonly configRules: TopicConfigRules
+  readonly limits: TopicLimits
+  /** State that goes with a topic (committed offsets, producers): changes written in the group of its deletion. */
+  readonly dependents: (topic: Topic) => StateChange[]
+}
+
+/**
+ * Creates, changes and deletes topics. Every method is synchronous and its effect shows at once on this thread; who tells a peer
+ * waits for `durable()`. Data appended to a new topic is never durable before the topic is: groups become durable in order.
+ */
+export class Topics {
+  readonly #parts: TopicsParts
+  readonly #listeners: ((topic: Topic, change: 'created' | 'changed' | 'deleted') => void)[] = []
+  #partitionCount = 0
+
+  constructor(parts: TopicsParts) {
+    this.#parts = parts
+    for (const topic of parts.view.all()) {
+      this.#partitionCount += topic.partitions.length
+      for (const partition of topic.partitions) parts.log.openPartition(partition)
+      this.#applyRetention(topic)
+    }
+    this.#dropOrphans()
+  }
+
+  /** Topics by name, in order of creation. */
+  all(): Iterable<Topic> {
+    return this.#parts.view.all()
+  }
+
+  find(name: string): Topic | undefined {
+    return this.#parts.view.get(name)
+  }
+
+  findById(id: string): Topic | undefined {
+    return this.#parts.view.getById(id)
+  }
+
+  /** Throws `unknownTopic`. */
+  get(name: string): Topic {
+    const topic = this.#parts.view.get(name)
+    if (topic === undefined) throw new BrokerError('unknownTopic', `there is no topic "${name}"`)
+    return topic
+  }
+
+  /** The id of partition `index`. Throws `unknownPartition`. */
+  partition(topic: Topic, index: number): PartitionId {
+    const partition = topic.partitions[index]
+    if (partition !== undefined) return partition
+    throw new BrokerError(
+      'unknownPartition',
+      `topic "${topic.name}" has partitions 0 to ${topic.partitions.length - 1}, not ${index}`,
+    )
+  }
+
+  /** Called after each change, in the stretch that made it. */
+  onChange(listener: (topic: Topic, change: 'created' | 'changed' | 'deleted') => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** What was changed so far is on the device. */
+  durable(): Promise<void> {
+    return this.#parts.state.durable(this.#parts.view)
+  }
+
+  /** Says what `create` would make or why not: throws `invalidTopic`, `topicExists`, `invalidPartitionCount`, `topicLimit`, `invalidConfig`. */
+  plan({ name, partitions, configs = new Map() }: NewTopic): {
+    name: string
+    partitions: number
+    configs: ReadonlyMap<string, string>
+  } {
+    const { limits, configRules, view } = this.#parts
+    checkTopicName(name)
+    if (view.get(name) !== undefined) throw new BrokerError('topicExists', `topic "${name}" exists`)
+    const count = partitions ?? limits.defaultPartitions
+    if (!Number.isInteger(count) || count < 1) {
+      throw new BrokerError('invalidPartitionCount', `topic "${name}" needs at least 1 partition, not ${count}`)
+    }
+    this.#checkRoom(name, count)
+    configRules.check(configs)
+    return { name, partitions: count, configs }
+  }
+
+  /** Throws what `plan` throws, and what appending throws. */
+  create(newTopic: NewTopic): Topic {
+    const { name, partitions: count, configs } = this.plan(newTopic)
+    const first = this.#parts.view.nextPartition
+    const partitions = Array.from({ length: count }, (_, index) => partitionId(first + index))
+    const id = this.#parts.random.bytes(16).toString('hex')
+    return this.#store({ name, id, partitions, configs }, 'created')
+  }
+
+  /** The topic, made with defaults when it is missing. */
+  ensure(name: string): Topic {
+    return this.find(name) ?? this.create({ name })
+  }
+
+  /** Adds partitions up to `count` in all. Keys move between partitions: callers warn. */
+  addPartitions(name: string, count: number, options: { validateOnly?: boolean } = {}): Topic {
+    const topic = this.get(name)
+    const present = topic.partitions.length
+    if (!Number.isInteger(count) || count <= present) {
+      throw new BrokerError(
+        'invalidPartitionCount',
+        `topic "${name}" has ${present} partitions, ${count} would not be more`,
+      )
+    }
+    this.#checkRoom(name, count - present)
+    if (options.validateOnly) return topic
+    const first = this.#parts.view.nextPartition
+    const added = Array.from({ length: count - present }, (_, index) => partitionId(first + index))
+    return this.#store({ ...topic, partitions: [...topic.partitions, ...added] }, 'changed')
+  }
+
+  /** Replaces all configs that were set for the topic. Throws `invalidConfig`. */
+  setConfigs(name: string, configs: ReadonlyMap<string, string>, options: { validateOnly?: boolean } = {}): Topic {
+    const topic = this.get(name)
+    this.#parts.configRules.check(configs)
+    return options.validateOnly ? topic : this.#store({ ...topic, configs }, 'changed')
+  }
+
+  /** Removes the topic, its data, and the state that depends on it, in one group. */
+  delete(name: string): void {
+    const topic = this.get(name)
+    const { state, view, log, dependents } = this.#parts
+    state.write([...dependents(topic), view.remove(topic)])
+    for (const partition of topic.partitions) log.removePartition(partition)
+    this.#partitionCount -= topic.partitions.length
+    this.#tell(topic, 'deleted')
+  }
+
+  #store(topic: Topic, change: 'created' | 'changed'): Topic {
+    const { state, view, log } = this.#parts
+    const before = view.get(topic.name)?.partitions.length ?? 0
+    state.write(view.put(topic))
+    for (const partition of topic.partitions.slice(before)) log.openPartition(partition)
+    this.#partitionCount += topic.partitions.length - before
+    this.#applyRetention(topic)
+    const stored = this.get(topic.name)
+    this.#tell(stored, change)
+    return stored
+  }
+
+  #checkRoom(name: string, added: number): void {
+    const { maxPartitions } = this.#parts.limits
+    if (this.#partitionCount + added <= maxPartitions) return
+    throw new BrokerError(
+      'topicLimit',
+      `topic "${name}" would bring this gateway to ${this.#partitionCount + added} partitions; max.partitions is ${maxPartitions}`,
+    )
+  }
+
+  #applyRetention(topic: Topic): void {
+    const retention = this.#parts.configRules.retention(topic.configs)
+    for (const partition of topic.partitions) this.#parts.log.setRetention(partition, retention)
+  }
+
+  // a deletion that was durable, but whose removal in storage was not
+  #dropOrphans(): void {
+    const { view, log } = this.#parts
+    const owned = new Set<PartitionId>()
+    for (const topic of view.all()) for (const partition of topic.partitions) owned.add(partition)
+    for (const partition of [...log.partitions()]) {
+      if (partition >= firstTopicPartitionId && !owned.has(partition)) log.removePartition(partition)
+    }
+  }
+
+  #tell(topic: Topic, change: 'created' | 'changed' | 'deleted'): void {
+    for (const listener of this.#listeners) listener(topic, change)
+  }
+}
