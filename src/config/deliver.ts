@@ -1,0 +1,53 @@
+import { parseText } from './routes.ts'
+import { parseTemplate, type Template } from './template.ts'
+import { parseItems, TreeReader } from './tree.ts'
+import { type Parsed, quoted, type ValueProblem, type ValueType, wrong } from './value-types.ts'
+
+/** From the log to MQTT subscribers: every new record of `topic` is published, and not stored again. */
+export interface DeliverRule {
+  readonly topic: string
+  /** MQTT topic; `{key}`, `{topic}` and `{gateway}` are filled in per record. */
+  readonly mqtt: Template
+  readonly qos: 0 | 1 | 2
+}
+
+export const deliverPlaceholders = ['key', 'topic', 'gateway'] as const
+
+/** Rules that a gateway may have; each reads its topic all the time. */
+export const MAX_DELIVER_RULES = 100
+
+/** The setting `deliver`: a YAML list, or the same as text. */
+export const deliver: ValueType<readonly DeliverRule[]> = {
+  configType: 'STRING',
+  shape: 'a list of deliver rules',
+  parse: text => parseText(text, parseDeliver),
+  parseTree: parseDeliver,
+  format: formatDeliver,
+  formatPlain: formatDeliver,
+}
+
+export function parseDeliver(tree: unknown): Parsed<readonly DeliverRule[]> {
+  const parsed = parseItems(tree, readRule)
+  const tooMany = 'value' in parsed && parsed.value.length > MAX_DELIVER_RULES
+  return tooMany ? wrong(`at most ${MAX_DELIVER_RULES} deliver rules are possible`) : parsed
+}
+
+function readRule(tree: unknown, place: string): { item: DeliverRule | undefined; problems: readonly ValueProblem[] } {
+  const reader = new TreeReader(tree, place, ['topic', 'mqtt', 'qos'])
+  const topic = reader.text('topic', true)
+  if (topic !== undefined && !/^[A-Za-z0-9._-]{1,249}$/.test(topic))
+    reader.fail('topic', `${quoted(topic)} is not a topic name`)
+  const text = reader.text('mqtt', true)
+  const mqtt = text === undefined ? undefined : reader.take('mqtt', parseTemplate(text, deliverPlaceholders))
+  if (text !== undefined && (/[+#\0]/.test(text) || text === '')) {
+    reader.fail('mqtt', `${quoted(text)} is not an MQTT topic; records are published to one topic, without wildcards`)
+  }
+  const qos = reader.text('qos', false) ?? '1'
+  if (!['0', '1', '2'].includes(qos)) reader.fail('qos', `${quoted(qos)} is not a QoS`, Number(qos) > 2 ? '2' : '1')
+  const bad = reader.problems.length > 0 || topic === undefined || mqtt === undefined
+  return { item: bad ? undefined : { topic, mqtt, qos: Number(qos) as 0 | 1 | 2 }, problems: reader.problems }
+}
+
+function formatDeliver(rules: readonly DeliverRule[]): string {
+  return JSON.stringify(rules.map(rule => ({ topic: rule.topic, mqtt: rule.mqtt.text, qos: rule.qos })))
+}

@@ -1,0 +1,330 @@
+import { type DeliverRule, deliver } from './deliver.ts'
+import { httpSchemes, kafkaSchemes, type ListenUrl, listenUrl, mqttSchemes } from './listen-url.ts'
+import {
+  bytes,
+  DAY_MS,
+  duration,
+  GiB,
+  HOUR_MS,
+  integer,
+  KiB,
+  LONG_MAX,
+  MINUTE_MS,
+  MiB,
+  SECOND_MS,
+} from './quantities.ts'
+import { type Route, routes } from './routes.ts'
+import { share } from './share.ts'
+import { boolean, listOf, oneOf, text, type ValueType } from './value-types.ts'
+
+/** One row of the table: everything that is known about a setting. File key = the row's key; flag and variable follow from it. */
+export interface Setting<Value> {
+  readonly type: ValueType<Value>
+  readonly fallback: Value
+  /** One line, for `--help` and the reference. */
+  readonly help: string
+  /** More for the reference page, where a line is not enough. */
+  readonly docs?: string
+  /** Its name as a Kafka broker config, where Kafka has it. */
+  readonly kafka?: string
+  /** Never printed, logged or served. */
+  readonly secret?: true
+  /** A change takes effect without a restart. */
+  readonly live?: true
+}
+
+type Details = Omit<Setting<unknown>, 'type' | 'fallback' | 'help'>
+
+const row = <Value>(
+  type: ValueType<Value>,
+  fallback: NoInfer<Value>,
+  help: string,
+  details: Details = {},
+): Setting<Value> => ({
+  type,
+  fallback,
+  help,
+  ...details,
+})
+
+const forever = Number.POSITIVE_INFINITY
+const count = (most = 1_000_000) => integer({ min: 1, max: most })
+const path = text(/^[^\0]+$/, 'a path')
+const loopback = (scheme: string, port: number): readonly ListenUrl[] => [{ scheme, host: '127.0.0.1', port }]
+const noRoutes: readonly Route[] = []
+const noRules: readonly DeliverRule[] = []
+
+/** THE settings table. What is not here does not exist; what is here is in the file, the environment, the flags and the docs. */
+export const settingTable = {
+  // the gateway
+  'gateway.id': row(
+    text(/^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$/, 'up to 64 letters, digits, `.`, `_` and `-`'),
+    '',
+    'Name of this gateway',
+    {
+      docs: 'Empty: the host name and the first 6 characters of the log id.',
+    },
+  ),
+  'data.dir': row(path, './data', 'Directory of the log, its views and its lock'),
+  'insecure.listeners': row(boolean, false, 'Accept anyone on listeners that other machines can reach', {
+    docs: 'Listeners on other than loopback addresses without authentication are refused unless this is `true`.',
+  }),
+  'log.level': row(oneOf(['debug', 'info', 'warn', 'error']), 'info', 'Least severe log lines to print'),
+  'log.format': row(
+    oneOf(['auto', 'json', 'pretty']),
+    'auto',
+    'Form of log lines; auto is pretty on a terminal, else JSON',
+  ),
+
+  // disk and memory
+  'disk.budget': row(
+    share(64 * MiB),
+    { percent: 40, atMostBytes: GiB },
+    'Disk space for everything the gateway stores',
+    {
+      docs: 'Percent are of the file system that holds `data.dir`.',
+    },
+  ),
+  'disk.reserve': row(boolean, false, 'Take the whole disk budget at the start instead of bit by bit'),
+  'memory.budget': row(
+    share(16 * MiB),
+    { percent: 25, atMostBytes: 256 * MiB },
+    'Memory for batches, queues, buffers and caches',
+    {
+      docs: 'Percent are of the RAM. While it is used up, sockets are not read; nothing acknowledged is lost.',
+    },
+  ),
+  'commit.linger.ms': row(duration({ max: MINUTE_MS }), 5, 'Longest wait for more records before a commit, under load'),
+  'commit.linger.max.ms': row(
+    duration({ max: MINUTE_MS }),
+    1000,
+    'Longest wait before a commit when flash wear is limited',
+  ),
+  'commit.align': row(oneOf(['auto', 'always']), 'auto', 'When a commit starts a new block of the device', {
+    docs: '`always` is for cards on which a power cut damages bytes beside those being written.',
+  }),
+  'commit.max.bytes': row(
+    bytes({ min: 64 * KiB, max: 16 * MiB }),
+    MiB,
+    'Largest commit; at most a quarter of a log slot',
+  ),
+  'relaxed.sync.ms': row(
+    duration({ min: 1, max: MINUTE_MS }),
+    1000,
+    'Longest time until records of relaxed topics are on the device',
+  ),
+  'gaps.max': row(count(), 1000, 'Gap records kept one by one; older ones are summed'),
+
+  // listeners
+  'mqtt.listen': row(listOf(listenUrl(mqttSchemes)), loopback('mqtt', 1883), 'Addresses for MQTT clients; empty = off'),
+  'kafka.listen': row(
+    listOf(listenUrl(kafkaSchemes)),
+    loopback('plaintext', 9092),
+    'Addresses for Kafka clients; empty = off',
+    {
+      kafka: 'listeners',
+    },
+  ),
+  'kafka.advertised': row(
+    listOf(listenUrl(kafkaSchemes)),
+    [],
+    'Addresses that Kafka clients are told to use, one for each kafka.listen',
+    {
+      docs: 'Empty: the listen address; for a wildcard, the local address that the client connected to. Port 0 is the port bound.',
+      kafka: 'advertised.listeners',
+    },
+  ),
+  'http.listen': row(
+    listOf(listenUrl(httpSchemes)),
+    loopback('http', 8190),
+    'Addresses for health, metrics and the API; empty = off',
+  ),
+
+  // topics
+  'num.partitions': row(count(1000), 4, 'Partitions of a topic created without a number', { kafka: 'num.partitions' }),
+  'auto.create.topics.enable': row(boolean, true, 'Create topics when clients first name them', {
+    kafka: 'auto.create.topics.enable',
+  }),
+  'partitions.max': row(count(100_000), 2000, 'Partitions of all topics together'),
+  'max.message.bytes': row(bytes({ min: KiB, max: 32 * MiB }), MiB, 'Largest record batch; at most half a log slot', {
+    kafka: 'message.max.bytes',
+  }),
+  'retention.ms': row(duration({ unlimited: '-1' }), 7 * DAY_MS, 'Age at which records leave the log', {
+    docs: 'Age is the time the log has lived since the append, never the timestamp of the record.',
+    kafka: 'log.retention.ms',
+  }),
+  'retention.bytes': row(
+    bytes({ unlimited: '-1' }),
+    forever,
+    'Bytes of a partition beyond which its oldest records leave the log',
+    {
+      kafka: 'log.retention.bytes',
+    },
+  ),
+  'message.timestamp.type': row(
+    oneOf(['CreateTime', 'LogAppendTime']),
+    'CreateTime',
+    'Timestamp of records from Kafka producers',
+    {
+      kafka: 'log.message.timestamp.type',
+    },
+  ),
+  'message.timestamp.before.max.ms': row(
+    duration({ unlimited: LONG_MAX }),
+    forever,
+    'How far record timestamps may lie in the past',
+    {
+      kafka: 'log.message.timestamp.before.max.ms',
+    },
+  ),
+  'message.timestamp.after.max.ms': row(
+    duration({ unlimited: LONG_MAX }),
+    forever,
+    'How far record timestamps may lie in the future',
+    {
+      docs: 'No limit, unlike Kafka: a gateway without a clock at boot would refuse every correct timestamp.',
+      kafka: 'log.message.timestamp.after.max.ms',
+    },
+  ),
+  'replication.factor.accept': row(boolean, true, 'Create topics also when a replication factor above 1 is asked for', {
+    docs: 'The topic has one replica then, and says so. `false` refuses the request as Kafka would.',
+  }),
+
+  // routes
+  routes: row(routes, noRoutes, 'From MQTT to the log: topic, key and headers; the first match wins', {
+    docs: 'Below the list stands the default route: the first level of the MQTT topic is the topic, the whole MQTT topic the key.',
+  }),
+  deliver: row(deliver, noRules, 'From the log to MQTT subscribers; what is delivered is not stored again'),
+
+  // Kafka clients
+  'kafka.connections.max': row(count(), 1000, 'Kafka connections at a time', { kafka: 'max.connections' }),
+  'connections.max.idle.ms': row(
+    duration({ min: SECOND_MS }),
+    10 * MINUTE_MS,
+    'Silence after which a Kafka connection is closed',
+    {
+      kafka: 'connections.max.idle.ms',
+    },
+  ),
+  'socket.request.max.bytes': row(bytes({ min: 64 * KiB, max: 100 * MiB }), 16 * MiB, 'Largest Kafka request', {
+    kafka: 'socket.request.max.bytes',
+  }),
+  'fetch.max.bytes': row(bytes({ min: KiB, max: GiB }), 8 * MiB, 'Most bytes in one answer to a Kafka fetch', {
+    kafka: 'fetch.max.bytes',
+  }),
+  'producer.id.expiration.ms': row(
+    duration({ min: SECOND_MS }),
+    DAY_MS,
+    'Time after which an idle producer is forgotten',
+    {
+      kafka: 'producer.id.expiration.ms',
+    },
+  ),
+
+  // consumer groups
+  'groups.max': row(count(), 1000, 'Consumer groups'),
+  'group.max.size': row(count(), 1000, 'Members of one consumer group', { kafka: 'group.max.size' }),
+  'group.min.session.timeout.ms': row(
+    duration({ min: 1 }),
+    6 * SECOND_MS,
+    'Least session timeout a member may ask for',
+    {
+      kafka: 'group.min.session.timeout.ms',
+    },
+  ),
+  'group.max.session.timeout.ms': row(
+    duration({ min: 1 }),
+    30 * MINUTE_MS,
+    'Greatest session timeout a member may ask for',
+    {
+      kafka: 'group.max.session.timeout.ms',
+    },
+  ),
+  'group.initial.rebalance.delay.ms': row(
+    duration({ max: HOUR_MS }),
+    3 * SECOND_MS,
+    'Wait for more members when a group starts',
+    {
+      kafka: 'group.initial.rebalance.delay.ms',
+    },
+  ),
+  'offset.metadata.max.bytes': row(bytes({ max: MiB }), 4 * KiB, 'Longest text stored beside a committed offset', {
+    kafka: 'offset.metadata.max.bytes',
+  }),
+  'offsets.retention.minutes': row(count(5_256_000), 10_080, 'Minutes that the offsets of an empty group are kept', {
+    kafka: 'offsets.retention.minutes',
+  }),
+
+  // MQTT clients
+  'mqtt.connections.max': row(count(), 10_000, 'MQTT connections at a time'),
+  'mqtt.connect.timeout.ms': row(
+    duration({ min: 100, max: 10 * MINUTE_MS }),
+    10 * SECOND_MS,
+    'Time a new connection has to send CONNECT',
+  ),
+  'mqtt.keep.alive.max': row(
+    duration({ max: 65_535 * SECOND_MS }),
+    0,
+    'Longest keep alive a client may have; 0 = any',
+    {
+      docs: 'MQTT 5 clients that ask for more are told this one. A plain number is milliseconds; whole seconds count.',
+    },
+  ),
+  'mqtt.max.packet.bytes': row(bytes({ min: KiB, max: 32 * MiB }), MiB, 'Largest MQTT packet; at most half a log slot'),
+  'mqtt.auto.topics.max': row(
+    integer({ max: 100_000 }),
+    64,
+    'Topics that the default route may create; then mqtt.other',
+  ),
+  'mqtt.inflight.max': row(
+    integer({ min: 1, max: 65_535 }),
+    1000,
+    'Unacknowledged QoS 1 and 2 publishes from a client (Receive Maximum)',
+  ),
+  'mqtt.subscriber.inflight.max': row(
+    integer({ min: 1, max: 65_535 }),
+    100,
+    'Unacknowledged publishes to a subscriber',
+  ),
+  'mqtt.subscriber.max.bytes': row(
+    bytes({ min: 16 * KiB, max: GiB }),
+    MiB,
+    'Bytes that may wait for a slow or absent subscriber',
+  ),
+  'mqtt.subscriptions.max': row(count(), 100, 'Subscriptions of one client'),
+  'mqtt.sessions.max': row(count(), 10_000, 'Sessions kept for absent clients'),
+  'mqtt.session.expiry.max.ms': row(
+    duration({ unlimited: '-1' }),
+    7 * DAY_MS,
+    'Time after which the session of an absent client ends',
+  ),
+  'mqtt.retained.max': row(count(), 10_000, 'Retained publishes'),
+
+  // HTTP
+  'http.connections.max': row(count(100_000), 100, 'HTTP connections at a time'),
+  'http.request.timeout.ms': row(
+    duration({ min: 100, max: HOUR_MS }),
+    10 * SECOND_MS,
+    'Time an HTTP request may take to arrive',
+  ),
+} as const
+
+export type SettingKey = keyof typeof settingTable
+
+type ValueOf<Row> = Row extends Setting<infer Value> ? Value : never
+
+/** All settings of a gateway, checked. Byte sizes are bytes, times milliseconds, `Infinity` is "no limit". */
+export type Settings = { readonly [Key in SettingKey]: ValueOf<(typeof settingTable)[Key]> }
+
+export const settingKeys = Object.keys(settingTable) as readonly SettingKey[]
+
+/** The row without the type of its value, for code that goes through all rows. */
+export const settingRow = (key: SettingKey): Setting<unknown> => settingTable[key] as unknown as Setting<unknown>
+
+/** `disk.budget` as `--disk-budget`. */
+export const flagName = (key: SettingKey): string => `--${key.replaceAll('.', '-')}`
+
+/** `disk.budget` as `BROOKLET_DISK_BUDGET`. */
+export const environmentName = (key: SettingKey): string => `BROOKLET_${key.replaceAll('.', '_').toUpperCase()}`
+
+export const defaultSettings = Object.fromEntries(settingKeys.map(key => [key, settingRow(key).fallback])) as Settings
