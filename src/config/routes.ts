@@ -70,7 +70,7 @@ function readRoute(tree: unknown, place: string): { item: Route | undefined; pro
       problems: reader.problems,
     }
   }
-  const names = (levels ?? []).flatMap(level => ('name' in level && level.name !== undefined ? [level.name] : []))
+  const names = levels?.flatMap(level => ('name' in level && level.name !== undefined ? [level.name] : []))
   const topic = readTopic(reader, names)
   const key = readKey(reader, names)
   const headers = readHeaders(reader, names)
@@ -89,7 +89,7 @@ function finish(
   return reader.problems.length > 0 || mqtt === undefined || levels === undefined ? undefined : make(mqtt, levels)
 }
 
-function readTopic(reader: TreeReader, names: readonly string[]): Template | undefined {
+function readTopic(reader: TreeReader, names: readonly string[] | undefined): Template | undefined {
   const text = reader.text('topic', true)
   if (text === undefined) return undefined
   const topic = reader.take('topic', parseTemplate(text, names))
@@ -106,7 +106,7 @@ function readTopic(reader: TreeReader, names: readonly string[]): Template | und
   return topic
 }
 
-function readKey(reader: TreeReader, names: readonly string[]): RouteKey {
+function readKey(reader: TreeReader, names: readonly string[] | undefined): RouteKey {
   if (!reader.has('key')) return { kind: 'mqttTopic' }
   if (reader.isNull('key')) return { kind: 'none' }
   const text = reader.text('key', false)
@@ -114,7 +114,7 @@ function readKey(reader: TreeReader, names: readonly string[]): RouteKey {
   return template === undefined ? { kind: 'none' } : { kind: 'template', template }
 }
 
-function readHeaders(reader: TreeReader, names: readonly string[]): ReadonlyMap<string, Template> {
+function readHeaders(reader: TreeReader, names: readonly string[] | undefined): ReadonlyMap<string, Template> {
   const headers = new Map<string, Template>()
   for (const [name, text] of reader.texts('headers')) {
     const template = reader.take(`headers.${name}`, parseTemplate(text, names))

@@ -54,6 +54,9 @@ const loopback = (scheme: string, port: number): readonly ListenUrl[] => [{ sche
 const noRoutes: readonly Route[] = []
 const noRules: readonly DeliverRule[] = []
 
+/** Below these a gateway cannot work, whatever the machine. */
+export const leastBytes = { 'disk.budget': 64 * MiB, 'memory.budget': 16 * MiB } as const
+
 /** THE settings table. What is not here does not exist; what is here is in the file, the environment, the flags and the docs. */
 export const settingTable = {
   // the gateway
@@ -78,7 +81,7 @@ export const settingTable = {
 
   // disk and memory
   'disk.budget': row(
-    share(64 * MiB),
+    share(leastBytes['disk.budget']),
     { percent: 40, atMostBytes: GiB },
     'Disk space for everything the gateway stores',
     {
@@ -87,7 +90,7 @@ export const settingTable = {
   ),
   'disk.reserve': row(boolean, false, 'Take the whole disk budget at the start instead of bit by bit'),
   'memory.budget': row(
-    share(16 * MiB),
+    share(leastBytes['memory.budget']),
     { percent: 25, atMostBytes: 256 * MiB },
     'Memory for batches, queues, buffers and caches',
     {

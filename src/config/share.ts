@@ -22,7 +22,8 @@ export function share(minBytes: number): ValueType<Share> {
       const percent = /^\s*(\d+(?:\.\d+)?)\s*%\s*$/.exec(text)?.[1]
       if (percent === undefined) {
         const parsed = exact.parse(text)
-        return 'value' in parsed ? { value: { bytes: parsed.value } } : parsed
+        if ('value' in parsed) return { value: { bytes: parsed.value } }
+        return { problems: parsed.problems.map(problem => ({ nearest: '40%', ...problem })) }
       }
       const value = Number(percent)
       if (value <= 0) return wrong(`${quoted(text)} is nothing`, '1%')

@@ -6,10 +6,12 @@ export class TreeReader {
   readonly problems: ValueProblem[] = []
   readonly #entries: Map<string, unknown>
   readonly #place: string
+  readonly #isMap: boolean
 
   constructor(tree: unknown, place: string, keys: readonly string[]) {
     this.#place = place
     const isMap = typeof tree === 'object' && tree !== null && !Array.isArray(tree)
+    this.#isMap = isMap
     this.#entries = new Map(isMap ? Object.entries(tree) : [])
     if (!isMap) this.fail('', `a map with the keys ${keys.join(', ')} is expected`)
     for (const key of this.#entries.keys()) {
@@ -27,6 +29,7 @@ export class TreeReader {
 
   /** The value as text; numbers and booleans count as their text. Undefined (and a problem when needed) otherwise. */
   text(key: string, needed: boolean): string | undefined {
+    if (!this.#isMap) return undefined
     const value = this.#entries.get(key)
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
     if (needed || this.has(key)) this.fail(key, value === undefined ? 'is missing' : 'one plain value is expected')
