@@ -1,6 +1,9 @@
 import type { AnyField, Shape } from '../../../../src/wire/kafka/field.ts'
 import { defaultOf, existsAt, isNullableAt } from '../../../../src/wire/kafka/field.ts'
 
+/** One to four bytes each in UTF-8. */
+const LETTERS = ['a', 'Z', '9', '.', '_', '\u00e4', '\u6f22', '\u{1f600}']
+
 /** A small seeded generator (mulberry32): each call yields an integer in 0..limit-1. */
 export type Dice = (limit: number) => number
 
@@ -45,7 +48,8 @@ function randomValue(field: AnyField, version: number, roll: Dice): unknown {
     case 'uuid':
       return randomBytes(16, roll).toString('hex')
     case 'string':
-      return Array.from({ length: roll(12) }, () => 'aZ9.-_\u00e4\u6f22\ud83d\ude00'.at(roll(10)))
+      return Array.from({ length: roll(12) }, () => LETTERS[roll(LETTERS.length)])
+        .join('')
         .join('')
         .toWellFormed()
     case 'bytes':
