@@ -9,7 +9,7 @@ export interface View {
   readonly name: string
   readonly partition: PartitionId
   /** Takes one record; a null value removes the key. Must accept records that it has seen (the later state wins). */
-  apply(key: Buffer, value: Buffer | null, logAge: number): void
+  apply(key: Buffer, value: Buffer | null): void
   /** The whole state as records, such that applying them to an empty view gives this one. */
   entries(): Iterable<StateRecord>
   /** Forgets everything: a checkpoint that was read turned out wrong, the log is replayed from its start. */
