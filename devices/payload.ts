@@ -63,5 +63,11 @@ const parseCbor = (bytes: Uint8Array): Record<string, unknown> | undefined => {
   }
 }
 
-const asFields = (value: unknown): Record<string, unknown> | undefined =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : undefined
+const asFields = (value: unknown): Record<string, unknown> | undefined => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  return Object.fromEntries(Object.entries(value).map(([id, field]) => [id, asNumber(field)]))
+}
+
+/** The library gives 64-bit integers as bigint; those past 2^53 are out of every range, and stay what they are. */
+const asNumber = (field: unknown): unknown =>
+  typeof field === 'bigint' && BigInt.asIntN(53, field) === field ? Number(field) : field

@@ -30,7 +30,7 @@ export interface DeviceOptions {
 }
 
 /** A sleeper sleeps only when its next reading is at least this far away. */
-const minSleepMs = 5_000
+const minSleepMs = 2_000
 /** Timers take no more than 2^31 - 1 ms; a slow device looks again. */
 const maxTimerMs = 3_600_000
 /** Readings made in one turn when the host was too slow, so that others get theirs. */
