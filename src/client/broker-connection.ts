@@ -1,0 +1,150 @@
+import type { Clock, Timer } from '../platform/clock.ts'
+import type { Connection, ListenAddress, Network } from '../platform/network.ts'
+import { type AnyApi, decodeResponse, encodeRequest, type RequestInputOf, type ResponseOf } from '../wire/kafka/api.ts'
+import { apiVersions } from '../wire/kafka/contracts/index.ts'
+import { FrameSplitter } from '../wire/kafka/frames.ts'
+import { ConnectionLost, checkCode } from './kafka-error.ts'
+
+const maxFrameBytes = 100 << 20
+const softwareName = 'brooklet'
+
+export interface ConnectOptions {
+  readonly clientId: string
+  readonly connectTimeoutMs: number
+  /** After this without an answer the connection counts as dead (a black hole does not reset). */
+  readonly requestTimeoutMs: number
+  /** Shown to the broker (KIP-511). */
+  readonly softwareVersion: string
+}
+
+interface Waiting {
+  readonly api: AnyApi
+  readonly version: number
+  readonly correlationId: number
+  readonly timer: Timer
+  resolve(body: unknown): void
+  reject(error: Error): void
+}
+
+/** One connection to one broker: versions negotiated, requests answered in order, any failure ends it for all who wait. */
+export class BrokerConnection {
+  readonly #connection: Connection
+  readonly #clock: Clock
+  readonly #options: ConnectOptions
+  readonly #address: string
+  readonly #splitter = new FrameSplitter(maxFrameBytes)
+  readonly #waiting: Waiting[] = []
+  readonly #ranges = new Map<number, { readonly min: number; readonly max: number }>()
+  #correlationId = 0
+  #failure: ConnectionLost | undefined
+
+  /** Connects and asks for the versions. Rejects with `ConnectionLost`. */
+  static async open(
+    network: Network,
+    clock: Clock,
+    address: ListenAddress,
+    options: ConnectOptions,
+  ): Promise<BrokerConnection> {
+    const name = `${address.host}:${address.port}`
+    let stream: Connection
+    try {
+      stream = await network.connect(address, options.connectTimeoutMs)
+    } catch (error) {
+      throw new ConnectionLost(`cannot connect to ${name}: ${(error as Error).message}`)
+    }
+    const connection = new BrokerConnection(stream, clock, name, options)
+    await connection.#negotiate()
+    return connection
+  }
+
+  private constructor(connection: Connection, clock: Clock, address: string, options: ConnectOptions) {
+    this.#connection = connection
+    this.#clock = clock
+    this.#address = address
+    this.#options = options
+    connection.onData(chunk => this.#receive(chunk))
+    connection.onClose(error => this.#fail(error?.message ?? 'the broker closed it'))
+  }
+
+  get usable(): boolean {
+    return this.#failure === undefined
+  }
+
+  /** Does the broker serve the API at all? */
+  serves(api: AnyApi): boolean {
+    return this.#ranges.has(api.key)
+  }
+
+  /** The newest version that both sides have. Throws when there is none. */
+  versionOf(api: AnyApi): number {
+    const range = this.#ranges.get(api.key)
+    if (range === undefined) throw new Error(`${this.#address} does not serve ${api.name}`)
+    const version = Math.min(range.max, api.versions[1])
+    if (version >= range.min && version >= api.versions[0]) return version
+    throw new Error(
+      `${this.#address} serves ${api.name} ${range.min} to ${range.max}, this client has ${api.versions.join(' to ')}`,
+    )
+  }
+
+  /** Sends a request in the newest common version and resolves with its answer. `extraMs`: time the broker may sit on it (long polls). */
+  request<A extends AnyApi>(api: A, body: RequestInputOf<A>, extraMs = 0): Promise<ResponseOf<A>> {
+    return this.#send(api, this.versionOf(api), body, extraMs)
+  }
+
+  close(): void {
+    this.#connection.end()
+    this.#fail('closed by us')
+  }
+
+  #send<A extends AnyApi>(api: A, version: number, body: RequestInputOf<A>, extraMs: number): Promise<ResponseOf<A>> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    const correlationId = this.#correlationId++
+    const chunks = encodeRequest(api, version, { correlationId, clientId: this.#options.clientId }, body)
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(this.#options.requestTimeoutMs + extraMs, () => {
+        this.#connection.destroy()
+        this.#fail(`no answer to ${api.name} within ${this.#options.requestTimeoutMs + extraMs} ms`)
+      })
+      this.#waiting.push({ api, version, correlationId, timer, resolve: resolve as (body: unknown) => void, reject })
+      this.#connection.write(chunks)
+    })
+  }
+
+  async #negotiate(): Promise<void> {
+    const caller = { clientSoftwareName: softwareName, clientSoftwareVersion: this.#options.softwareVersion }
+    // version 3 is the oldest that tells the broker our name; a broker that has less answers in version 0
+    const answer = await this.#send(apiVersions, 3, caller, 0)
+    checkCode(answer.errorCode, `ApiVersions of ${this.#address}`)
+    for (const { apiKey, minVersion, maxVersion } of answer.apiKeys)
+      this.#ranges.set(apiKey, { min: minVersion, max: maxVersion })
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.#splitter.push(chunk)) this.#answer(frame)
+    } catch (error) {
+      this.#connection.destroy()
+      this.#fail(`cannot be understood: ${(error as Error).message}`)
+    }
+  }
+
+  #answer(frame: Buffer): void {
+    const waiting = this.#waiting[0]
+    if (waiting === undefined) throw new Error('an answer to nothing')
+    const { correlationId, body } = decodeResponse(waiting.api, waiting.version, frame)
+    if (correlationId !== waiting.correlationId)
+      throw new Error(`answer ${correlationId} where ${waiting.correlationId} was due`)
+    this.#waiting.shift()
+    waiting.timer.cancel()
+    waiting.resolve(body)
+  }
+
+  #fail(reason: string): void {
+    if (this.#failure !== undefined) return
+    this.#failure = new ConnectionLost(`connection to ${this.#address}: ${reason}`)
+    for (const { timer, reject } of this.#waiting.splice(0)) {
+      timer.cancel()
+      reject(this.#failure)
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import { errorCodeName, errorCodes, isRetriableCode } from '../wire/kafka/error-codes.ts'
+
+/** A broker answered with an error code. */
+export class KafkaError extends Error {
+  override name = 'KafkaError'
+  readonly code: number
+
+  /** `about`: the request and what it was for; `detail`: the broker's own words, when it sent any. */
+  constructor(code: number, about: string, detail?: string | null) {
+    super(`${about}: ${errorCodeName(code)}${detail ? ` (${detail})` : ''}`)
+    this.code = code
+  }
+
+  /** The same request may succeed later, after metadata or coordinator were asked for again. */
+  get retriable(): boolean {
+    return isRetriableCode(this.code)
+  }
+}
+
+/** The connection is gone or was never there; what was asked may or may not have been done. */
+export class ConnectionLost extends Error {
+  override name = 'ConnectionLost'
+}
+
+/** Throws unless the code is NONE. */
+export const checkCode = (code: number, about: string, detail?: string | null): void => {
+  if (code !== errorCodes.NONE) throw new KafkaError(code, about, detail)
+}

@@ -1,0 +1,52 @@
+import { statfsSync } from 'node:fs'
+import { hostname, totalmem } from 'node:os'
+import { dirname, resolve } from 'node:path'
+
+/** What the process may ask of the machine it runs on; read once, at the start, by `main` and the commands. */
+export const host = {
+  environment: process.env as Readonly<Record<string, string | undefined>>,
+  name: hostname(),
+  processId: process.pid,
+
+  /** RAM of the machine, or of the container when that is limited. */
+  memoryBytes(): number {
+    const limit = process.constrainedMemory()
+    return limit > 0 && limit < totalmem() ? limit : totalmem()
+  },
+
+  /** Memory that the process holds now. */
+  residentBytes: (): number => process.memoryUsage.rss(),
+
+  /** Size of the file system that holds `path` or would hold it; undefined when nobody can say. */
+  fileSystemBytes(path: string): number | undefined {
+    for (let at = resolve(path); ; at = dirname(at)) {
+      try {
+        const { bsize, blocks } = statfsSync(at)
+        return bsize * blocks
+      } catch {
+        if (at === dirname(at)) return undefined
+      }
+    }
+  },
+
+  /** Calls `stop` at SIGTERM and SIGINT; a second signal ends the process at once. */
+  onStopSignal(stop: (signal: string) => void): void {
+    let asked = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(130)
+        asked = true
+        stop(signal)
+      })
+    }
+  },
+
+  /** A bug anywhere ends in `report`, never in a process that goes on in a state nobody knows. */
+  onBug(report: (error: unknown) => void): void {
+    process.on('uncaughtException', report)
+    process.on('unhandledRejection', report)
+  },
+
+  stderrIsTerminal: process.stderr.isTTY === true,
+  stdoutIsTerminal: process.stdout.isTTY === true,
+}
