@@ -5,7 +5,7 @@ import { parseGatewayUrl } from './gateway-address.ts'
 import { Ledger } from './ledger.ts'
 import { Link, linkDownCode } from './link.ts'
 import { Random } from './random.ts'
-import { type Scenario, steady } from './scenario.ts'
+import { mayStall, type Scenario, steady } from './scenario.ts'
 import { Timeline } from './timeline.ts'
 
 export interface FleetOptions {
@@ -113,13 +113,12 @@ class Fleet {
     const { dial, username, password } = parseGatewayUrl(url)
     const qos = this.options.qos ?? profile.qos
     const name = `${profile.name}-${String(index).padStart(5, '0')}`
-    const mayStall = scenario.faults.some(fault => fault.kind === 'stall')
     const link = new Link({
       dial,
       conditions: scenario.conditions,
       random: random.split('link'),
       now: () => performance.now(),
-      mayStall,
+      mayStall: mayStall(scenario),
     })
     const { reconnectMinMs, reconnectMaxMs } = profile.firmware
     this.links.push(link)

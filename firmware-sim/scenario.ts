@@ -16,8 +16,8 @@ export interface Scenario {
   readonly describe: string
   readonly conditions: LinkConditions
   readonly faults: readonly TimedFault[]
-  /** Each link for itself goes down at random: mean times between failures, and down. */
-  readonly flaps?: { readonly meanUpMs: number; readonly meanDownMs: number }
+  /** Each link for itself fails at random: mean times between failures, and of a failure. */
+  readonly flaps?: { readonly kind: FaultKind; readonly meanUpMs: number; readonly meanDownMs: number }
   /** Overrides the reconnect limits of the firmware. */
   readonly reconnect?: { readonly minMs: number; readonly maxMs: number }
 }
@@ -31,14 +31,14 @@ export const scenarios: readonly Scenario[] = [
     describe: '2 % loss, 40 ms each way, every link drops about once a minute for some 5 s',
     conditions: { lossRatio: 0.02, latencyMs: 40, jitterMs: 40, bytesPerSecond: 32_000 },
     faults: [],
-    flaps: { meanUpMs: 60 * second, meanDownMs: 5 * second },
+    flaps: { kind: 'drop', meanUpMs: 60 * second, meanDownMs: 5 * second },
   },
   {
     name: 'cellular',
     describe: '3G: 0.5 % loss, 75 ms each way, 48 kB/s, every link is silent about every 5 min for some 3 s',
     conditions: { lossRatio: 0.005, latencyMs: 75, jitterMs: 50, bytesPerSecond: 48_000 },
     faults: [],
-    flaps: { meanUpMs: 300 * second, meanDownMs: 3 * second },
+    flaps: { kind: 'stall', meanUpMs: 300 * second, meanDownMs: 3 * second },
   },
   {
     name: 'satellite',
@@ -64,6 +64,10 @@ export const scenarios: readonly Scenario[] = [
 export const steady = scenarios[0]!
 
 export const scenarioNamed = (name: string): Scenario | undefined => scenarios.find(scenario => scenario.name === name)
+
+/** True where a link may fall silent instead of breaking. */
+export const mayStall = ({ faults, flaps }: Scenario): boolean =>
+  flaps?.kind === 'stall' || faults.some(fault => fault.kind === 'stall')
 
 /** A scenario with other conditions or more faults on top. */
 export const withFaults = (

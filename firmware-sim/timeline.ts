@@ -40,7 +40,7 @@ export class Timeline {
     if (flaps === undefined) return
     const downMs = random.exponential(flaps.meanDownMs)
     this.after(random.exponential(flaps.meanUpMs), () => {
-      this.fail([link], 'drop', downMs)
+      this.fail([link], flaps.kind, downMs)
       this.after(downMs, () => this.flap(link, random))
     })
   }
