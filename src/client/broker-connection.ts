@@ -112,7 +112,7 @@ export class BrokerConnection {
 
   async #negotiate(): Promise<void> {
     const caller = { clientSoftwareName: softwareName, clientSoftwareVersion: this.#options.softwareVersion }
-    // version 3 is the oldest that tells the broker our name; a broker that has less answers in version 0
+    // version 3 tells the broker our name; every broker since 2.4 has it
     const answer = await this.#send(apiVersions, 3, caller, 0)
     checkCode(answer.errorCode, `ApiVersions of ${this.#address}`)
     for (const { apiKey, minVersion, maxVersion } of answer.apiKeys)

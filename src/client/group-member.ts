@@ -1,0 +1,233 @@
+import { sleep } from '../platform/clock.ts'
+import { heartbeat } from '../wire/kafka/contracts/heartbeat.ts'
+import { joinGroup } from '../wire/kafka/contracts/join-group.ts'
+import { leaveGroup } from '../wire/kafka/contracts/leave-group.ts'
+import { offsetCommit } from '../wire/kafka/contracts/offset-commit.ts'
+import { offsetFetch } from '../wire/kafka/contracts/offset-fetch.ts'
+import { syncGroup } from '../wire/kafka/contracts/sync-group.ts'
+import { errorCodes } from '../wire/kafka/error-codes.ts'
+import type { BrokerConnection } from './broker-connection.ts'
+import type { Cluster } from './cluster.ts'
+import {
+  type Assignment,
+  assignRanges,
+  decodeAssignment,
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription,
+} from './group-protocol.ts'
+import { checkCode, KafkaError } from './kafka-error.ts'
+import type { TopicPartition } from './partition-reader.ts'
+
+export interface GroupOptions {
+  readonly groupId: string
+  readonly topics: readonly string[]
+  readonly sessionTimeoutMs: number
+  readonly rebalanceTimeoutMs: number
+}
+
+/** The next offset to read of a partition. */
+export interface Position extends TopicPartition {
+  readonly offset: number
+}
+
+const protocolType = 'consumer'
+const rejoinDelayMs = 100
+
+/** One member of a classic consumer group: joins, learns its partitions, heartbeats, commits. The caller reads and asks `poll` often. */
+export class GroupMember {
+  readonly #cluster: Cluster
+  readonly #options: GroupOptions
+  #memberId = ''
+  #generation = -1
+  #lastHeartbeatMs = 0
+  #mustJoin = true
+  #assignment: Assignment = new Map()
+
+  constructor(cluster: Cluster, options: GroupOptions) {
+    this.#cluster = cluster
+    this.#options = options
+  }
+
+  get assignment(): Assignment {
+    return this.#assignment
+  }
+
+  /** Joins when that is due and heartbeats. True: the assignment is new, start from the committed offsets. */
+  async poll(): Promise<boolean> {
+    if (!this.#mustJoin) await this.#heartbeat()
+    if (!this.#mustJoin) return false
+    while (this.#mustJoin) await this.#join()
+    return true
+  }
+
+  /** Commits the next offset to read of each partition. Throws when the group has moved on: join again, then the offsets are the new owner's. */
+  async commit(positions: readonly Position[]): Promise<void> {
+    const coordinator = await this.#coordinator()
+    const topics = await Promise.all(
+      [...new Set(positions.map(({ topic }) => topic))].map(async name => ({
+        name,
+        topicId: (await this.#cluster.topic(name)).id,
+        partitions: positions
+          .filter(({ topic }) => topic === name)
+          .map(({ partition, offset }) => ({
+            partitionIndex: partition,
+            committedOffset: offset,
+            committedMetadata: null,
+          })),
+      })),
+    )
+    const { groupId } = this.#options
+    const answer = await coordinator.request(offsetCommit, {
+      groupId,
+      generationIdOrMemberEpoch: this.#generation,
+      memberId: this.#memberId,
+      topics,
+    })
+    for (const { errorCode } of answer.topics.flatMap(({ partitions }) => partitions)) {
+      if (errorCode !== errorCodes.NONE) this.#mustJoin = true
+      checkCode(errorCode, `commit of group ${groupId}`)
+    }
+  }
+
+  /** Committed offsets of the assignment; -1 where there is none. */
+  async committed(): Promise<readonly Position[]> {
+    const coordinator = await this.#coordinator()
+    const topics = await Promise.all(
+      [...this.#assignment].map(async ([name, partitionIndexes]) => {
+        const { id } = await this.#cluster.topic(name)
+        return { name, topicId: id, partitionIndexes: [...partitionIndexes] }
+      }),
+    )
+    const { groupId } = this.#options
+    const answer = await coordinator.request(offsetFetch, { groupId, topics, groups: [{ groupId, topics }] })
+    const grouped = answer.groups[0]
+    checkCode(grouped?.errorCode ?? answer.errorCode, `offsets of group ${groupId}`)
+    const named = grouped?.topics.map(({ name, topicId, partitions }) => ({
+      name: name || (topics.find(asked => asked.topicId === topicId)?.name ?? ''),
+      partitions,
+    }))
+    return (named ?? answer.topics).flatMap(({ name, partitions }) =>
+      partitions.map(({ partitionIndex, committedOffset }) => ({
+        topic: name,
+        partition: partitionIndex,
+        offset: committedOffset,
+      })),
+    )
+  }
+
+  /** Tells the group that this member goes, so that the others need not wait for its session to end. */
+  async leave(): Promise<void> {
+    if (this.#memberId === '') return
+    const coordinator = await this.#coordinator()
+    const { groupId } = this.#options
+    await coordinator.request(leaveGroup, {
+      groupId,
+      memberId: this.#memberId,
+      members: [{ memberId: this.#memberId }],
+    })
+    this.#memberId = ''
+    this.#mustJoin = true
+  }
+
+  #coordinator(): Promise<BrokerConnection> {
+    return this.#cluster.coordinator(this.#options.groupId)
+  }
+
+  async #heartbeat(): Promise<void> {
+    const now = this.#cluster.clock.monotonicMs()
+    if (now - this.#lastHeartbeatMs < this.#options.sessionTimeoutMs / 10) return
+    this.#lastHeartbeatMs = now
+    const coordinator = await this.#coordinator()
+    const { groupId } = this.#options
+    const { errorCode } = await coordinator.request(heartbeat, {
+      groupId,
+      generationId: this.#generation,
+      memberId: this.#memberId,
+    })
+    if (errorCode !== errorCodes.NONE) this.#lost(errorCode, `heartbeat of group ${groupId}`)
+  }
+
+  async #join(): Promise<void> {
+    const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
+    const coordinator = await this.#coordinator()
+    const answer = await coordinator.request(
+      joinGroup,
+      {
+        groupId,
+        sessionTimeoutMs,
+        rebalanceTimeoutMs,
+        memberId: this.#memberId,
+        protocolType,
+        protocols: [{ name: 'range', metadata: encodeSubscription(topics) }],
+      },
+      rebalanceTimeoutMs,
+    )
+    if (answer.errorCode === errorCodes.MEMBER_ID_REQUIRED) {
+      this.#memberId = answer.memberId
+      return
+    }
+    if (answer.errorCode !== errorCodes.NONE) {
+      await this.#again(answer.errorCode, `join of group ${groupId}`)
+      return
+    }
+    this.#memberId = answer.memberId
+    this.#generation = answer.generationId
+    const isLeader = answer.leader === answer.memberId
+    await this.#sync(coordinator, isLeader ? await this.#assign(answer.members) : [])
+  }
+
+  async #assign(
+    members: readonly { memberId: string; metadata: Buffer }[],
+  ): Promise<{ memberId: string; assignment: Buffer }[]> {
+    const subscriptions = new Map(members.map(({ memberId, metadata }) => [memberId, decodeSubscription(metadata)]))
+    const names = new Set([...subscriptions.values()].flat())
+    const described = await this.#cluster.describe([...names])
+    const counts = new Map(described.map(({ name, partitions }) => [name, partitions.length]))
+    return [...assignRanges(subscriptions, counts)].map(([memberId, ranges]) => ({
+      memberId,
+      assignment: encodeAssignment(ranges),
+    }))
+  }
+
+  async #sync(coordinator: BrokerConnection, assignments: { memberId: string; assignment: Buffer }[]): Promise<void> {
+    const { groupId, rebalanceTimeoutMs } = this.#options
+    const answer = await coordinator.request(
+      syncGroup,
+      {
+        groupId,
+        generationId: this.#generation,
+        memberId: this.#memberId,
+        protocolType,
+        protocolName: 'range',
+        assignments,
+      },
+      rebalanceTimeoutMs,
+    )
+    if (answer.errorCode !== errorCodes.NONE) {
+      await this.#again(answer.errorCode, `sync of group ${groupId}`)
+      return
+    }
+    this.#assignment = decodeAssignment(answer.assignment)
+    this.#lastHeartbeatMs = this.#cluster.clock.monotonicMs()
+    this.#mustJoin = false
+  }
+
+  /** The group goes on without us, or in a new generation: join again. Anything else is the caller's to see. */
+  #lost(errorCode: number, about: string): void {
+    const rejoin: number[] = [
+      errorCodes.REBALANCE_IN_PROGRESS,
+      errorCodes.ILLEGAL_GENERATION,
+      errorCodes.UNKNOWN_MEMBER_ID,
+    ]
+    const error = new KafkaError(errorCode, about)
+    if (!rejoin.includes(errorCode) && !error.retriable) throw error
+    if (errorCode === errorCodes.UNKNOWN_MEMBER_ID) this.#memberId = ''
+    this.#mustJoin = true
+  }
+
+  async #again(errorCode: number, about: string): Promise<void> {
+    this.#lost(errorCode, about)
+    await sleep(this.#cluster.clock, rejoinDelayMs)
+  }
+}
