@@ -85,7 +85,8 @@ export class GroupBench {
   restart(lucky = 0): void {
     this.groups.stop()
     this.view = new GroupsView()
-    this.log.replayTo(this.view, lucky)
+    this.log.restart(lucky)
+    this.log.replayTo(this.view)
     this.metrics = new Metrics()
     this.groups = this.#start()
   }

@@ -9,7 +9,6 @@ interface Written {
   readonly viewName: string
   readonly key: Buffer
   readonly value: Buffer | null
-  readonly logAge: number
 }
 
 interface Waiter {
@@ -61,9 +60,9 @@ export class MemoryStateLog implements StateLog {
     const group = this.#open++
     this.writes++
     for (const { view, key, value } of changes) {
-      this.#written.push({ group, viewName: view.name, key: Buffer.from(key), value, logAge: this.logAge })
+      this.#written.push({ group, viewName: view.name, key: Buffer.from(key), value })
       this.#lastGroupOf.set(view.name, group)
-      view.apply(key, value, this.logAge)
+      view.apply(key, value)
     }
     this.#sync()
     return groupNumber(group)
@@ -92,10 +91,21 @@ export class MemoryStateLog implements StateLog {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
   }
 
-  /** Shows `view` what a restart would: everything durable, and of what was not yet the first `lucky` groups. */
-  replayTo(view: View, lucky = 0): void {
-    for (const { group, viewName, key, value, logAge } of this.#written) {
-      if (viewName === view.name && group <= this.#durable + lucky) view.apply(key, value, logAge)
+  /** Power is cut and comes back: of what was not durable only the first `lucky` groups are there, and nobody hears of the others. */
+  restart(lucky = 0): void {
+    const kept = this.#durable + lucky
+    const written = this.#written.filter(({ group }) => group <= kept)
+    this.#written.splice(0, this.#written.length, ...written)
+    this.#waiters = []
+    this.#durable = this.#open - 1
+    this.held = false
+    this.full = false
+  }
+
+  /** Shows `view` everything that is written. */
+  replayTo(view: View): void {
+    for (const { viewName, key, value } of this.#written) {
+      if (viewName === view.name) view.apply(key, value)
     }
   }
 
@@ -107,7 +117,7 @@ export class MemoryStateLog implements StateLog {
       this.#syncing = false
       if (this.#failed || this.held) return
       this.syncs++
-      this.#durable = last
+      this.#durable = Math.max(this.#durable, last)
       const ready = this.#waiters.filter(({ group }) => group <= last)
       this.#waiters = this.#waiters.filter(({ group }) => group > last)
       for (const waiter of ready) waiter.resolve()
