@@ -1,17 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { profileNamed, profiles, runFleet, steady, withFaults } from '../../../firmware-sim/index.ts'
+import { profileNamed, profiles, receiptOf, runFleet, steady, withFaults } from '../../../firmware-sim/index.ts'
 import { RecordingBroker } from './recording-broker.ts'
-
-let broker: RecordingBroker
-
-beforeEach(async () => {
-  broker = await RecordingBroker.start()
-})
-afterEach(() => broker.stop())
 
 const profile = (name: string) => profileNamed(name)!
 
 describe('a fleet on a real broker', () => {
+  let broker: RecordingBroker
+  beforeEach(async () => {
+    broker = await RecordingBroker.start()
+  })
+  afterEach(() => broker.stop())
+
   test('50 devices through a link drop: nothing acknowledged is missing, order is kept', async () => {
     const scenario = withFaults({ ...steady, reconnect: { minMs: 50, maxMs: 200 } }, { latencyMs: 5, jitterMs: 5 }, [
       { kind: 'drop', startMs: 800, durationMs: 400 },
@@ -103,6 +102,19 @@ describe('a fleet on a real broker', () => {
     expect(ledger.compare(broker.receipts)).toMatchObject({ isClean: true, permittedDuplicates: 0 })
   })
 
+  test('connections that break between publish and acknowledgement: sent again, permitted to be double', async () => {
+    const scenario = withFaults({ ...steady, reconnect: { minMs: 10, maxMs: 50 } }, { latencyMs: 30 }, [
+      { kind: 'drop', startMs: 300, durationMs: 50, everyMs: 400 },
+    ])
+    const members = [{ profile: profile('env'), count: 10 }]
+    const ledger = await runFleet({ url: broker.url, members, readingsPerSecond: 20, durationMs: 1_600, scenario })
+    await broker.settled()
+    const comparison = ledger.compare(broker.receipts)
+    expect(comparison).toMatchObject({ isClean: true, examples: [] })
+    expect(comparison.permittedDuplicates).toBeGreaterThan(0)
+    expect(ledger.totals().acked).toBe(ledger.totals().made)
+  })
+
   test('a deep sleeper connects for each reading and loses none', async () => {
     const soil = profile('soil')
     const stop = new AbortController()
@@ -121,6 +133,67 @@ describe('a fleet on a real broker', () => {
     expect(ledger.totals().made).toBeGreaterThan(3)
     expect(ledger.compare(broker.receipts)).toMatchObject({ isClean: true, missingAcked: 0 })
   })
+})
+
+describe('a fleet on a broker that misbehaves', () => {
+  let broker: RecordingBroker
+  afterEach(() => broker.stop())
+
+  test('the canary: a broker that acknowledges and then loses one reading in a hundred is found out', async () => {
+    let forwarded = 0
+    broker = await RecordingBroker.start({
+      authorizeForward: (_client, packet) => (++forwarded % 100 === 0 ? null : packet),
+    })
+    const members = [{ profile: profile('env'), count: 10 }]
+    const ledger = await runFleet({ url: broker.url, members, readingsPerSecond: 50, seed: 4, durationMs: 600 })
+    await broker.settled()
+    const comparison = ledger.compare(broker.receipts)
+    expect(comparison.isClean).toBe(false)
+    expect(comparison.missingAcked).toBe(Math.floor(forwarded / 100))
+    expect(comparison.missingAcked).toBeGreaterThan(0)
+    expect(comparison.examples.length).toBeGreaterThan(0)
+  })
+
+  test('readings refused with a reason code are counted as refused, and the device goes on', async () => {
+    let asked = 0
+    broker = await RecordingBroker.start({
+      authorizePublish: (_client, _packet, done) => done(++asked % 5 === 0 ? new Error('not this one') : null),
+    })
+    const members = [{ profile: profile('power'), count: 5 }]
+    for (const qos of [1, 2] as const) {
+      asked = 0
+      broker.receipts.length = 0
+      const ledger = await runFleet({ url: broker.url, members, readingsPerSecond: 50, durationMs: 500, qos })
+      await broker.settled()
+      const totals = ledger.totals()
+      expect(totals.refused).toBe(Math.floor(asked / 5))
+      expect(totals.refused).toBeGreaterThan(0)
+      expect(totals.acked + totals.refused).toBe(totals.made)
+      expect(ledger.compare(broker.receipts)).toMatchObject({ isClean: true, refusedReceived: 0 })
+    }
+  })
+})
+
+test('two runs with one seed, start and rate publish the same bytes', async () => {
+  const payloads = async (): Promise<Map<string, string>> => {
+    const seen = new Map<string, string>()
+    const broker = await RecordingBroker.start({
+      authorizePublish: (client, packet, done) => {
+        const text = Buffer.from(packet.payload).toString('hex')
+        seen.set(`${client?.id} ${receiptOf(packet.topic, Buffer.from(text, 'hex'))?.seq}`, text)
+        done()
+      },
+    })
+    const members = profiles.map(each => ({ profile: each, count: 2 }))
+    const startMs = Date.UTC(2025, 5, 1)
+    await runFleet({ url: broker.url, members, readingsPerSecond: 20, seed: 9, startMs, durationMs: 500 })
+    await broker.stop()
+    return seen
+  }
+  const [first, second] = [await payloads(), await payloads()]
+  const common = [...first.keys()].filter(key => second.has(key))
+  expect(common.length).toBeGreaterThan(60)
+  for (const key of common) expect(second.get(key)).toBe(first.get(key))
 })
 
 test('without a gateway the devices say so once, keep trying, and stop when told', async () => {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
-import { Aedes } from 'aedes'
+import { Aedes, type AedesOptions } from 'aedes'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { type Receipt, receiptOf } from '../../../firmware-sim/index.ts'
 
@@ -24,8 +24,8 @@ export class RecordingBroker {
     this.url = `mqtt://127.0.0.1:${port}`
   }
 
-  static async start(): Promise<RecordingBroker> {
-    const broker = await Aedes.createBroker({ queueLimit: 100_000 })
+  static async start(options: AedesOptions = {}): Promise<RecordingBroker> {
+    const broker = await Aedes.createBroker({ queueLimit: 100_000, ...options })
     const sockets = new Set<Socket>()
     const server = createServer(socket => {
       sockets.add(socket)
