@@ -41,6 +41,12 @@ export const host = {
     }
   },
 
+  /** Timers of ours do not keep the process alive; until the result is called, this does. */
+  stayAlive(): () => void {
+    const timer = setInterval(() => undefined, 60_000)
+    return () => clearInterval(timer)
+  },
+
   /** A bug anywhere ends in `report`, never in a process that goes on in a state nobody knows. */
   onBug(report: (error: unknown) => void): void {
     process.on('uncaughtException', report)

@@ -1,0 +1,22 @@
+import { Command } from 'commander'
+import { startGateway } from '../gateway.ts'
+import { host } from '../platform/node/host.ts'
+import { openLogger } from '../platform/node/logger.ts'
+import { nodePlatform } from '../platform/node/platform.ts'
+import { addSettingFlags, settingsFromFlags } from './setting-flags.ts'
+
+/** `brooklet serve`: runs a gateway until SIGTERM or SIGINT. */
+export const serveCommand = (): Command =>
+  addSettingFlags(new Command('serve').description('run a gateway')).action(async flags => {
+    const loaded = await settingsFromFlags(flags)
+    const { 'log.level': level, 'log.format': format } = loaded.settings
+    const pretty = format === 'pretty' || (format === 'auto' && host.stderrIsTerminal)
+    const logger = openLogger({ level, format: pretty ? 'pretty' : 'json' })
+    const gateway = await startGateway(loaded, nodePlatform(logger))
+    process.stdout.write(`brooklet ready ${JSON.stringify(gateway.addresses)}\n`)
+    host.onStopSignal(async signal => {
+      logger.info({ signal }, 'stopping')
+      await gateway.stop()
+      process.exit(0)
+    })
+  })

@@ -1,0 +1,146 @@
+import { Command, InvalidArgumentError } from 'commander'
+import type { Cluster, TopicMetadata } from '../client/cluster.ts'
+import { earliestOffset, latestOffset, offsetFor } from '../client/partition-reader.ts'
+import { alterTopicConfigs, createTopic, deleteTopic, growTopic, topicConfigs } from '../client/topic-admin.ts'
+import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
+import { printList } from './table.ts'
+
+interface ListFlags extends ClusterFlags {
+  readonly json?: boolean
+}
+
+interface ChangeFlags extends ClusterFlags {
+  readonly partitions?: number
+  readonly config: ReadonlyMap<string, string>
+  readonly unset: readonly string[]
+}
+
+const wholeNumber = (text: string): number => {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 is expected.')
+  return value
+}
+
+/** `key=value`, collected over repeated options. */
+const assignment = (text: string, before: ReadonlyMap<string, string>): ReadonlyMap<string, string> => {
+  const equals = text.indexOf('=')
+  if (equals < 1) throw new InvalidArgumentError('key=value is expected, such as retention.ms=3600000.')
+  return new Map([...before, [text.slice(0, equals), text.slice(equals + 1)]])
+}
+
+interface PartitionRow {
+  readonly partition: number
+  readonly logStart: number
+  readonly logEnd: number
+  readonly records: number
+}
+
+const partitionRows = (cluster: Cluster, topic: TopicMetadata): Promise<PartitionRow[]> =>
+  Promise.all(
+    topic.partitions.map(async (_, partition) => {
+      const source = { topic: topic.name, partition }
+      const [logStart, logEnd] = await Promise.all([
+        offsetFor(cluster, source, earliestOffset),
+        offsetFor(cluster, source, latestOffset),
+      ])
+      return { partition, logStart: logStart ?? 0, logEnd: logEnd ?? 0, records: (logEnd ?? 0) - (logStart ?? 0) }
+    }),
+  )
+
+const list = (flags: ListFlags): Promise<void> =>
+  withCluster(flags, async cluster => {
+    const topics = await cluster.describe(null)
+    const rows = await Promise.all(
+      topics.map(async topic => {
+        const partitions = await partitionRows(cluster, topic)
+        return {
+          name: topic.name,
+          partitions: partitions.length,
+          records: partitions.reduce((sum, { records }) => sum + records, 0),
+        }
+      }),
+    )
+    rows.sort((a, b) => a.name.localeCompare(b.name))
+    printList(
+      rows,
+      { TOPIC: row => row.name, PARTITIONS: row => row.partitions, RECORDS: row => row.records },
+      flags.json,
+    )
+  })
+
+const describe = (name: string, flags: ListFlags): Promise<void> =>
+  withCluster(flags, async cluster => {
+    const topic = await cluster.topic(name)
+    const partitions = await partitionRows(cluster, topic)
+    const configs = (await topicConfigs(cluster, name)).filter(({ own }) => own)
+    if (flags.json) {
+      process.stdout.write(`${JSON.stringify({ name, id: topic.id, partitions, configs }, null, 2)}\n`)
+      return
+    }
+    process.stdout.write(`topic ${name}, id ${topic.id}\n`)
+    for (const { name: key, value } of configs) process.stdout.write(`  ${key} = ${value}\n`)
+    printList(
+      partitions,
+      {
+        PARTITION: row => row.partition,
+        START: row => row.logStart,
+        END: row => row.logEnd,
+        RECORDS: row => row.records,
+      },
+      false,
+    )
+  })
+
+const create = (name: string, flags: ChangeFlags): Promise<void> =>
+  withCluster(flags, async cluster => {
+    await createTopic(cluster, {
+      name,
+      partitions: flags.partitions ?? -1,
+      replicationFactor: -1,
+      configs: flags.config,
+    })
+    const { partitions } = await cluster.topic(name, { refresh: true })
+    process.stdout.write(`created ${name} with ${partitions.length} partitions\n`)
+  })
+
+const alter = (name: string, flags: ChangeFlags): Promise<void> =>
+  withCluster(flags, async cluster => {
+    const changes = new Map<string, string | null>([...flags.config, ...flags.unset.map(key => [key, null] as const)])
+    if (changes.size > 0) await alterTopicConfigs(cluster, name, changes)
+    if (flags.partitions !== undefined) await growTopic(cluster, name, flags.partitions)
+    process.stdout.write(`altered ${name}\n`)
+  })
+
+const remove = (name: string, flags: ClusterFlags): Promise<void> =>
+  withCluster(flags, async cluster => {
+    await deleteTopic(cluster, name)
+    process.stdout.write(`deleted ${name}\n`)
+  })
+
+/** `brooklet topics`: list, describe, create, alter, delete. */
+export const topicsCommand = (): Command => {
+  const configOption = [
+    '--config <key=value>',
+    'topic config; may be repeated',
+    assignment,
+    new Map<string, string>(),
+  ] as const
+  const topics = new Command('topics').description('list, describe, create, alter and delete topics')
+  addClusterOption(
+    topics.command('list').description('topics with their record counts').option('--json', 'print JSON'),
+  ).action(list)
+  addClusterOption(
+    topics.command('describe <topic>').description('offsets and configs').option('--json', 'print JSON'),
+  ).action(describe)
+  addClusterOption(topics.command('create <topic>').description('create a topic'))
+    .option('--partitions <n>', 'number of partitions (default: num.partitions)', wholeNumber)
+    .option(...configOption)
+    .action(create)
+  addClusterOption(topics.command('alter <topic>').description('set configs, add partitions'))
+    .option('--partitions <n>', 'raise the number of partitions; keys move between partitions', wholeNumber)
+    .option(...configOption)
+    .option('--unset <key>', 'back to the default; may be repeated', (key, before: string[]) => [...before, key], [])
+    .action(alter)
+  addClusterOption(topics.command('delete <topic>').description('delete a topic with all its records')).action(remove)
+  return topics
+}
