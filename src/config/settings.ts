@@ -225,7 +225,8 @@ export const settingTable = {
   ),
 
   // consumer groups
-  'groups.max': row(count(), 1000, 'Consumer groups'),
+  'groups.max': row(count(), 2000, 'Consumer groups'),
+  'group.members.max': row(count(), 10_000, 'Members of all consumer groups together'),
   'group.max.size': row(count(), 1000, 'Members of one consumer group', { kafka: 'group.max.size' }),
   'group.min.session.timeout.ms': row(
     duration({ min: 1 }),
@@ -257,6 +258,12 @@ export const settingTable = {
   'offsets.retention.minutes': row(count(5_256_000), 10_080, 'Minutes that the offsets of an empty group are kept', {
     kafka: 'offsets.retention.minutes',
   }),
+  'offsets.retention.check.interval.ms': row(
+    duration({ min: SECOND_MS }),
+    10 * MINUTE_MS,
+    'How often old offsets are looked for',
+    { kafka: 'offsets.retention.check.interval.ms' },
+  ),
 
   // MQTT clients
   'mqtt.connections.max': row(count(), 10_000, 'MQTT connections at a time'),
