@@ -1,0 +1,194 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
+/** Addresses of the ready line, `host:port` each. */
+export interface Addresses {
+  readonly mqtt: string
+  readonly kafka: string
+  readonly http: string
+  readonly [other: string]: string
+}
+
+export interface GatewayOptions {
+  /** Settings by key, as `--set key=value`. Listeners are on 127.0.0.1, port 0, unless given here. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** Left in place at the end; without it a temporary directory is made and removed by `dispose`. */
+  readonly dataDirectory?: string
+  /** Variables added to those of the test. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** Put before node, as in `['taskset', '-c', '0']`. */
+  readonly prefix?: readonly string[]
+  readonly nodeArguments?: readonly string[]
+  /** Until the ready line. */
+  readonly timeoutMs?: number
+}
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+const quietSettings = {
+  'mqtt.listen': 'mqtt://127.0.0.1:0',
+  'kafka.listen': 'plaintext://127.0.0.1:0',
+  'http.listen': 'http://127.0.0.1:0',
+  'disk.budget': '256MiB',
+  'log.format': 'json',
+}
+
+/** A `brooklet` process that was started and may be ready, refused or dead. */
+class Process {
+  readonly child: ChildProcess
+  readonly exited: Promise<Exit>
+  stdout = ''
+  stderr = ''
+
+  constructor(args: readonly string[], options: GatewayOptions) {
+    const command = [...(options.prefix ?? []), process.execPath, ...(options.nodeArguments ?? []), mainFile, ...args]
+    const environment = { ...process.env, ...options.environment }
+    this.child = spawn(command[0]!, command.slice(1), { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child.stdout!.setEncoding('utf8').on('data', text => {
+      this.stdout += text
+    })
+    this.child.stderr!.setEncoding('utf8').on('data', text => {
+      this.stderr += text
+    })
+    this.exited = new Promise((resolve, reject) => {
+      this.child.once('error', reject)
+      this.child.once('close', (code, signal) => resolve({ code, signal }))
+    })
+    this.exited.catch(() => undefined)
+  }
+}
+
+/** A gateway of its own, from `dist/`, on one data directory; it may be ended and started again. */
+export class Gateway {
+  readonly dataDirectory: string
+  /** Of the present process; ports differ after each `restart`. */
+  addresses: Addresses = { mqtt: '', kafka: '', http: '' }
+  #process: Process
+  #options: GatewayOptions
+  readonly #isTemporary: boolean
+
+  private constructor(options: GatewayOptions, dataDirectory: string) {
+    this.#options = options
+    this.#isTemporary = options.dataDirectory === undefined
+    this.dataDirectory = dataDirectory
+    this.#process = new Process(serveArguments(dataDirectory, options), options)
+  }
+
+  /** Starts a gateway and waits for its ready line. Rejects with exit code and stderr when it does not come. */
+  static async start(options: GatewayOptions = {}): Promise<Gateway> {
+    const dataDirectory = options.dataDirectory ?? (await mkdtemp(join(tmpdir(), 'brooklet-test-')))
+    const gateway = new Gateway(options, dataDirectory)
+    await gateway.#untilReady()
+    return gateway
+  }
+
+  /** Starts again on the same data directory after `stop` or `kill`; `changes` add to the options so far. */
+  async restart(changes: Omit<GatewayOptions, 'dataDirectory'> = {}): Promise<void> {
+    await this.exited
+    this.#options = { ...this.#options, ...changes, settings: { ...this.#options.settings, ...changes.settings } }
+    this.#process = new Process(serveArguments(this.dataDirectory, this.#options), this.#options)
+    await this.#untilReady()
+  }
+
+  get pid(): number {
+    return this.#process.child.pid!
+  }
+
+  get exited(): Promise<Exit> {
+    return this.#process.exited
+  }
+
+  get stdout(): string {
+    return this.#process.stdout
+  }
+
+  /** The log of the present process so far. */
+  get stderr(): string {
+    return this.#process.stderr
+  }
+
+  get mqttUrl(): string {
+    return `mqtt://${this.addresses.mqtt}`
+  }
+
+  get httpUrl(): string {
+    return `http://${this.addresses.http}`
+  }
+
+  /** SIGTERM; resolves with how it ended. */
+  stop(): Promise<Exit> {
+    this.#process.child.kill('SIGTERM')
+    return this.exited
+  }
+
+  /** Kill -9: only what was synced, or what the kernel had, is left. */
+  kill(): Promise<Exit> {
+    this.#process.child.kill('SIGKILL')
+    return this.exited
+  }
+
+  /** Ends the process if it lives, and removes a temporary data directory. For `afterEach` or `finally`. */
+  async dispose(): Promise<void> {
+    await this.kill()
+    if (this.#isTemporary) await rm(this.dataDirectory, { recursive: true, force: true })
+  }
+
+  async #untilReady(): Promise<void> {
+    try {
+      this.addresses = await readyLine(this.#process, this.#options.timeoutMs ?? 30_000)
+    } catch (error) {
+      await this.dispose()
+      throw error
+    }
+  }
+}
+
+/** Runs `brooklet ARGS` to its end, as for `config check` or a start that must fail. */
+export async function runBrooklet(
+  args: readonly string[],
+  options: GatewayOptions = {},
+): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
+  const running = new Process(args, options)
+  const deadline = setTimeout(() => running.child.kill('SIGKILL'), options.timeoutMs ?? 30_000)
+  const exit = await running.exited.finally(() => clearTimeout(deadline))
+  return { ...exit, stdout: running.stdout, stderr: running.stderr }
+}
+
+/** Arguments of `brooklet serve` on this directory with the settings of `options`. */
+export function serveArguments(dataDirectory: string, options: GatewayOptions = {}): string[] {
+  const settings = { ...quietSettings, 'data.dir': dataDirectory, ...options.settings }
+  return ['serve', ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])]
+}
+
+function readyLine(running: Process, timeoutMs: number): Promise<Addresses> {
+  return new Promise((resolve, reject) => {
+    const fail = (what: string) =>
+      reject(new Error(`${what}\n--- stdout\n${running.stdout}\n--- stderr\n${running.stderr}`))
+    const deadline = setTimeout(() => fail(`no ready line within ${timeoutMs} ms`), timeoutMs)
+    const look = () => {
+      const found = /^brooklet ready (\{.*\})$/m.exec(running.stdout)?.[1]
+      if (found === undefined) return
+      clearTimeout(deadline)
+      resolve(JSON.parse(found) as Addresses)
+    }
+    running.child.stdout!.on('data', look)
+    running.exited.then(
+      ({ code, signal }) => {
+        clearTimeout(deadline)
+        fail(`the gateway ended before it was ready (exit code ${code}, signal ${signal})`)
+      },
+      error => {
+        clearTimeout(deadline)
+        reject(error)
+      },
+    )
+  })
+}

@@ -1,0 +1,101 @@
+import { execFile, execFileSync, spawn } from 'node:child_process'
+import { promisify } from 'node:util'
+import { test } from 'vitest'
+
+const run = promisify(execFile)
+
+/** Programs that interop tests may need, and how `.ci/run` gets them. */
+const tools = {
+  kcat: { probe: ['-V'], package: 'kcat' },
+  mosquitto: { probe: ['-h'], package: 'mosquitto' },
+  mosquitto_pub: { probe: ['--help'], package: 'mosquitto-clients' },
+  mosquitto_sub: { probe: ['--help'], package: 'mosquitto-clients' },
+  python3: { probe: ['--version'], package: 'python3' },
+} as const
+
+export type Tool = keyof typeof tools
+
+const found = new Map<Tool, boolean>()
+
+/** Whether the program can be started; whatever exit code its probe gives. */
+function isInstalled(tool: Tool): boolean {
+  const known = found.get(tool)
+  if (known !== undefined) return known
+  let installed = true
+  try {
+    execFileSync(tool, tools[tool].probe, { stdio: 'ignore', timeout: 10_000 })
+  } catch (error) {
+    installed = (error as NodeJS.ErrnoException).code !== 'ENOENT'
+  }
+  found.set(tool, installed)
+  return installed
+}
+
+/**
+ * The `test` function for tests that need other programs. A missing program is a skip that names it; under CI, where `.ci/run` has
+ * installed everything, it is a failure.
+ *
+ *   const test = requireTool('kcat')
+ *   test('kcat reads what MQTT.js published', async () => { ... })
+ */
+export function requireTool(...needed: readonly Tool[]): (name: string, body: () => Promise<void>) => void {
+  const missing = needed.filter(tool => !isInstalled(tool))
+  if (missing.length === 0) return (name, body) => test(name, body)
+  const reason = `needs ${missing.join(', ')}: apt-get install ${[...new Set(missing.map(tool => tools[tool].package))].join(' ')}`
+  if (process.env['CI'] === 'true') {
+    return name =>
+      test(name, () => {
+        throw new Error(`${reason} (a missing program is a failure under CI)`)
+      })
+  }
+  return name => {
+    process.stderr.write(`skipped: ${name}: ${reason}\n`)
+    test.skip(`${name} [${reason}]`, () => undefined)
+  }
+}
+
+export interface ToolOutput {
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a program to its end; rejects with its stderr when it fails or takes longer than `timeoutMs`. */
+export async function runTool(
+  tool: Tool,
+  args: readonly string[],
+  options: { input?: string; timeoutMs?: number } = {},
+): Promise<ToolOutput> {
+  const running = run(tool, [...args], { timeout: options.timeoutMs ?? 30_000, maxBuffer: 256 << 20 })
+  running.child.stdin?.end(options.input ?? '')
+  try {
+    return await running
+  } catch (error) {
+    const { stderr = '', stdout = '', code, signal } = error as ToolOutput & { code?: number; signal?: string }
+    throw new Error(
+      `${tool} ${args.join(' ')} failed (${signal ?? code}): ${stderr.slice(-2000)} ${stdout.slice(-500)}`,
+    )
+  }
+}
+
+/** Starts a program that runs on; `lines` gathers its stdout, `stop` ends it by its pid. */
+export function startTool(tool: Tool, args: readonly string[]) {
+  const child = spawn(tool, [...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', text => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', text => {
+    stderr += text
+  })
+  const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
+  return {
+    child,
+    lines: () => stdout.split('\n').filter(line => line !== ''),
+    stderr: () => stderr,
+    async stop(): Promise<void> {
+      child.kill('SIGTERM')
+      await closed
+    },
+  }
+}
