@@ -48,10 +48,7 @@ function randomValue(field: AnyField, version: number, roll: Dice): unknown {
     case 'uuid':
       return randomBytes(16, roll).toString('hex')
     case 'string':
-      return Array.from({ length: roll(12) }, () => LETTERS[roll(LETTERS.length)])
-        .join('')
-        .join('')
-        .toWellFormed()
+      return Array.from({ length: roll(12) }, () => LETTERS[roll(LETTERS.length)]).join('')
     case 'bytes':
       return randomBytes(roll(40), roll)
     case 'records':
