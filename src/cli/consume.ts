@@ -1,5 +1,6 @@
 import { Decoder } from 'cbor-x'
 import { Command, InvalidArgumentError } from 'commander'
+import { isBoundedCbor } from '../../devices/cbor-bounds.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { GroupMember } from '../client/group-member.ts'
 import {
@@ -61,13 +62,18 @@ const decodeValue = (value: Buffer | null): unknown => {
     }
   }
   try {
-    return cbor.decode(value)
+    if (isBoundedCbor(value)) return cbor.decode(value)
   } catch {
-    return { base64: value.toString('base64') }
+    // not CBOR after all
   }
+  return { base64: value.toString('base64') }
 }
 
-const printable = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
+// 64-bit numbers of CBOR have no place in JSON: as a number where it is exact, else as digits
+const plain = (_key: string, value: unknown): unknown =>
+  typeof value !== 'bigint' ? value : Number.isSafeInteger(Number(value)) ? Number(value) : value.toString()
+
+const printable = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value, plain))
 
 const print = (record: FetchedRecord, json: boolean | undefined): void => {
   const { topic, partition, offset, timestampMs } = record
@@ -78,7 +84,7 @@ const print = (record: FetchedRecord, json: boolean | undefined): void => {
   )
   const time = new Date(timestampMs).toISOString()
   const line = json
-    ? JSON.stringify({ topic, partition, offset, time, key, headers, value })
+    ? JSON.stringify({ topic, partition, offset, time, key, headers, value }, plain)
     : `${time} ${partition}/${offset} ${key ?? '-'} ${printable(value)}`
   process.stdout.write(`${line}\n`)
 }

@@ -97,6 +97,11 @@ export class PartitionReader {
     return this.#unpack(fetched.records)
   }
 
+  /** Asks only where the partition ends now; the position stays. */
+  async look(): Promise<void> {
+    this.highWatermark = (await offsetFor(this.#cluster, this.source, latestOffset)) ?? this.highWatermark
+  }
+
   async #restart(): Promise<readonly FetchedRecord[]> {
     const start = await offsetFor(this.#cluster, this.source, earliestOffset)
     this.position = Math.max(start ?? 0, 0)

@@ -1,6 +1,7 @@
 import { statfsSync } from 'node:fs'
-import { hostname, totalmem } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { mkdtemp } from 'node:fs/promises'
+import { hostname, tmpdir, totalmem } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 
 /** What the process may ask of the machine it runs on; read once, at the start, by `main` and the commands. */
 export const host = {
@@ -28,6 +29,11 @@ export const host = {
       }
     }
   },
+
+  /** A new empty directory of this user alone. */
+  makeTemporaryDirectory: (prefix: string): Promise<string> => mkdtemp(join(tmpdir(), prefix)),
+
+  absolutePath: (path: string): string => resolve(path),
 
   /** Calls `stop` at SIGTERM and SIGINT; a second signal ends the process at once. */
   onStopSignal(stop: (signal: string) => void): void {

@@ -1,0 +1,147 @@
+import type { LoadedSettings } from '../config/load.ts'
+import { TopicConfigs } from '../config/topic-configs.ts'
+import { BrokerError } from '../core/errors.ts'
+import type { MemoryBudget } from '../core/memory-budget.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { CheckpointStore } from '../platform/checkpoint-store.ts'
+import type { Platform } from '../platform/platform.ts'
+import { GroupsView } from '../state/groups.ts'
+import { ProducersView } from '../state/producers.ts'
+import { type Topic, TopicsView } from '../state/topics.ts'
+import type { View } from '../state/view.ts'
+import { ViewLog } from '../state/view-log.ts'
+import type { Log } from '../storage/log.ts'
+import {
+  baseOffsetOf,
+  baseSequenceOf,
+  producerEpochOf,
+  producerIdOf,
+  recordCountOf,
+} from '../wire/kafka/record-batch.ts'
+import { Broker } from './broker.ts'
+import type { BatchRules } from './client-batch.ts'
+import { GroupCoordinator } from './groups/coordinator.ts'
+import { defaultGroupSettings } from './groups/settings.ts'
+import { Topics } from './topics.ts'
+
+export interface BrokerOptions {
+  readonly platform: Platform
+  readonly loaded: LoadedSettings
+  readonly log: Log
+  readonly store: CheckpointStore
+  readonly memory: MemoryBudget
+  readonly metrics: Metrics
+  /** Views of the fronts, replayed together with the broker's own. */
+  readonly frontViews: readonly View[]
+}
+
+export interface OpenBroker {
+  readonly broker: Broker
+  readonly groups: GroupCoordinator
+  readonly state: ViewLog
+  readonly topicConfigs: TopicConfigs
+}
+
+const secondsPerMs = 1 / 1000
+const producerSweepMs = 60_000
+
+/** Replays all state and puts the broker together. Nothing is served before this resolves. */
+export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> => {
+  const { platform, loaded, log, store, memory, metrics, frontViews } = options
+  const { clock, random, logger } = platform
+  const { settings } = loaded
+  const topicsView = new TopicsView()
+  const groupsView = new GroupsView()
+  const producers = new ProducersView(metrics, settings['producer.id.expiration.ms'] * secondsPerMs)
+  const views = [topicsView, groupsView, producers, ...frontViews]
+  const state = await ViewLog.open({ log, store, logger: logger.child('state'), metrics }, views)
+  takeUpProducers(log, state, producers)
+  const groups = new GroupCoordinator({
+    clock,
+    random,
+    metrics,
+    logger: logger.child('groups'),
+    settings: groupSettings(loaded),
+    stateLog: state,
+    view: groupsView,
+  })
+  const topicConfigs = new TopicConfigs(settings)
+  const topics = new Topics({
+    view: topicsView,
+    state,
+    log,
+    random,
+    configRules: topicConfigs,
+    limits: { defaultPartitions: settings['num.partitions'], maxPartitions: settings['partitions.max'] },
+    dependents: topic => [
+      ...groups.changesForDeletedTopics([topic.name]),
+      ...topic.partitions.flatMap(partition => producers.partitionRemoved(partition)),
+    ],
+  })
+  sweepProducers(options, state, producers)
+  const broker = new Broker({
+    log,
+    state,
+    topics,
+    producers,
+    clock,
+    memory,
+    metrics,
+    batchRules: rulesByTopic(topicConfigs),
+  })
+  return { broker, groups, state, topicConfigs }
+}
+
+/** The state of idempotent producers is their view plus the headers of the batches that came after its last record. */
+const takeUpProducers = (log: Log, state: ViewLog, producers: ProducersView): void => {
+  for (const { partition, header } of log.takeRecoveredBatches()) {
+    const batch = {
+      producerId: producerIdOf(header),
+      epoch: producerEpochOf(header),
+      baseSequence: baseSequenceOf(header),
+      count: recordCountOf(header),
+    }
+    producers.appended(partition, batch, baseOffsetOf(header), log.logAge)
+  }
+  producers.replayed()
+  log.onCheckpoint(() => {
+    const changes = producers.takeTouched()
+    if (changes.length > 0) state.write(changes)
+  })
+}
+
+/** Expiry is not urgent: what cannot be written now is written at a later round. */
+const sweepProducers = (options: BrokerOptions, state: ViewLog, producers: ProducersView): void => {
+  const { platform, log } = options
+  platform.clock.after(producerSweepMs, () => {
+    try {
+      const changes = log.writable ? producers.expire(log.logAge) : []
+      if (changes.length > 0) state.write(changes)
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
+      platform.logger.warn({ error: error.message }, 'expired producers are kept for now')
+    }
+    sweepProducers(options, state, producers)
+  })
+}
+
+const groupSettings = ({ settings }: LoadedSettings) => ({
+  ...defaultGroupSettings,
+  initialRebalanceDelayMs: settings['group.initial.rebalance.delay.ms'],
+  minSessionTimeoutMs: settings['group.min.session.timeout.ms'],
+  maxSessionTimeoutMs: settings['group.max.session.timeout.ms'],
+  maxSize: settings['group.max.size'],
+  maxGroups: settings['groups.max'],
+  offsetsRetentionMinutes: settings['offsets.retention.minutes'],
+  offsetMetadataMaxBytes: settings['offset.metadata.max.bytes'],
+})
+
+/** A topic's rules are parsed once: a topic whose configs change is another object. */
+const rulesByTopic = (topicConfigs: TopicConfigs): ((topic: Topic) => BatchRules) => {
+  const known = new WeakMap<Topic, BatchRules>()
+  return topic => {
+    let rules = known.get(topic)
+    if (rules === undefined) known.set(topic, (rules = topicConfigs.batchRules(topic.configs)))
+    return rules
+  }
+}
