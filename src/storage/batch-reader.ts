@@ -1,0 +1,145 @@
+import { baseOffsetOf, byteLengthOf, hasValidCrc, maxTimestampOf } from '../wire/kafka/record-batch.ts'
+import type { BlockCache } from './block-cache.ts'
+import { frameHeaderBytes, frameLastOffsetDelta, framePartition } from './frame.ts'
+import { FrameWalk } from './frame-walk.ts'
+import type { ReadBatches } from './log.ts'
+import type { PartitionLog } from './partition-log.ts'
+import type { BlockIndex, PartitionSpan } from './partition-span.ts'
+import type { Segment } from './segment.ts'
+import type { Tail } from './tail.ts'
+
+/** Brings the block indexes of a segment into memory. */
+export type LoadIndex = (segment: Segment) => Promise<void>
+
+/** Offsets of a partition turned out to be unreadable. */
+export type ReportLost = (log: PartitionLog, first: number, last: number) => void
+
+/** Reads batches of a partition from memory or from the device, and the searches by timestamp. */
+export class BatchReader {
+  readonly #tail: Tail
+  readonly #cache: BlockCache
+  readonly #loadIndex: LoadIndex
+  readonly #reportLost: ReportLost
+
+  constructor(tail: Tail, cache: BlockCache, loadIndex: LoadIndex, reportLost: ReportLost) {
+    this.#tail = tail
+    this.#cache = cache
+    this.#loadIndex = loadIndex
+    this.#reportLost = reportLost
+  }
+
+  /** Batches from the one that contains `offset`, below `limit`, at most `maxBytes` but at least one. */
+  async read(log: PartitionLog, offset: number, maxBytes: number, limit: number): Promise<ReadBatches> {
+    const batches: Buffer[] = []
+    let bytes = 0
+    let nextOffset = offset
+    for (let span = spanAt(log, nextOffset); span !== undefined; span = spanAt(log, nextOffset)) {
+      if (span.firstOffset >= limit) break
+      for await (const found of this.#frames(log, span, nextOffset)) {
+        if (found.baseOffset >= limit || (batches.length > 0 && bytes + found.batch.length > maxBytes)) {
+          return { batches, nextOffset }
+        }
+        batches.push(found.batch)
+        bytes += found.batch.length
+        nextOffset = found.lastOffset + 1
+        if (bytes >= maxBytes || nextOffset >= limit) return { batches, nextOffset }
+      }
+      nextOffset = Math.max(nextOffset, span.endOffset)
+    }
+    return { batches, nextOffset: Math.min(nextOffset, Math.max(offset, limit)) }
+  }
+
+  /** Base offset of the first live batch whose maximum timestamp is at least `timestampMs`. */
+  async findByTimestamp(log: PartitionLog, timestampMs: number): Promise<number | undefined> {
+    for (let index = log.spanFrom(log.logStart); index < log.spans.length; index++) {
+      const span = log.spans[index]!
+      if (span.maxTimestamp < timestampMs) continue
+      const blocks = await this.#blocks(span)
+      const entry = blocks.entryByTimestamp(timestampMs, blocks.entryOf(log.logStart))
+      if (entry === blocks.count) continue
+      for await (const found of this.#frames(log, span, Math.max(log.logStart, blocks.firstOffset(entry)))) {
+        if (maxTimestampOf(found.batch) >= timestampMs) return found.baseOffset
+      }
+    }
+    return undefined
+  }
+
+  /** The largest record timestamp among live batches and the batch that has it. */
+  async maxTimestamp(log: PartitionLog): Promise<{ baseOffset: number; timestampMs: number } | undefined> {
+    let best: { baseOffset: number; timestampMs: number } | undefined
+    for (let index = log.spans.length - 1; index >= log.spanFrom(log.logStart); index--) {
+      const span = log.spans[index]!
+      if (best !== undefined && span.maxTimestamp < best.timestampMs) continue
+      const blocks = await this.#blocks(span)
+      const whole = span.firstOffset >= log.logStart
+      const entry = whole ? blocks.entryByTimestamp(span.maxTimestamp, 0) : blocks.entryOf(log.logStart)
+      const from = Math.max(log.logStart, blocks.firstOffset(Math.min(entry, blocks.count - 1)))
+      for await (const found of this.#frames(log, span, from)) {
+        const timestampMs = maxTimestampOf(found.batch)
+        // the earliest of equals: spans are visited newest first, batches oldest first
+        const inThisSpan = best !== undefined && best.baseOffset >= span.firstOffset
+        if (best === undefined || timestampMs > best.timestampMs || (timestampMs === best.timestampMs && !inThisSpan)) {
+          best = { baseOffset: found.baseOffset, timestampMs }
+        }
+        if (whole && timestampMs === span.maxTimestamp) break
+      }
+    }
+    return best
+  }
+
+  /** Verified batches of the partition in one span, from the one that contains `offset` (or the next above it). */
+  async *#frames(log: PartitionLog, span: PartitionSpan, offset: number): AsyncGenerator<FoundBatch> {
+    const { segment } = span
+    // its slot is not reused while somebody reads in it
+    segment.readers++
+    try {
+      const blocks = await this.#blocks(span)
+      const entry = blocks.entryOf(offset)
+      const walk = new FrameWalk(segment, blocks.position(entry), this.#tail, this.#cache)
+      // offsets within a hot segment are dense: a hole is damage
+      let expected = blocks.firstOffset(entry)
+      while (expected < span.endOffset && (await walk.find())) {
+        const { buffer, at } = walk
+        if (framePartition(buffer, at) !== log.id) {
+          walk.skip()
+          continue
+        }
+        const baseOffset = baseOffsetOf(buffer, at + frameHeaderBytes)
+        const lastOffset = baseOffset + frameLastOffsetDelta(buffer, at)
+        if (baseOffset > expected) this.#lost(log, Math.max(expected, offset), baseOffset - 1)
+        expected = lastOffset + 1
+        if (lastOffset < offset) {
+          walk.skip()
+          continue
+        }
+        const { batch, trusted } = await walk.batch()
+        if (trusted || (byteLengthOf(batch) === batch.length && hasValidCrc(batch)))
+          yield { baseOffset, lastOffset, batch }
+        else this.#lost(log, Math.max(baseOffset, offset), lastOffset)
+        walk.skip()
+      }
+      if (expected < span.endOffset) this.#lost(log, Math.max(expected, offset), span.endOffset - 1)
+    } finally {
+      segment.readers--
+    }
+  }
+
+  #lost(log: PartitionLog, first: number, last: number): void {
+    if (first <= last) this.#reportLost(log, first, last)
+  }
+
+  async #blocks(span: PartitionSpan): Promise<BlockIndex> {
+    if (span.blocks === undefined) await this.#loadIndex(span.segment)
+    const { blocks } = span
+    if (blocks === undefined) throw new Error('the index of a segment could not be read')
+    return blocks
+  }
+}
+
+interface FoundBatch {
+  readonly baseOffset: number
+  readonly lastOffset: number
+  readonly batch: Buffer
+}
+
+const spanAt = (log: PartitionLog, offset: number): PartitionSpan | undefined => log.spans[log.spanFrom(offset)]

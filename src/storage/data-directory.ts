@@ -1,0 +1,87 @@
+import { join } from 'node:path'
+import { StartError } from '../core/errors.ts'
+import { uuidFromRandom } from '../core/uuid.ts'
+import type { Files } from '../platform/files.ts'
+import type { Random } from '../platform/random.ts'
+import { decodeMeta, encodeMeta, type Meta } from './meta.ts'
+
+const logDirectoryName = 'log'
+
+/** Where the slots are. */
+export const logDirectory = (directory: string): string => join(directory, logDirectoryName)
+
+const metaPath = (directory: string): string => join(directory, 'meta')
+
+/**
+ * Reads `meta`, or makes a new data directory. Throws `StartError` 65 for a directory that is not ours or of a newer format; nothing is
+ * written into such a one.
+ */
+export const openDataDirectory = async (
+  files: Files,
+  random: Random,
+  directory: string,
+  newSlotBytes: number,
+): Promise<Meta> => {
+  const file = await files.readSmall(metaPath(directory))
+  if (file !== undefined) return readMeta(file, directory)
+  const slots = await files.list(logDirectory(directory))
+  if (slots.length > 0) {
+    throw new StartError(
+      65,
+      `${directory} has a log but no meta file; restore ${metaPath(directory)} or choose another data.dir`,
+    )
+  }
+  const meta: Meta = {
+    logId: uuidFromRandom(random.bytes(16)),
+    slotBytes: newSlotBytes,
+    starts: [],
+    ancestors: [],
+  }
+  await files.makeDirectory(logDirectory(directory))
+  await writeMeta(files, directory, meta)
+  return meta
+}
+
+/** Durable when it resolves; after a crash either the old or the new content is there. */
+export const writeMeta = (files: Files, directory: string, meta: Meta): Promise<void> =>
+  files.replaceSmall(metaPath(directory), encodeMeta(meta))
+
+/**
+ * Whether the directory may be used, before anything is made in it: a directory with other people's files in it is not ours. Throws
+ * `StartError` 65.
+ */
+export const checkDataDirectory = async (files: Files, directory: string): Promise<void> => {
+  const names = await files.list(directory)
+  const file = await files.readSmall(metaPath(directory))
+  if (file !== undefined) {
+    readMeta(file, directory)
+    return
+  }
+  const foreign = names.filter(name => !ownNames.has(name))
+  if (foreign.length > 0) {
+    throw new StartError(
+      65,
+      `${directory} holds other files (${foreign[0]}) and no Brooklet log; choose an empty data.dir`,
+    )
+  }
+}
+
+/** What a first start may have left behind when it was cut off before `meta` was there. */
+const ownNames = new Set(['LOCK', 'log', 'views', 'meta.new', 'lost+found'])
+
+const readMeta = (file: Buffer, directory: string): Meta => {
+  const meta = decodeMeta(file)
+  if (meta === 'newer') {
+    throw new StartError(
+      65,
+      `${directory} was written by a newer Brooklet; start that version or choose another data.dir`,
+    )
+  }
+  if (meta === 'foreign') {
+    throw new StartError(
+      65,
+      `${metaPath(directory)} is damaged or not of Brooklet; restore it or choose another data.dir`,
+    )
+  }
+  return meta
+}

@@ -1,0 +1,124 @@
+import type { BlockCache } from './block-cache.ts'
+import { frameBatchBytes, frameHeaderBytes, frameHeaderIsIntact, frameIsHere, frameProbeBytes } from './frame.ts'
+import { groupHeaderBytes, groupMagic, readGroupHeader } from './group.ts'
+import { alignUp, groupAlignBytes } from './layout.ts'
+import type { Segment } from './segment.ts'
+import type { Tail } from './tail.ts'
+import type { Window } from './window.ts'
+
+/**
+ * Walks the frames of a segment from a position where one begins, over group headers and padding, through memory where the bytes are
+ * there and through the block cache where not. What came from the device is verified before its lengths are believed.
+ */
+export class FrameWalk {
+  /** Where the present frame begins. */
+  position: number
+  /** The walk ran into bytes that are no frame of the log and went on behind them. */
+  skippedDamage = false
+  readonly #segment: Segment
+  readonly #tail: Tail
+  readonly #cache: BlockCache
+  /** Looks for the next header behind damaged bytes. */
+  #searching = false
+  #window: Window = { buffer: Buffer.alloc(0), start: 0, trusted: true }
+
+  constructor(segment: Segment, position: number, tail: Tail, cache: BlockCache) {
+    this.#segment = segment
+    this.position = position
+    this.#tail = tail
+    this.#cache = cache
+  }
+
+  /** The buffer that holds the present frame's header; valid until the next call of anything here. */
+  get buffer(): Buffer {
+    return this.#window.buffer
+  }
+
+  /** Where in `buffer` the present frame begins. */
+  get at(): number {
+    return this.position - this.#window.start
+  }
+
+  /** Finds the frame at or after `position`; false at the end of the segment's durable data. */
+  async find(): Promise<boolean> {
+    for (;;) {
+      // most steps stay within the window at hand: no promise for them
+      const found = this.#findInWindow()
+      if (found !== undefined) return found
+      await this.#load(this.position, Math.min(frameProbeBytes + groupHeaderBytes, this.#segment.end - this.position))
+    }
+  }
+
+  /** Moves behind the present frame. */
+  skip(): void {
+    this.position += frameHeaderBytes + frameBatchBytes(this.buffer, this.at)
+  }
+
+  /** The batch of the present frame, as a view that stays unchanged, and whether it is to be verified. */
+  async batch(): Promise<{ batch: Buffer; trusted: boolean }> {
+    const length = frameHeaderBytes + frameBatchBytes(this.buffer, this.at)
+    if (!this.#holds(this.position, length)) await this.#load(this.position, length)
+    const { at } = this
+    return { batch: this.buffer.subarray(at + frameHeaderBytes, at + length), trusted: this.#window.trusted }
+  }
+
+  #findInWindow(): boolean | undefined {
+    const segment = this.#segment
+    for (;;) {
+      if (this.position + groupHeaderBytes > segment.end) return false
+      if (!this.#holds(this.position, groupHeaderBytes)) return undefined
+      const { buffer, at } = this
+      if (frameIsHere(buffer, at) && this.#frameIsSound()) {
+        this.#searching = false
+        return true
+      }
+      if (buffer.readUInt32BE(at) === groupMagic && this.#groupIsSound()) {
+        this.#searching = false
+        this.position += groupHeaderBytes
+      } else if (this.#searching) this.position++
+      else if (!this.#skipPadding()) {
+        // damage: goes on byte by byte until a header verifies
+        this.#searching = true
+        this.skippedDamage = true
+      }
+    }
+  }
+
+  /** A frame whose header verifies must still lie within the segment. */
+  #frameIsSound(): boolean {
+    const { buffer, at, position } = this
+    if (!this.#window.trusted && !frameHeaderIsIntact(buffer, at, this.#segment.seedAt(position))) return false
+    return position + frameHeaderBytes + frameBatchBytes(buffer, at) <= this.#segment.end
+  }
+
+  #groupIsSound(): boolean {
+    return this.#window.trusted || readGroupHeader(this.buffer, this.at) !== undefined
+  }
+
+  /** Between groups stand zeros up to the next place where one may begin; false when other bytes stand here. */
+  #skipPadding(): boolean {
+    const begun = this.#tail.nextGroup(this.#segment, this.position)
+    if (begun !== this.position) {
+      this.position = begun
+      return true
+    }
+    const next = alignUp(this.position + 1, groupAlignBytes)
+    const { buffer, at } = this
+    for (let index = at + next - this.position - 1; index >= at; index--) if (buffer[index] !== 0) return false
+    this.position = next
+    return true
+  }
+
+  #holds(position: number, length: number): boolean {
+    const { buffer, start } = this.#window
+    return position >= start && position + length <= start + buffer.length
+  }
+
+  async #load(position: number, length: number): Promise<void> {
+    const segment = this.#segment
+    this.#window =
+      this.#tail.window(segment, position, length) ??
+      this.#cache.window(segment, position, length) ??
+      (await this.#cache.load(segment, position, length))
+  }
+}

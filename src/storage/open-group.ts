@@ -1,0 +1,153 @@
+import { assert } from '../core/assert.ts'
+import type { PartitionId } from '../core/brand.ts'
+import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
+import { HEADER_BYTES, lastOffsetDeltaOf, stamp } from '../wire/kafka/record-batch.ts'
+import { frameHeaderBytes, maxFrames, writeFrameHeader } from './frame.ts'
+import { groupHeaderBytes } from './group.ts'
+import { blockBytes } from './layout.ts'
+import type { PartitionLog } from './partition-log.ts'
+
+/** Where the group header stands in an arena; before it is room for the tail block or the slot header. */
+export const arenaGroupStart = blockBytes
+/** Overhead of a record besides key, value and headers, at most: five varints and the attributes. */
+export const recordOverheadBytes = 32
+/** Open batches grow to this; the next record begins another batch of the same group. */
+const openBatchBytes = 256 * 1024
+const keepBuilderBytes = 64 * 1024
+const firstBuilderBytes = 1024
+/** Room that an open batch takes besides its records. */
+const batchOverheadBytes = frameHeaderBytes + HEADER_BYTES
+
+/** What every frame of the group carries. */
+export interface GroupStamp {
+  readonly logEpoch: number
+  readonly logAge: number
+  /** CRC state of the present salt. */
+  readonly seed: number
+}
+
+/**
+ * A group while it gathers, built in its arena: batches are copied in at once, records of `appendRecord` gather in open batches, one a
+ * partition, that become frames when the group closes. Offsets are given here.
+ */
+export class OpenGroup {
+  readonly number: number
+  readonly arena: number
+  /** Room for header and frames. */
+  readonly capacityBytes: number
+  flags = 0
+  frameCount = 0
+  recordCount = 0
+  /** Partitions with something in the group. */
+  readonly partitions: PartitionId[] = []
+  readonly #buffer: Buffer
+  readonly #stamp: GroupStamp
+  readonly #openLogs: PartitionLog[] = []
+  #end = arenaGroupStart + groupHeaderBytes
+  #openBytes = 0
+
+  constructor(number: number, arena: number, buffer: Buffer, stamp: GroupStamp) {
+    this.number = number
+    this.arena = arena
+    this.#buffer = buffer
+    this.#stamp = stamp
+    // the end of the arena is padding of the last block
+    this.capacityBytes = buffer.length - arenaGroupStart - blockBytes
+  }
+
+  /** Bytes of header, frames and open batches. */
+  get bytes(): number {
+    return this.#end - arenaGroupStart + this.#openBytes
+  }
+
+  get isEmpty(): boolean {
+    return this.frameCount === 0 && this.#openLogs.length === 0
+  }
+
+  /** Whether `bytes` in `frames` frames more fit within `limitBytes`. */
+  hasRoom(bytes: number, frames: number, limitBytes: number): boolean {
+    const count = this.frameCount + this.#openLogs.length + frames
+    return this.bytes + bytes <= Math.min(limitBytes, this.capacityBytes) && count <= maxFrames
+  }
+
+  /** Copies a whole batch in, after the records that its partition has in this group. Returns the base offset. */
+  addBatch(log: PartitionLog, batch: Buffer): number {
+    if (this.#holdsOpenBatch(log)) this.#closeBatch(log)
+    this.#touch(log)
+    const baseOffset = log.logEnd
+    log.logEnd = baseOffset + lastOffsetDeltaOf(batch) + 1
+    assert(log.logEnd > baseOffset, 'a batch has at least one offset')
+    this.#addFrame(log, batch, baseOffset)
+    this.recordCount += log.logEnd - baseOffset
+    return baseOffset
+  }
+
+  /** Appends a record to the partition's open batch and returns its offset. */
+  addRecord(
+    log: PartitionLog,
+    timestampMs: number,
+    key: Uint8Array | null,
+    source: Buffer,
+    start: number,
+    end: number,
+    headers: Uint8Array,
+  ): number {
+    if (log.openBatch === undefined) log.openBatch = new BatchBuilder(firstBuilderBytes)
+    const builder = log.openBatch
+    if (builder.count > 0 && builder.byteLength >= openBatchBytes) this.#closeBatch(log)
+    if (builder.count === 0) {
+      this.#touch(log)
+      this.#openLogs.push(log)
+      log.openBaseOffset = log.logEnd
+      this.#openBytes += batchOverheadBytes
+    }
+    const before = builder.byteLength
+    builder.append(timestampMs, key, source, start, end, headers)
+    this.#openBytes += builder.byteLength - before
+    this.recordCount++
+    return log.logEnd++
+  }
+
+  /** Turns open batches into frames; the arena then holds the whole group but for its header. */
+  close(): void {
+    for (const log of this.#openLogs) if (this.#holdsOpenBatch(log)) this.#frameOpenBatch(log)
+    this.#openLogs.length = 0
+    assert(this.#openBytes === 0, 'every open batch became a frame')
+  }
+
+  #touch(log: PartitionLog): void {
+    if (log.newestGroup === this.number) return
+    assert(log.newestGroup < this.number, 'groups of a partition are in order')
+    log.newestGroup = this.number
+    this.partitions.push(log.id)
+  }
+
+  #holdsOpenBatch(log: PartitionLog): boolean {
+    return log.openBatch !== undefined && log.openBatch.count > 0
+  }
+
+  #closeBatch(log: PartitionLog): void {
+    this.#frameOpenBatch(log)
+    this.#openLogs.splice(this.#openLogs.indexOf(log), 1)
+  }
+
+  #frameOpenBatch(log: PartitionLog): void {
+    const builder = log.openBatch
+    assert(builder !== undefined, 'the partition has an open batch')
+    const batch = builder.finish(log.openBaseOffset, this.#stamp.logEpoch)
+    this.#openBytes -= batch.length + frameHeaderBytes
+    this.#addFrame(log, batch, log.openBaseOffset)
+    builder.reset(keepBuilderBytes)
+  }
+
+  #addFrame(log: PartitionLog, batch: Buffer, baseOffset: number): void {
+    const at = this.#end
+    const { seed, logEpoch, logAge } = this.#stamp
+    assert(at + frameHeaderBytes + batch.length <= arenaGroupStart + this.capacityBytes, 'frames fit in the arena')
+    batch.copy(this.#buffer, at + frameHeaderBytes)
+    stamp(this.#buffer, baseOffset, logEpoch, at + frameHeaderBytes)
+    writeFrameHeader(this.#buffer, at, seed, this.number, this.frameCount, log.id, batch.length, logAge)
+    this.#end = at + frameHeaderBytes + batch.length
+    this.frameCount++
+  }
+}

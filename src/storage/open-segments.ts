@@ -1,0 +1,37 @@
+import type { Logger } from '../platform/logger.ts'
+import { blockBytes, firstGroupPosition } from './layout.ts'
+import { Segment } from './segment.ts'
+import { decodeSlotHeader } from './slot.ts'
+import type { Slot } from './slot-pool.ts'
+
+/** What the slots of a directory hold, as their headers say. */
+export interface FoundSegments {
+  /** By sequence. */
+  readonly segments: Segment[]
+  readonly free: Slot[]
+}
+
+/** Reads the header of every slot. A slot without a header of this log is free: nothing durable was ever begun in it. */
+export const readSlotHeaders = async (
+  slots: Iterable<Slot>,
+  logIds: ReadonlySet<string>,
+  logger: Logger,
+): Promise<FoundSegments> => {
+  const segments: Segment[] = []
+  const free: Slot[] = []
+  for (const slot of slots) {
+    const block = Buffer.alloc(blockBytes)
+    const count = slot.preparedBytes >= blockBytes ? await slot.file.read(block, 0) : 0
+    const header = count === blockBytes ? decodeSlotHeader(block) : undefined
+    if (header !== undefined && header.kind !== 'free' && logIds.has(header.logId)) {
+      segments.push(new Segment(slot, header, firstGroupPosition))
+    } else {
+      free.push(slot)
+      if (header !== undefined && header.kind !== 'free') {
+        logger.warn({ slot: slot.number, logId: header.logId }, 'a slot of another log is taken as free')
+      }
+    }
+  }
+  segments.sort((one, other) => one.sequence - other.sequence)
+  return { segments, free }
+}

@@ -1,0 +1,62 @@
+import type { MemoryBudget } from '../core/memory-budget.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { CheckpointStore } from '../platform/checkpoint-store.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { OpenCommitWriter } from '../platform/commit-writer.ts'
+import type { Files } from '../platform/files.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Random } from '../platform/random.ts'
+
+/** The parts of the platform that the log stands on. The store is open; `views/` is its caller's. */
+export interface StoragePlatform {
+  readonly clock: Clock
+  readonly files: Files
+  readonly random: Random
+  readonly logger: Logger
+  readonly openCommitWriter: OpenCommitWriter
+  readonly checkpoints: CheckpointStore
+}
+
+export interface CommitLogOptions {
+  /** The data directory, absolute; `meta` and `log/` are made in it. The caller holds its lock. */
+  readonly directory: string
+  /** Bytes for slots in all. */
+  readonly budgetBytes: number
+  /** Prepare every slot of the budget in the background, so that a full file system is not a state we run into. */
+  readonly reserve: boolean
+  /** Only for a new directory; derived from the budget when absent. */
+  readonly slotBytes?: number
+  /** A group that gathers this many bytes is closed and waits for its turn. */
+  readonly commitMaxBytes: number
+  /** `always` starts every group on a new block: for cards where a power cut damages the neighbours of what is written. */
+  readonly align: 'auto' | 'always'
+  /** The largest batch that `append` takes. */
+  readonly maxMessageBytes: number
+  /** Of topic partitions without `setRetention`; -1 means no limit. */
+  readonly retention: { readonly ms: number; readonly bytes: number }
+  /** Gap records kept one by one; past it the oldest are summed. */
+  readonly gapsMax?: number
+  /** Bytes of recent groups kept for readers at the tail. */
+  readonly tailBytes?: number
+  /** Bytes of the block cache. */
+  readonly cacheBytes?: number
+  readonly memory: MemoryBudget
+  readonly metrics: Metrics
+}
+
+const MiB = 1024 * 1024
+const slotBytesRange = { min: 4 * MiB, max: 64 * MiB } as const
+
+/** Slots that ordinary appends never take: two for the cleaner, one for internal partitions. */
+export const reservedSlots = 3
+/** Reserve, an active slot, two ahead, and two with data. */
+export const minSlots = 8
+
+/** Slot size of a new data directory: a 64th of the budget within 4 to 64 MiB. */
+export const slotBytesFor = (budgetBytes: number): number => {
+  const wanted = Math.floor(budgetBytes / 64 / MiB) * MiB
+  return Math.min(slotBytesRange.max, Math.max(slotBytesRange.min, wanted))
+}
+
+/** Arenas of the commit writer: one under way, one that gathers, two that wait. */
+export const arenaCount = 4

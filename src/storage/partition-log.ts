@@ -1,0 +1,93 @@
+import { assert } from '../core/assert.ts'
+import type { PartitionId } from '../core/brand.ts'
+import type { BatchBuilder } from '../wire/kafka/batch-builder.ts'
+import type { LeaderEpoch } from './log.ts'
+import type { PartitionSpan } from './partition-span.ts'
+
+/** One partition: its offsets, and where in the log its batches are. Costs no file. */
+export class PartitionLog {
+  readonly id: PartitionId
+  /** First offset that can be read. */
+  logStart = 0
+  /** One past the last durable record. */
+  highWatermark = 0
+  /** One past the last record appended. */
+  logEnd = 0
+  /** Oldest first; the segments that hold durable batches of it. */
+  readonly spans: PartitionSpan[] = []
+  /** Open batch of `appendRecord`; empty between groups. Kept from group to group. */
+  openBatch: BatchBuilder | undefined
+  /** Base offset of the open batch. */
+  openBaseOffset = 0
+  /** Newest group that has a frame or an open batch of it. */
+  newestGroup = -1
+  retention: { readonly ms: number; readonly bytes: number } | undefined
+
+  constructor(id: PartitionId) {
+    this.id = id
+  }
+
+  /** The newest group became durable up to this offset. */
+  advanceHighWatermark(offset: number): void {
+    assert(
+      offset >= this.highWatermark && offset <= this.logEnd,
+      'the high watermark rises and stays below the log end',
+    )
+    this.highWatermark = offset
+  }
+
+  /** Everything below `offset` is gone for readers. */
+  advanceLogStart(offset: number): void {
+    assert(offset <= this.logEnd, 'the log start stays at or below the log end')
+    if (offset > this.logStart) this.logStart = offset
+  }
+
+  addSpan(span: PartitionSpan): void {
+    if (this.spans.at(-1) === span) return
+    assert((this.spans.at(-1)?.segment.sequence ?? 0) < span.segment.sequence, 'spans of a partition are in log order')
+    this.spans.push(span)
+  }
+
+  /** Index of the first span that has offsets at or above `offset`; the number of spans when none has. */
+  spanFrom(offset: number): number {
+    let low = 0
+    let high = this.spans.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.spans[middle]!.endOffset > offset) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  /** Bytes of live batches; a span that the log start cuts counts by its index where that is in memory. */
+  get sizeBytes(): number {
+    let bytes = 0
+    for (let index = this.spanFrom(this.logStart); index < this.spans.length; index++) {
+      const span = this.spans[index]!
+      bytes += span.bytes
+      const { blocks } = span
+      if (blocks !== undefined && span.firstOffset < this.logStart) {
+        bytes -= blocks.bytesBefore(blocks.entryOf(this.logStart))
+      }
+    }
+    return bytes
+  }
+
+  /** Epochs of live records; the first one starts at the log start. */
+  leaderEpochs(): LeaderEpoch[] {
+    const epochs: LeaderEpoch[] = []
+    for (const span of this.spans) {
+      for (let at = 0; at < span.epochs.length; at += 2) {
+        const epoch = span.epochs[at]!
+        const startOffset = Math.max(span.epochs[at + 1]!, this.logStart)
+        const last = epochs.at(-1)
+        if (last?.epoch === epoch) continue
+        // the earlier epoch has no live record
+        if (last?.startOffset === startOffset) epochs.pop()
+        epochs.push({ epoch, startOffset })
+      }
+    }
+    return this.logStart === this.highWatermark ? [] : epochs
+  }
+}

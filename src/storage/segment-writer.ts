@@ -1,0 +1,121 @@
+import { assert } from '../core/assert.ts'
+import { groupHeaderBytes } from './group.ts'
+import { alignUp, blockBytes, firstGroupPosition, footerCost, groupAlignBytes } from './layout.ts'
+import { arenaGroupStart, type OpenGroup } from './open-group.ts'
+import { Segment } from './segment.ts'
+import { encodeSlotHeader, type SlotHeader } from './slot.ts'
+import type { Slot } from './slot-pool.ts'
+
+/** A group goes on in the tail block when at least this much of it is free and the group is no longer than a block. */
+const minTailBytes = blockBytes / 4
+
+/** Where a group goes, and which stretch of its arena is written. */
+export interface Placement {
+  readonly segment: Segment
+  /** Of the group header in the slot. */
+  readonly position: number
+  readonly arenaStart: number
+  readonly writeBytes: number
+  readonly writePosition: number
+}
+
+/** Gives groups their place: the active segment, its tail block, and the change to the next slot. */
+export class SegmentWriter {
+  active: Segment | undefined
+  readonly #slotBytes: number
+  readonly #align: 'auto' | 'always'
+  /** Takes a free slot, or undefined. */
+  readonly #takeSlot: () => Slot | undefined
+  readonly #onSeal: (segment: Segment) => void
+  /** Content of the active segment's last block, valid up to its end. */
+  readonly #tailBlock = Buffer.alloc(blockBytes)
+  #tailBytes = 0
+
+  constructor(
+    options: { slotBytes: number; align: 'auto' | 'always' },
+    takeSlot: () => Slot | undefined,
+    onSeal: (segment: Segment) => void,
+  ) {
+    this.#slotBytes = options.slotBytes
+    this.#align = options.align
+    this.#takeSlot = takeSlot
+    this.#onSeal = onSeal
+  }
+
+  /** Bytes that groups may still take in the active segment; the footer's room is not counted. */
+  get activeRoomBytes(): number {
+    const { active } = this
+    if (active === undefined || active.sealed) return 0
+    return Math.max(0, this.#slotBytes - alignUp(active.end, blockBytes) - alignUp(active.footerBytes, blockBytes))
+  }
+
+  /**
+   * Finds the place of a closed group and puts what precedes it in its blocks (tail of the group before, or the header of a new slot) in
+   * front of it in the arena. Undefined: no prepared space yet. `newHeader` says what a new segment's header holds.
+   */
+  place(
+    group: OpenGroup,
+    arena: Buffer,
+    newHeader: (sequence: number) => Omit<SlotHeader, 'kind' | 'sequence' | 'slotBytes'>,
+  ): Placement | undefined {
+    const { active } = this
+    if (active !== undefined && !active.sealed) {
+      const position = this.#nextPosition(active, group.bytes)
+      if (this.#fits(active, position, group)) return this.#placeAt(active, position, group, arena)
+      active.sealed = true
+      this.#onSeal(active)
+    }
+    const slot = this.#takeSlot()
+    if (slot === undefined) return undefined
+    const sequence = (active?.sequence ?? 0) + 1
+    const header: SlotHeader = { ...newHeader(sequence), kind: 'hot', sequence, slotBytes: this.#slotBytes }
+    const segment = new Segment(slot, header, firstGroupPosition)
+    this.active = segment
+    this.#tailBytes = 0
+    assert(this.#fits(segment, firstGroupPosition, group), 'a group fits in an empty slot')
+    encodeSlotHeader(header).copy(arena, 0)
+    const writeBytes = alignUp(firstGroupPosition + group.bytes, blockBytes)
+    return { segment, position: firstGroupPosition, arenaStart: 0, writeBytes, writePosition: 0 }
+  }
+
+  /** The space of the placement is prepared: writing it cannot run out of space. */
+  isPrepared(placement: Placement): boolean {
+    return placement.writePosition + placement.writeBytes <= placement.segment.slot.preparedBytes
+  }
+
+  /** The group is on the device: keeps its last block for the next one. */
+  advance(placement: Placement, group: OpenGroup, arena: Buffer): void {
+    const { segment } = placement
+    segment.end = placement.position + group.bytes
+    this.#tailBytes = segment.end % blockBytes
+    const groupEnd = arenaGroupStart + group.bytes
+    if (this.#tailBytes > 0) arena.copy(this.#tailBlock, 0, groupEnd - this.#tailBytes, groupEnd)
+  }
+
+  #nextPosition(segment: Segment, bytes: number): number {
+    const aligned = alignUp(segment.end, groupAlignBytes)
+    const free = alignUp(segment.end, blockBytes) - aligned
+    const shares = this.#align === 'auto' && this.#tailBytes > 0 && free >= minTailBytes && bytes <= blockBytes
+    return shares ? aligned : alignUp(segment.end, blockBytes)
+  }
+
+  #fits(segment: Segment, position: number, group: OpenGroup): boolean {
+    const { fixed, salt, span, epoch, block } = footerCost
+    const growth = salt + group.partitions.length * (span + epoch) + group.frameCount * block
+    const footer = alignUp(Math.max(segment.footerBytes, fixed) + growth, blockBytes)
+    return alignUp(position + group.bytes, blockBytes) + footer <= this.#slotBytes
+  }
+
+  #placeAt(segment: Segment, position: number, group: OpenGroup, arena: Buffer): Placement {
+    const before = position % blockBytes
+    assert(group.bytes >= groupHeaderBytes, 'a group has a header')
+    if (before > 0) {
+      const start = arenaGroupStart - before
+      arena.fill(0, start, arenaGroupStart)
+      this.#tailBlock.copy(arena, start, 0, this.#tailBytes)
+    }
+    const writePosition = position - before
+    const writeBytes = alignUp(before + group.bytes, blockBytes)
+    return { segment, position, arenaStart: arenaGroupStart - before, writeBytes, writePosition }
+  }
+}

@@ -1,0 +1,104 @@
+import { assert } from '../core/assert.ts'
+import { footerCost, indexBlockBytes, saltSeed } from './layout.ts'
+import { BlockIndex, PartitionSpan } from './partition-span.ts'
+import type { SlotHeader } from './slot.ts'
+import type { Slot } from './slot-pool.ts'
+
+/** One frame as it enters the index. */
+export interface IndexedFrame {
+  readonly position: number
+  readonly partition: number
+  readonly baseOffset: number
+  readonly lastOffsetDelta: number
+  readonly batchBytes: number
+  readonly maxTimestamp: number
+  readonly leaderEpoch: number
+  readonly logAge: number
+}
+
+/** The content of a slot: which groups, which offsets of which partitions. Knows durable data only. */
+export class Segment {
+  readonly slot: Slot
+  readonly header: SlotHeader
+  /** Position after the last durable group; nothing is read from here on. */
+  end: number
+  /** Number and CRC of the last group. */
+  lastGroup: number
+  lastCrc: number
+  /** No group follows in this segment. */
+  sealed = false
+  /** The footer is on the device: block indexes may be dropped and read again. */
+  hasFooter = false
+  readonly spans = new Map<number, PartitionSpan>()
+  /** Where the groups of a later start begin, with its salt; the header's salt holds before. */
+  readonly saltPositions: number[] = []
+  readonly salts: bigint[] = []
+  /** Reads under way from the slot; it is not reused while there are any. */
+  readers = 0
+  /** Bytes of the footer that would be written now. */
+  footerBytes: number = footerCost.fixed
+  readonly #seeds: number[] = []
+  readonly #firstSeed: number
+
+  constructor(slot: Slot, header: SlotHeader, end: number) {
+    this.slot = slot
+    this.header = header
+    this.end = end
+    this.lastGroup = header.firstGroup - 1
+    this.lastCrc = header.previousCrc
+    this.#firstSeed = saltSeed(header.salt)
+  }
+
+  get sequence(): number {
+    return this.header.sequence
+  }
+
+  /** Groups from `position` on carry `salt`. */
+  addSalt(position: number, salt: bigint): void {
+    assert(position >= (this.saltPositions.at(-1) ?? 0), 'salts of a segment are in order')
+    this.saltPositions.push(position)
+    this.salts.push(salt)
+    this.#seeds.push(saltSeed(salt))
+    this.footerBytes += footerCost.salt
+  }
+
+  /** The CRC state that frames at `position` begin with. */
+  seedAt(position: number): number {
+    let seed = this.#firstSeed
+    for (let index = 0; index < this.#seeds.length && this.saltPositions[index]! <= position; index++) {
+      seed = this.#seeds[index]!
+    }
+    return seed
+  }
+
+  /** Takes a durable frame into the index and returns the partition's span. Frames come in the order of the log. */
+  index(frame: IndexedFrame): PartitionSpan {
+    let span = this.spans.get(frame.partition)
+    if (span === undefined) {
+      span = new PartitionSpan(this, frame.partition, frame.baseOffset, frame.logAge)
+      span.blocks = new BlockIndex()
+      this.spans.set(frame.partition, span)
+      this.footerBytes += footerCost.span
+    }
+    assert(frame.baseOffset >= span.endOffset, 'offsets of a partition rise within a segment')
+    const blocks = span.blocks
+    assert(blocks !== undefined, 'the segment that is written has its index in memory')
+    const newStretch =
+      blocks.count === 0 ||
+      Math.floor(blocks.position(blocks.count - 1) / indexBlockBytes) !== Math.floor(frame.position / indexBlockBytes)
+    if (newStretch) {
+      const seen = Math.max(span.maxTimestamp, frame.maxTimestamp)
+      blocks.add(frame.baseOffset, frame.position, span.bytes, seen, frame.logAge)
+      this.footerBytes += footerCost.block
+    } else blocks.raise(frame.maxTimestamp)
+    if (span.epochs.length === 0 || span.epochs.at(-2) !== frame.leaderEpoch) {
+      span.epochs.push(frame.leaderEpoch, frame.baseOffset)
+      this.footerBytes += footerCost.epoch
+    }
+    span.endOffset = frame.baseOffset + frame.lastOffsetDelta + 1
+    span.bytes += frame.batchBytes
+    if (frame.maxTimestamp > span.maxTimestamp) span.maxTimestamp = frame.maxTimestamp
+    span.lastLogAge = frame.logAge
+    return span
+  }
+}

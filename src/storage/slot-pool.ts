@@ -1,0 +1,221 @@
+import { join } from 'node:path'
+import type { Clock } from '../platform/clock.ts'
+import type { Files, RandomAccessFile } from '../platform/files.ts'
+import type { Logger } from '../platform/logger.ts'
+import { alignDown, blockBytes } from './layout.ts'
+import { encodeSlotHeader, slotFileName, slotOfFileName } from './slot.ts'
+
+/** One slot file. */
+export interface Slot {
+  readonly number: number
+  readonly path: string
+  readonly file: RandomAccessFile
+  /** Zeros (or earlier content) stand on the device up to here: a write below it needs no new space. */
+  preparedBytes: number
+  /** Holds a segment. */
+  taken: boolean
+}
+
+const stepBytes = 1024 * 1024
+/** Slots prepared ahead without `reserve`. */
+const aheadSlots = 2
+const pauseMs = 20
+const retryMs = 1000
+
+/**
+ * Free slots, and the making of new ones: zeros written and synced in the background, a step at a time. Only here the file system can
+ * be full; then `outOfSpace` is set, and preparing is tried again until space returns.
+ */
+export class SlotPool {
+  outOfSpace = false
+  readonly #files: Files
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #directory: string
+  readonly #slotBytes: number
+  readonly #maxSlots: number
+  readonly #reserve: boolean
+  readonly #slots = new Map<number, Slot>()
+  /** May be taken; at least the first step is prepared. */
+  readonly #free: Slot[] = []
+  /** Taken, or free, but not fully prepared. */
+  readonly #unprepared: Slot[] = []
+  #preparing: Promise<void> | undefined
+  #closed = false
+  #onChange: () => void = () => {}
+  #wake: () => void = () => {}
+
+  constructor(
+    platform: { readonly files: Files; readonly clock: Clock; readonly logger: Logger },
+    options: { directory: string; slotBytes: number; maxSlots: number; reserve: boolean },
+  ) {
+    this.#files = platform.files
+    this.#clock = platform.clock
+    this.#logger = platform.logger
+    this.#directory = options.directory
+    this.#slotBytes = options.slotBytes
+    this.#maxSlots = options.maxSlots
+    this.#reserve = options.reserve
+  }
+
+  /** Called after a slot became free or was prepared further. */
+  onChange(callback: () => void): void {
+    this.#onChange = callback
+  }
+
+  get slots(): Iterable<Slot> {
+    return this.#slots.values()
+  }
+
+  /** Slots that the budget still has room for: free ones and those that can be made. */
+  get available(): number {
+    return this.#free.length + Math.max(0, this.#maxSlots - this.#slots.size)
+  }
+
+  /** Free slots at hand now. */
+  get freeCount(): number {
+    return this.#free.length
+  }
+
+  get usedBytes(): number {
+    return this.#slots.size * this.#slotBytes
+  }
+
+  /** Takes a slot file found at start in. Its file may be shorter than a slot: the crash came while it was prepared. */
+  async adoptFile(name: string): Promise<void> {
+    const number = slotOfFileName(name)
+    if (number === undefined) return
+    const path = join(this.#directory, name)
+    const file = await this.#files.open(path)
+    const preparedBytes = Math.min(this.#slotBytes, alignDown(await file.size(), blockBytes))
+    const slot: Slot = { number, path, file, preparedBytes, taken: true }
+    this.#slots.set(number, slot)
+  }
+
+  /** Recovery found out what the slot holds. Past the budget a free slot is deleted. */
+  async settle(slot: Slot, free: boolean): Promise<void> {
+    if (!free) {
+      if (slot.preparedBytes < this.#slotBytes) this.#unprepared.push(slot)
+      return
+    }
+    if (this.#slots.size > this.#maxSlots) await this.#remove(slot)
+    else this.#addFree(slot)
+  }
+
+  /** A free slot, or undefined: see `onChange`. */
+  take(): Slot | undefined {
+    const full = this.#free.findIndex(slot => slot.preparedBytes === this.#slotBytes)
+    const [slot] = this.#free.splice(Math.max(0, full), 1)
+    if (slot !== undefined) {
+      slot.taken = true
+      // commits wait for it: it is prepared before any other
+      this.#unprepared.sort((one, other) => Number(other.taken) - Number(one.taken))
+    }
+    this.prepare()
+    return slot
+  }
+
+  /** The slot's content is dead and nobody reads it: marks it free on the device, then offers it again. */
+  async release(slot: Slot, logId: string): Promise<void> {
+    await markFree(slot, logId, this.#slotBytes)
+    if (this.#slots.size > this.#maxSlots) await this.#remove(slot)
+    else this.#addFree(slot)
+    this.#onChange()
+  }
+
+  /** Starts the background preparation unless it runs or nothing is to do. */
+  prepare(): void {
+    if (this.#closed || this.#preparing !== undefined || !this.#hasWork) return
+    this.#preparing = this.#prepareAll().finally(() => {
+      this.#preparing = undefined
+      // what came up while the last step ended
+      this.prepare()
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#wake()
+    await this.#preparing
+    for (const slot of this.#slots.values()) await slot.file.close()
+  }
+
+  get #hasWork(): boolean {
+    return this.#unprepared.length > 0 || this.#wantsNew
+  }
+
+  get #wantsNew(): boolean {
+    return this.#slots.size < this.#maxSlots && (this.#reserve || this.#free.length < aheadSlots)
+  }
+
+  #addFree(slot: Slot): void {
+    slot.taken = false
+    if (slot.preparedBytes < this.#slotBytes) this.#unprepared.push(slot)
+    if (slot.preparedBytes >= stepBytes) this.#free.push(slot)
+  }
+
+  async #remove(slot: Slot): Promise<void> {
+    this.#slots.delete(slot.number)
+    await slot.file.close()
+    await this.#files.remove(slot.path)
+  }
+
+  async #prepareAll(): Promise<void> {
+    const zeros = Buffer.alloc(stepBytes)
+    while (!this.#closed && this.#hasWork) {
+      const ahead = this.#free.length >= aheadSlots
+      try {
+        await this.#prepareStep(zeros)
+        this.outOfSpace = false
+        this.#onChange()
+        if (ahead) await this.#pause(pauseMs)
+      } catch (error) {
+        if (!this.outOfSpace) this.#logger.warn({ error: String(error) }, 'a slot cannot be prepared, trying again')
+        this.outOfSpace = true
+        this.#onChange()
+        await this.#pause(retryMs)
+      }
+    }
+  }
+
+  /** Resolves after the delay, or at once when the pool closes. */
+  #pause(delayMs: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = this.#clock.after(delayMs, resolve)
+      this.#wake = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  /** One step of the oldest slot that is not prepared; a slot that was taken comes first because commits wait for it. */
+  async #prepareStep(zeros: Buffer): Promise<void> {
+    const slot = this.#unprepared[0] ?? (await this.#create())
+    const length = Math.min(stepBytes, this.#slotBytes - slot.preparedBytes)
+    await slot.file.write(zeros.subarray(0, length), slot.preparedBytes)
+    await slot.file.sync()
+    const first = slot.preparedBytes < stepBytes
+    slot.preparedBytes += length
+    if (first && !slot.taken && slot.preparedBytes >= stepBytes) this.#free.push(slot)
+    if (slot.preparedBytes === this.#slotBytes) this.#unprepared.splice(this.#unprepared.indexOf(slot), 1)
+  }
+
+  async #create(): Promise<Slot> {
+    let number = 1
+    while (this.#slots.has(number)) number++
+    const path = join(this.#directory, slotFileName(number))
+    const file = await this.#files.open(path, { create: true })
+    const slot: Slot = { number, path, file, preparedBytes: 0, taken: false }
+    this.#slots.set(number, slot)
+    this.#unprepared.push(slot)
+    return slot
+  }
+}
+
+/** Overwrites the slot's header, so that no start takes its old content for a segment. Durable when it resolves. */
+export const markFree = async (slot: Slot, logId: string, slotBytes: number): Promise<void> => {
+  const header = { logId, sequence: 0, salt: 0n, slotBytes, firstGroup: 0, previousCrc: 0, logEpoch: 0 }
+  await slot.file.write(encodeSlotHeader({ ...header, kind: 'free' }), 0)
+  await slot.file.sync()
+}

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { partitionId } from '../../../src/core/brand.ts'
+import { MemoryBudget } from '../../../src/core/memory-budget.ts'
+import { Metrics } from '../../../src/core/metrics.ts'
+import type { CheckpointStore } from '../../../src/platform/checkpoint-store.ts'
+import type { Clock } from '../../../src/platform/clock.ts'
+import type { Logger } from '../../../src/platform/logger.ts'
+import { nodeClock } from '../../../src/platform/node/clock.ts'
+import { openThreadedCommitWriter } from '../../../src/platform/node/commit-writer.ts'
+import { nodeFiles } from '../../../src/platform/node/files.ts'
+import { openCommitLog } from '../../../src/storage/commit-log.ts'
+import type { Log } from '../../../src/storage/log.ts'
+import type { CommitLogOptions, StoragePlatform } from '../../../src/storage/options.ts'
+import { BatchBuilder } from '../../../src/wire/kafka/batch-builder.ts'
+
+export const MiB = 1024 * 1024
+export const noHeaders = Buffer.from([0])
+export const topic = partitionId(32)
+
+export const silentLogger: Logger = {
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+  child: () => silentLogger,
+}
+
+export class MemoryCheckpointStore implements CheckpointStore {
+  readonly values = new Map<string, Buffer>()
+
+  get(key: string): Buffer | undefined {
+    return this.values.get(key)
+  }
+
+  *entries(prefix: string): Iterable<readonly [string, Buffer]> {
+    for (const key of [...this.values.keys()].sort()) if (key.startsWith(prefix)) yield [key, this.values.get(key)!]
+  }
+
+  async write(changes: ReadonlyMap<string, Uint8Array | undefined>): Promise<void> {
+    for (const [key, value] of changes) {
+      if (value === undefined) this.values.delete(key)
+      else this.values.set(key, Buffer.from(value))
+    }
+  }
+
+  async close(): Promise<void> {}
+}
+
+export const temporaryDirectory = (): string => mkdtempSync(join(tmpdir(), 'brooklet-storage-'))
+
+/** A data directory with its store, in which a log is opened again and again. */
+export class TestDirectory {
+  readonly directory = temporaryDirectory()
+  readonly checkpoints = new MemoryCheckpointStore()
+  metrics = new Metrics()
+  memory = new MemoryBudget(256 * MiB)
+  clock: Clock = nodeClock
+
+  open(options: Partial<CommitLogOptions> = {}, platform: Partial<StoragePlatform> = {}): Promise<Log> {
+    this.metrics = new Metrics()
+    this.memory = new MemoryBudget(256 * MiB)
+    return openCommitLog(
+      {
+        clock: this.clock,
+        files: nodeFiles,
+        random: { bytes: randomBytes, fraction: () => 0.5 },
+        logger: silentLogger,
+        openCommitWriter: openThreadedCommitWriter,
+        checkpoints: this.checkpoints,
+        ...platform,
+      },
+      {
+        directory: this.directory,
+        budgetBytes: 32 * MiB,
+        reserve: false,
+        commitMaxBytes: MiB,
+        align: 'auto',
+        maxMessageBytes: MiB,
+        retention: { ms: -1, bytes: -1 },
+        memory: this.memory,
+        metrics: this.metrics,
+        ...options,
+      },
+    )
+  }
+}
+
+/** A batch of records with the given values. */
+export const batchOf = (values: readonly string[], timestampMs = 1000): Buffer => {
+  const builder = new BatchBuilder()
+  for (const value of values) {
+    const bytes = Buffer.from(value)
+    builder.append(timestampMs, null, bytes, 0, bytes.length, noHeaders)
+  }
+  return Buffer.from(builder.finish(0, 0))
+}
