@@ -59,6 +59,19 @@ const faultText: Readonly<Record<BatchFault, string>> = {
   range: 'a number in the batch header is out of range',
 }
 
+/** `invalidRecord` for single records of a batch: `positions` are theirs, counted from 0. The whole batch is refused. */
+export class InvalidRecords extends BrokerError {
+  readonly positions: readonly number[]
+
+  constructor(message: string, positions: readonly number[]) {
+    super('invalidRecord', message)
+    this.positions = positions
+  }
+}
+
+/** Most records of a batch that are named one by one. */
+const maxNamedRecords = 100
+
 /**
  * The checks that Kafka makes before a client's batch is appended (`LogValidator`): exactly one batch of magic 2, size, CRC, counts,
  * no control bit, timestamps within bounds, keys where the topic is compacted. Nothing is decompressed unless the topic is compacted.
@@ -135,9 +148,11 @@ const checkTimestamps = (batch: Buffer, rules: BatchRules, nowMs: number): void 
 const checkKeys = async (batch: Buffer): Promise<void> => {
   try {
     const records = await decompressRecords(batch, maxUnpackedBytes)
-    while (records.next()) {
-      if (records.key() === null) throw new BrokerError('invalidRecord', 'records of a compacted topic need a key')
+    const positions: number[] = []
+    for (let position = 0; records.next(); position++) {
+      if (records.key() === null && positions.length < maxNamedRecords) positions.push(position)
     }
+    if (positions.length > 0) throw new InvalidRecords('records of a compacted topic need a key', positions)
   } catch (error) {
     if (error instanceof MalformedFrame) throw new BrokerError('corruptBatch', error.message)
     throw error
