@@ -1,0 +1,112 @@
+import { homePage } from './home-page.ts'
+import { openApiDescription } from './openapi.ts'
+import type { GatewayStatus } from './status.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string
+}
+
+/** Placeholders of the path and parameters of the query, decoded. */
+export interface Arguments {
+  readonly path: Readonly<Record<string, string>>
+  readonly query: URLSearchParams
+}
+
+export interface Endpoint {
+  /** `{name}` stands for one segment. */
+  readonly path: string
+  readonly summary: string
+  readonly contentType: string
+  /** Required query parameters: name and what it is. */
+  readonly query?: Readonly<Record<string, string>>
+  readonly answer: (status: GatewayStatus, args: Arguments) => Answer
+}
+
+export const JSON_TYPE = 'application/json'
+const TEXT_TYPE = 'text/plain; charset=utf-8'
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+const HTML_TYPE = 'text/html; charset=utf-8'
+
+export const jsonAnswer = (status: number, value: unknown): Answer => ({
+  status,
+  contentType: JSON_TYPE,
+  body: `${JSON.stringify(value, undefined, 2)}\n`,
+})
+
+/** The one form of every error: `{"error": "one line that says what to do"}`. */
+export const errorAnswer = (status: number, error: string): Answer => jsonAnswer(status, { error })
+
+const json = (
+  path: string,
+  summary: string,
+  read: (status: GatewayStatus, args: Arguments) => unknown,
+  missing = '',
+): Endpoint => ({
+  path,
+  summary,
+  contentType: JSON_TYPE,
+  answer: (status, args) => {
+    const value = read(status, args)
+    return value === undefined ? errorAnswer(404, missing) : jsonAnswer(200, value)
+  },
+})
+
+/** Everything that is served. Router, OpenAPI description and the page at `/` are made from this table. */
+export const endpoints: readonly Endpoint[] = [
+  {
+    path: '/',
+    summary: 'This page',
+    contentType: HTML_TYPE,
+    answer: status => ({ status: 200, contentType: HTML_TYPE, body: homePage(status.gateway(), endpoints) }),
+  },
+  {
+    path: '/healthz',
+    summary: 'The process lives',
+    contentType: TEXT_TYPE,
+    answer: () => ({ status: 200, contentType: TEXT_TYPE, body: 'ok\n' }),
+  },
+  {
+    path: '/readyz',
+    summary: 'Serving and able to write; status 503 and the reason otherwise',
+    contentType: JSON_TYPE,
+    answer: status => {
+      const readiness = status.readiness()
+      return jsonAnswer(readiness.ready ? 200 : 503, readiness)
+    },
+  },
+  {
+    path: '/metrics',
+    summary: 'Metrics in the text format of Prometheus',
+    contentType: METRICS_TYPE,
+    answer: status => ({ status: 200, contentType: METRICS_TYPE, body: status.metricsText() }),
+  },
+  json('/api/v1/openapi.json', 'Description of this API (OpenAPI 3.1)', status =>
+    openApiDescription(endpoints, status.gateway().version),
+  ),
+  json('/api/v1/gateway', 'Identity, listeners, memory and disk', status => status.gateway()),
+  json('/api/v1/topics', 'All topics', status => status.topics()),
+  json(
+    '/api/v1/topics/{name}',
+    'Partitions, offsets, sizes and configs of a topic',
+    (status, args) => status.topic(args.path['name'] ?? ''),
+    'there is no such topic; GET /api/v1/topics lists them',
+  ),
+  json('/api/v1/groups', 'All consumer groups', status => status.groups()),
+  json(
+    '/api/v1/groups/{id}',
+    'Members, committed offsets and lag of a consumer group',
+    (status, args) => status.group(args.path['id'] ?? ''),
+    'there is no such consumer group; GET /api/v1/groups lists them',
+  ),
+  json('/api/v1/clients', 'Connected MQTT clients', status => status.clients()),
+  json('/api/v1/gaps', 'Records that left the log before they were deleted by hand', status => status.gaps()),
+  json('/api/v1/settings', 'Settings in force and where each comes from', status => status.settings()),
+  {
+    ...json('/api/v1/routes', 'Where a publish to an MQTT topic would go', (status, args) =>
+      status.route(args.query.get('topic') ?? ''),
+    ),
+    query: { topic: 'MQTT topic' },
+  },
+]

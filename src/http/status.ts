@@ -1,0 +1,127 @@
+/** What the HTTP front shows. The composition root implements it; everything returned is plain and ready for JSON. */
+export interface GatewayStatus {
+  gateway(): GatewayOverview
+  /** Cheap: called every few seconds by supervisors. */
+  readiness(): Readiness
+  /** Prometheus' text format. */
+  metricsText(): string
+  topics(): readonly TopicSummary[]
+  /** Undefined when there is no such topic. */
+  topic(name: string): TopicDetails | undefined
+  groups(): readonly GroupSummary[]
+  group(id: string): GroupDetails | undefined
+  clients(): readonly MqttClient[]
+  gaps(): readonly GapSummary[]
+  /** Secrets already replaced: see `describeSettings`. */
+  settings(): readonly SettingValue[]
+  /** Where a publish to this MQTT topic would go. */
+  route(mqttTopic: string): RouteResult
+}
+
+export interface GatewayOverview {
+  readonly id: string
+  readonly version: string
+  /** 32 hex digits; it is the Kafka cluster id too, in another form. */
+  readonly logId: string
+  readonly uptimeMs: number
+  /** Address bound by front: `{"mqtt":"127.0.0.1:1883", ...}`. */
+  readonly listeners: Readonly<Record<string, string>>
+  readonly memory: { readonly residentBytes: number; readonly usedBytes: number; readonly budgetBytes: number }
+  readonly disk: { readonly logBytes: number; readonly viewBytes: number; readonly budgetBytes: number }
+  readonly topics: number
+  readonly partitions: number
+}
+
+/** Ready when every check is; `checks` names each with one line on why not. */
+export interface Readiness {
+  readonly ready: boolean
+  readonly checks: readonly { readonly name: string; readonly ok: boolean; readonly detail: string }[]
+}
+
+export interface TopicSummary {
+  readonly name: string
+  readonly id: string
+  readonly partitions: number
+  /** Records between log start and high watermark, over all partitions. */
+  readonly records: number
+  readonly sizeBytes: number
+}
+
+export interface TopicDetails {
+  readonly name: string
+  readonly id: string
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly logStartOffset: number
+    readonly highWatermark: number
+    readonly logEndOffset: number
+    readonly sizeBytes: number
+  }[]
+  readonly configs: readonly { readonly name: string; readonly value: string | null; readonly source: string }[]
+}
+
+export interface GroupSummary {
+  readonly id: string
+  readonly state: string
+  readonly members: number
+  readonly protocolType: string
+}
+
+export interface GroupDetails {
+  readonly id: string
+  readonly state: string
+  readonly protocolType: string
+  readonly protocol: string
+  readonly generation: number
+  readonly members: readonly {
+    readonly memberId: string
+    readonly instanceId: string | null
+    readonly clientId: string
+    readonly clientHost: string
+  }[]
+  readonly offsets: readonly {
+    readonly topic: string
+    readonly partition: number
+    readonly committedOffset: number
+    readonly highWatermark: number
+    /** Records not read yet; null when the partition is gone. */
+    readonly lag: number | null
+  }[]
+}
+
+export interface MqttClient {
+  readonly clientId: string
+  readonly address: string
+  readonly protocolVersion: number
+  readonly connectedMs: number
+  readonly subscriptions: number
+}
+
+export interface GapSummary {
+  readonly topic: string | null
+  readonly partition: number
+  readonly firstOffset: number
+  readonly lastOffset: number
+  readonly reason: string
+  /** Seconds of log life at which it was found or made. */
+  readonly logAgeSeconds: number
+}
+
+export interface SettingValue {
+  readonly key: string
+  readonly value: string | null
+  readonly origin: string
+}
+
+export interface RouteResult {
+  readonly mqttTopic: string
+  /** False: delivered to MQTT subscribers only. */
+  readonly stored: boolean
+  readonly topic: string | null
+  readonly key: string | null
+  readonly headers: Readonly<Record<string, string>>
+  /** The pattern of the route that matched; null for the default route. */
+  readonly route: string | null
+  /** What a user should know, e.g. that two MQTT names share the topic. */
+  readonly notes: readonly string[]
+}

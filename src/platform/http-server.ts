@@ -1,0 +1,36 @@
+import type { ListenAddress, Listener } from './network.ts'
+
+/** One request, read to its end. Bodies are not kept: nothing served here takes one. */
+export interface HttpRequest {
+  readonly method: string
+  /** As sent, with the query: `/api/v1/topics?x=1`. */
+  readonly target: string
+}
+
+export interface HttpResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Never rejects: what goes wrong is an answer of status 500. */
+export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse>
+
+export interface HttpLimits {
+  readonly maxConnections: number
+  /** Time for a request to arrive, headers and body. */
+  readonly requestTimeoutMs: number
+  /** Largest body that is read and thrown away; a larger one ends the connection. */
+  readonly maxBodyBytes: number
+}
+
+/** Counts what is refused below the handler, so that nothing is lost silently. */
+export type HttpRefusal = (reason: 'malformed' | 'timeout' | 'too large' | 'too many connections') => void
+
+/** Binds and serves. Rejects with Node's `code` when it cannot bind. `close` ends idle connections and waits for answers under way. */
+export type ListenHttp = (
+  address: ListenAddress,
+  limits: HttpLimits,
+  handler: HttpHandler,
+  onRefusal: HttpRefusal,
+) => Promise<Listener>

@@ -1,0 +1,48 @@
+import { Metrics } from '../../../src/core/metrics.ts'
+import type { GatewayStatus, Readiness, TopicDetails } from '../../../src/http/status.ts'
+
+const topic: TopicDetails = {
+  name: 'sensors & <co>',
+  id: 'a'.repeat(32),
+  partitions: [{ partition: 0, logStartOffset: 2, highWatermark: 9, logEndOffset: 10, sizeBytes: 640 }],
+  configs: [{ name: 'retention.ms', value: '604800000', source: 'DEFAULT' }],
+}
+
+/** A gateway with one topic; tests change what they need. */
+export class FakeStatus implements GatewayStatus {
+  readonly metrics = new Metrics()
+  ready: Readiness = { ready: true, checks: [{ name: 'log', ok: true, detail: 'writable' }] }
+  broken = false
+  gateway = () => ({
+    id: 'pi <1>',
+    version: '0.1.0',
+    logId: '0123456789abcdef0123456789abcdef',
+    uptimeMs: 5,
+    listeners: { mqtt: '127.0.0.1:1883' },
+    memory: { residentBytes: 3, usedBytes: 1, budgetBytes: 2 },
+    disk: { logBytes: 1, viewBytes: 2, budgetBytes: 3 },
+    topics: 1,
+    partitions: 1,
+  })
+  readiness = () => this.ready
+  metricsText = () => this.metrics.text()
+  topics = () => {
+    if (this.broken) throw new Error('a bug in a status function')
+    return [{ name: topic.name, id: topic.id, partitions: 1, records: 7, sizeBytes: 640 }]
+  }
+  topic = (name: string) => (name === topic.name ? topic : undefined)
+  groups = () => []
+  group = () => undefined
+  clients = () => []
+  gaps = () => []
+  settings = () => [{ key: 'num.partitions', value: '4', origin: 'default' }]
+  route = (mqttTopic: string) => ({
+    mqttTopic,
+    stored: true,
+    topic: 'sensors',
+    key: mqttTopic,
+    headers: {},
+    route: null,
+    notes: [],
+  })
+}
