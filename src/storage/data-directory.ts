@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { StartError } from '../core/errors.ts'
 import { uuidFromRandom } from '../core/uuid.ts'
 import type { Files } from '../platform/files.ts'
+import type { DirectoryLock, LockDirectory } from '../platform/lock.ts'
 import type { Random } from '../platform/random.ts'
 import { decodeMeta, encodeMeta, type Meta } from './meta.ts'
 
@@ -57,13 +58,31 @@ export const checkDataDirectory = async (files: Files, directory: string): Promi
     readMeta(file, directory)
     return
   }
-  const foreign = names.filter(name => !ownNames.has(name))
+  const foreign = names.filter(name => !ownNames.has(name) && !name.startsWith('LOCK.'))
   if (foreign.length > 0) {
     throw new StartError(
       65,
       `${directory} holds other files (${foreign[0]}) and no Brooklet log; choose an empty data.dir`,
     )
   }
+}
+
+/**
+ * Makes sure that the directory exists, is ours or empty, and that nobody else uses it; returns the lock, to be released when all else is
+ * closed. Throws `StartError` 65.
+ */
+export const claimDataDirectory = async (
+  files: Files,
+  lockDirectory: LockDirectory,
+  directory: string,
+): Promise<DirectoryLock> => {
+  await files.makeDirectory(directory)
+  await checkDataDirectory(files, directory)
+  const lock = await lockDirectory(directory)
+  if (lock === undefined) {
+    throw new StartError(65, `${directory} is in use by another Brooklet; stop it or choose another data.dir`)
+  }
+  return lock
 }
 
 /** What a first start may have left behind when it was cut off before `meta` was there. */
