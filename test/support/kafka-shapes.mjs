@@ -23,12 +23,12 @@ export function digestOf(folder) {
     const request = readDefinition(join(folder, `${name}Request.json`))
     const response = readDefinition(join(folder, `${name}Response.json`))
     if (request.validVersions === 'none') continue
-    digest[name] = apiDigest(name, request, response)
+    digest[name] = apiDigest(request, response)
   }
   return digest
 }
 
-function apiDigest(name, request, response) {
+function apiDigest(request, response) {
   const [least, most] = rangeOf(request.validVersions, [0, Number.POSITIVE_INFINITY])
   // A version that Kafka itself calls unstable is not served unless it is told to.
   const versions = [least, request.latestVersionUnstable ? most - 1 : most]

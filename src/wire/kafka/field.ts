@@ -125,8 +125,9 @@ export function defaultOf(field: AnyField): unknown {
 
 /** Does `value` say no more than the field's absence would? */
 export function isDefault(field: AnyField, value: unknown): boolean {
+  if (value === undefined) return true
   const expected = defaultOf(field)
-  if (value === expected || value === undefined) return true
+  if (value === expected) return true
   if (value === null || expected === null) return false
   if (Array.isArray(value) || value instanceof Uint8Array) return value.length === 0
   if (field.shape === undefined) return false

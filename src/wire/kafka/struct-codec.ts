@@ -131,8 +131,14 @@ function readTagged(reader: ByteReader, known: TaggedStep, byteCount: number): u
 }
 
 function writeTags(writer: ByteWriter, struct: Readonly<Struct>, tags: readonly TaggedStep[]): void {
+  let count = 0
+  for (const { name, field } of tags) if (!isDefault(field, struct[name])) count++
+  writer.unsignedVarint(count)
+  if (count > 0) writeChangedTags(writer, struct, tags)
+}
+
+function writeChangedTags(writer: ByteWriter, struct: Readonly<Struct>, tags: readonly TaggedStep[]): void {
   const changed = tags.filter(({ name, field }) => !isDefault(field, struct[name]))
-  writer.unsignedVarint(changed.length)
   for (const { tag, name, codec } of changed) {
     const content = new ByteWriter()
     codec.write(content, struct[name])

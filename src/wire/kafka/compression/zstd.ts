@@ -17,7 +17,10 @@ export const zstdOfNode: Codec | undefined =
     ? undefined
     : {
         compress: bytes => zstdCompressSync(bytes),
-        decompress: (bytes, maxBytes) => zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, maxBytes) }),
+        decompress: (bytes, maxBytes) =>
+          decompressFrames(bytes, maxBytes, (frame, room) =>
+            zstdDecompressSync(frame.bytes, { maxOutputLength: Math.max(1, room) }),
+          ),
       }
 
 type ZstdWasm = typeof import('@bokuweb/zstd-wasm')
@@ -39,30 +42,35 @@ const WASM_MAX_BYTES = 512 * 1024 * 1024
 export const zstdOfWasm: Codec = {
   compress: async bytes => asBuffer((await zstdWasm()).compress(bytes)),
 
-  // The library allocates the size that a frame states, or a size given for frames that state none: both are checked
-  // first, frame by frame, because it would look at the first frame only.
+  // The library allocates the size that a frame states, or a size given for frames that state none: both are bounded.
   decompress: async (bytes, maxBytes) => {
     assert(maxBytes <= WASM_MAX_BYTES && bytes.length <= WASM_MAX_BYTES, 'zstd sizes stay within the WASM memory')
     const { decompress } = await zstdWasm()
-    const contents: Buffer[] = []
-    let room = maxBytes
-    for (const frame of zstdFrames(bytes)) {
-      const content = asBuffer(decompress(frame.bytes, { defaultHeapSize: contentBound(frame, room) }))
-      room -= content.length
-      contents.push(content)
-    }
-    return contents.length === 1 ? contents[0]! : Buffer.concat(contents)
+    return decompressFrames(bytes, maxBytes, (frame, room) =>
+      asBuffer(decompress(frame.bytes, { defaultHeapSize: Math.min(frame.mostBlockBytes, room) })),
+    )
   },
 }
 
 export const zstd: Codec = zstdOfNode ?? zstdOfWasm
 
-/** What to let the library allocate for a frame, at most `room` bytes. */
-function contentBound({ contentBytes, mostBlockBytes }: ZstdFrame, room: number): number {
-  if (contentBytes !== undefined && contentBytes > room) {
-    throw new MalformedFrame('compression.zstd', `more than ${room} bytes left to fill`)
+/** Frame by frame, because both libraries look at the first one only (Node yields it alone). */
+function decompressFrames(
+  bytes: Buffer,
+  maxBytes: number,
+  decompressFrame: (frame: ZstdFrame, room: number) => Buffer,
+): Buffer {
+  const contents: Buffer[] = []
+  let room = maxBytes
+  for (const frame of zstdFrames(bytes)) {
+    if (frame.contentBytes !== undefined && frame.contentBytes > room) {
+      throw new MalformedFrame('compression.zstd', `${frame.contentBytes} bytes, ${room} left to fill`)
+    }
+    const content = decompressFrame(frame, room)
+    room -= content.length
+    contents.push(content)
   }
-  return contentBytes ?? Math.min(mostBlockBytes, room)
+  return contents.length === 1 ? contents[0]! : Buffer.concat(contents)
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
