@@ -1,0 +1,70 @@
+import type { Broker } from '../broker/broker.ts'
+import type { Topic } from '../broker/topics.ts'
+import { partitionOfKey } from '../core/murmur2.ts'
+import { topicNameFault } from '../wire/mqtt/topic-name.ts'
+import { destinationOf } from './routes.ts'
+import type { TopicRoutes } from './topic-routes.ts'
+
+/** What becomes of a publish to an MQTT topic: the answer of `routes test` and of the HTTP API. */
+export interface RouteExplanation {
+  readonly mqttTopic: string
+  /** The pattern of the configured route that wins, `default route`, or why nothing is stored. */
+  readonly rule: string
+  readonly stored: boolean
+  /** Absent when it is not stored. */
+  readonly topic?: string
+  /** False: the first publish makes it. */
+  readonly topicExists?: boolean
+  /** Null: no key. */
+  readonly key?: string | null
+  /** Null: without a key, batch by batch. */
+  readonly partition?: number | null
+  readonly partitions?: number
+  /** Those of the route; `mqtt.client` and others that depend on the publish come with them. */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Other first levels that go to the same topic, as far as they were seen since the start. */
+  readonly sharedWith?: readonly string[]
+  readonly notes: readonly string[]
+}
+
+/** Explains without changing anything: no topic is made. */
+export function explainRoute(
+  routes: TopicRoutes,
+  broker: Broker,
+  defaultPartitions: number,
+  mqttTopic: string,
+): RouteExplanation {
+  const fault = topicNameFault(mqttTopic)
+  if (fault !== undefined) return { mqttTopic, rule: 'refused', stored: false, notes: [fault] }
+  const destination = destinationOf(routes.routes, mqttTopic)
+  const { rule } = destination
+  if (!destination.store) {
+    const why = rule.kind === 'system' ? 'topics that begin with $ are never stored' : 'this route says store: false'
+    const name = rule.kind === 'configured' ? rule.route.mqtt : 'topics of the broker'
+    return { mqttTopic, rule: name, stored: false, notes: [why] }
+  }
+  const topic = routes.placeFor(destination)
+  const existing: Topic | undefined = broker.topics.find(topic)
+  const partitions = existing?.partitions.length ?? defaultPartitions
+  const sharedWith = routes.sharedWith(topic, destination.level)
+  const notes = destination.note === undefined ? [] : [destination.note]
+  if (topic !== destination.topic) notes.push('the default route makes no more topics (mqtt.auto.topics.max)')
+  if (sharedWith.length > 0)
+    notes.push(`shares the topic with ${sharedWith.map(name => JSON.stringify(name)).join(', ')}`)
+  return {
+    mqttTopic,
+    rule: rule.kind === 'configured' ? rule.route.mqtt : 'default route',
+    stored: true,
+    topic,
+    topicExists: existing !== undefined,
+    key: destination.key === null ? null : destination.key.toString(),
+    partition: destination.key === null ? null : partitionOfKey(destination.key, partitions),
+    partitions,
+    headers: {
+      ...Object.fromEntries(destination.headers),
+      ...(destination.keyIsTopic ? {} : { 'mqtt.topic': mqttTopic }),
+    },
+    sharedWith,
+    notes,
+  }
+}

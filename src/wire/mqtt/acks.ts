@@ -1,0 +1,27 @@
+const PUBACK = 0x40
+const PUBREC = 0x50
+const ACK_BYTES = 4
+
+/**
+ * PUBACKs with reason "success" for `count` packet ids of a ring, from position `first` on, as one run of bytes. The form is
+ * the same for all versions: MQTT 5 lets the reason code be left out (section 3.4.2.1).
+ */
+export function encodePubacks(ring: Uint16Array, first: number, count: number): Buffer {
+  const bytes = Buffer.allocUnsafe(count * ACK_BYTES)
+  const mask = ring.length - 1
+  let at = 0
+  for (let index = 0; index < count; index++) {
+    const packetId = ring[(first + index) & mask]!
+    bytes[at] = PUBACK
+    bytes[at + 1] = 2
+    bytes[at + 2] = packetId >> 8
+    bytes[at + 3] = packetId & 0xff
+    at += ACK_BYTES
+  }
+  return bytes
+}
+
+/** A PUBACK (QoS 1) or PUBREC (QoS 2) of MQTT 5 that says why the publish was refused. */
+export function encodeRefusal(qos: 1 | 2, packetId: number, reasonCode: number): Buffer {
+  return Buffer.from([qos === 1 ? PUBACK : PUBREC, 3, packetId >> 8, packetId & 0xff, reasonCode])
+}

@@ -1,0 +1,95 @@
+import { commonFault, isSystemTopic } from './topic-name.ts'
+
+/** Why a text is no topic filter, or undefined. [MQTT-4.7.1-1] [MQTT-4.7.1-2] */
+export function topicFilterFault(filter: string): string | undefined {
+  if (filter === '') return 'a topic filter cannot be empty'
+  const levels = filter.split('/')
+  for (const [index, level] of levels.entries()) {
+    if (level === '+' || (level === '#' && index === levels.length - 1)) continue
+    if (level.includes('+')) return '+ fills a whole level of a topic filter'
+    if (level.includes('#')) return '# stands alone in the last level of a topic filter'
+  }
+  return commonFault(filter)
+}
+
+/** Does the filter match the topic name? A leading wildcard does not match topics that begin with `$`. */
+export function filterMatches(filter: string, topic: string): boolean {
+  if (isSystemTopic(topic) && (filter.startsWith('+') || filter.startsWith('#'))) return false
+  const wanted = filter.split('/')
+  const levels = topic.split('/')
+  for (const [index, level] of wanted.entries()) {
+    if (level === '#') return true
+    if (index >= levels.length || (level !== '+' && level !== levels[index])) return false
+  }
+  return wanted.length === levels.length
+}
+
+interface Branch<Value> {
+  readonly children: Map<string, Branch<Value>>
+  readonly values: Set<Value>
+}
+
+/** Values under topic filters, found by topic name. A value stands at most once under one filter. */
+export class FilterTree<Value> {
+  readonly #root: Branch<Value> = { children: new Map(), values: new Set() }
+  /** Rises with every change: what was found before may be wrong now. */
+  generation = 0
+
+  add(filter: string, value: Value): void {
+    let branch = this.#root
+    for (const level of filter.split('/')) {
+      let child = branch.children.get(level)
+      if (child === undefined) branch.children.set(level, (child = { children: new Map(), values: new Set() }))
+      branch = child
+    }
+    branch.values.add(value)
+    this.generation++
+  }
+
+  delete(filter: string, value: Value): void {
+    this.#deleteFrom(this.#root, filter.split('/'), 0, value)
+    this.generation++
+  }
+
+  /** Every value whose filter matches; one that stands under several matching filters comes several times. */
+  match(topic: string): Value[] {
+    const found: Value[] = []
+    this.#collect(this.#root, topic.split('/'), 0, isSystemTopic(topic), values => {
+      found.push(...values)
+      return false
+    })
+    return found
+  }
+
+  hasMatch(topic: string): boolean {
+    return this.#collect(this.#root, topic.split('/'), 0, isSystemTopic(topic), values => values.size > 0)
+  }
+
+  /** Calls `visit` with the values of matching filters until it returns true. The depth is the level count, which is bounded. */
+  #collect(
+    branch: Branch<Value>,
+    levels: readonly string[],
+    at: number,
+    hidden: boolean,
+    visit: (values: ReadonlySet<Value>) => boolean,
+  ): boolean {
+    const wild = !(hidden && at === 0)
+    const rest = wild ? branch.children.get('#') : undefined
+    if (rest !== undefined && visit(rest.values)) return true
+    if (at === levels.length) return visit(branch.values)
+    const exact = branch.children.get(levels[at]!)
+    if (exact !== undefined && this.#collect(exact, levels, at + 1, hidden, visit)) return true
+    const any = wild ? branch.children.get('+') : undefined
+    return any !== undefined && this.#collect(any, levels, at + 1, hidden, visit)
+  }
+
+  /** True when the branch is empty afterwards. */
+  #deleteFrom(branch: Branch<Value>, levels: readonly string[], at: number, value: Value): boolean {
+    if (at === levels.length) branch.values.delete(value)
+    else {
+      const child = branch.children.get(levels[at]!)
+      if (child !== undefined && this.#deleteFrom(child, levels, at + 1, value)) branch.children.delete(levels[at]!)
+    }
+    return branch.values.size === 0 && branch.children.size === 0
+  }
+}
