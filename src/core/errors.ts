@@ -12,6 +12,7 @@ export const errorKinds = {
   topicLimit: { retriable: false },
   invalidPartitionCount: { retriable: false },
   invalidReplicationFactor: { retriable: false },
+  invalidReplicaAssignment: { retriable: false },
   invalidConfig: { retriable: false },
   invalidRequest: { retriable: false },
   // append and read
