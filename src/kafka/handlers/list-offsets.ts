@@ -1,0 +1,88 @@
+import type { PartitionId } from '../../core/brand.ts'
+import { BrokerError } from '../../core/errors.ts'
+import type { RequestOf, ResponseInputOf } from '../../wire/kafka/api.ts'
+import { listOffsets } from '../../wire/kafka/contracts/index.ts'
+import { defineHandler, type RequestContext } from '../handler.ts'
+import { checkLeaderEpoch } from '../topic-lookup.ts'
+
+type Wanted = RequestOf<typeof listOffsets>['topics'][number]['partitions'][number]
+type PartitionAnswer = ResponseInputOf<typeof listOffsets>['topics'][number]['partitions'][number]
+type Found = Pick<PartitionAnswer, 'offset' | 'timestamp' | 'leaderEpoch'>
+
+const latest = -1
+const earliest = -2
+const maxTimestamp = -3
+const earliestLocal = -4
+const latestTiered = -5
+const earliestPendingUpload = -6
+
+/** The version that brought each special timestamp. */
+const specialSince: Readonly<Record<number, number>> = {
+  [latest]: 0,
+  [earliest]: 0,
+  [maxTimestamp]: 7,
+  [earliestLocal]: 8,
+  [latestTiered]: 9,
+  [earliestPendingUpload]: 11,
+}
+
+const nothing: Found = { offset: -1, timestamp: -1, leaderEpoch: -1 }
+
+/**
+ * ListOffsets (2), versions 1-11. The end (-1), the start (-2), the record with the largest timestamp (-3), or the first record at or
+ * after a time. What does not exist is offset -1 without an error. Readers see durable records only, so the end is the high watermark.
+ * - v2: isolation level; both are the same while there are no transactions
+ * - v4: current leader epoch, fenced; leader epoch in the answer
+ * - v7: -3; v8: -4, same as -2 without tiered storage; v9: -5, and v11: -6, which never exist without it
+ */
+export const handleListOffsets = defineHandler(listOffsets, async (request, context) => ({
+  topics: await Promise.all(
+    request.topics.map(async ({ name, partitions }) => ({
+      name,
+      partitions: await Promise.all(partitions.map(wanted => lookUp(name, wanted, context))),
+    })),
+  ),
+}))
+
+async function lookUp(name: string, wanted: Wanted, context: RequestContext): Promise<PartitionAnswer> {
+  const { services, version } = context
+  const { partitionIndex, timestamp } = wanted
+  try {
+    const { topics } = services.broker
+    const partition = topics.partition(topics.get(name), partitionIndex)
+    checkLeaderEpoch(services, wanted.currentLeaderEpoch)
+    if (timestamp < 0 && version < (specialSince[timestamp] ?? Number.POSITIVE_INFINITY)) {
+      throw new BrokerError('unsupported', `timestamp ${timestamp} means nothing in version ${version}`)
+    }
+    return { partitionIndex, errorCode: 0, ...(await find(partition, timestamp, context)) }
+  } catch (error) {
+    return { partitionIndex, errorCode: context.refusal(error).errorCode }
+  }
+}
+
+async function find(partition: PartitionId, timestamp: number, { services }: RequestContext): Promise<Found> {
+  const { broker } = services
+  const { logStart, highWatermark } = broker.offsets(partition)
+  switch (timestamp) {
+    case latest:
+      return { offset: highWatermark, timestamp: -1, leaderEpoch: broker.leaderEpoch }
+    case earliest:
+    case earliestLocal:
+      return { offset: logStart, timestamp: -1, leaderEpoch: firstEpoch(partition, services.broker) }
+    case latestTiered:
+    case earliestPendingUpload:
+      return nothing
+    default: {
+      const found =
+        timestamp === maxTimestamp
+          ? await broker.findMaxTimestamp(partition)
+          : await broker.findOffset(partition, timestamp)
+      if (found === undefined) return nothing
+      return { offset: found.offset, timestamp: found.timestampMs, leaderEpoch: found.leaderEpoch }
+    }
+  }
+}
+
+function firstEpoch(partition: PartitionId, broker: RequestContext['services']['broker']): number {
+  return broker.leaderEpochs(partition)[0]?.epoch ?? broker.leaderEpoch
+}

@@ -1,0 +1,45 @@
+import type { MemoryBudget } from '../core/memory-budget.ts'
+import type { Metrics } from '../core/metrics.ts'
+
+/** Memory of requests, and the connections that are not read because `memory.budget` is out. One entry in the budget's list stands for all of them. */
+export class MemoryGate {
+  readonly #memory: MemoryBudget
+  readonly #metrics: Metrics
+  readonly #parked = new Set<() => void>()
+  #waiting = false
+
+  constructor(memory: MemoryBudget, metrics: Metrics) {
+    this.#memory = memory
+    this.#metrics = metrics
+  }
+
+  get closed(): boolean {
+    return this.#memory.exhausted
+  }
+
+  /** Bytes of requests that are now held; negative: no more. */
+  hold(bytes: number): void {
+    if (bytes >= 0) this.#memory.take(bytes)
+    else this.#memory.give(-bytes)
+  }
+
+  /** Calls `resume` once when there is memory again. */
+  park(resume: () => void): void {
+    this.#metrics.add('memoryPauses', 1, 'kafka')
+    this.#parked.add(resume)
+    if (this.#waiting) return
+    this.#waiting = true
+    this.#memory.onRelief(() => this.#open())
+  }
+
+  forget(resume: () => void): void {
+    this.#parked.delete(resume)
+  }
+
+  #open(): void {
+    this.#waiting = false
+    const parked = [...this.#parked]
+    this.#parked.clear()
+    for (const resume of parked) resume()
+  }
+}

@@ -1,0 +1,95 @@
+import type { PartitionId } from '../core/brand.ts'
+import type { Uuid } from '../core/uuid.ts'
+import type { RequestOf, ResponseInputOf } from '../wire/kafka/api.ts'
+import type { fetch } from '../wire/kafka/contracts/index.ts'
+import { epochEnd } from './epoch-end.ts'
+import type { RequestContext } from './handler.ts'
+import { checkLeaderEpoch, findTopic } from './topic-lookup.ts'
+
+type Wanted = RequestOf<typeof fetch>['topics'][number]['partitions'][number]
+type PartitionAnswer = ResponseInputOf<typeof fetch>['responses'][number]['partitions'][number]
+
+export interface PartitionRead {
+  readonly answer: PartitionAnswer
+  readonly bytes: number
+  readonly urgent: boolean
+  /** Absent when the partition cannot be waited for. */
+  readonly watch?: WatchedPartition
+}
+
+/** A partition that was read to its end: where it stood then. */
+export interface WatchedPartition {
+  readonly topicId: Uuid
+  readonly partition: PartitionId
+  readonly highWatermark: number
+}
+
+interface Limit {
+  readonly bytes: number
+  /** KIP-74: the first batch is given whatever its size. */
+  readonly atLeastOne: boolean
+}
+
+const readUncommitted = 0
+const noRecords = Buffer.alloc(0)
+
+/** Reads one partition of a fetch; every expected failure becomes its error code. */
+export async function readPartition(
+  by: { name: string } | { id: Uuid },
+  wanted: Wanted,
+  limit: Limit,
+  isolationLevel: number,
+  context: RequestContext,
+): Promise<PartitionRead> {
+  const { services } = context
+  const { broker } = services
+  try {
+    const topic = findTopic(services, by)
+    const partition = broker.topics.partition(topic, wanted.partition)
+    checkLeaderEpoch(services, wanted.currentLeaderEpoch)
+    const { logStart, highWatermark } = broker.offsets(partition)
+    const answer = {
+      partitionIndex: wanted.partition,
+      errorCode: 0,
+      highWatermark,
+      lastStableOffset: highWatermark,
+      logStartOffset: logStart,
+      // null says "none asked for": clients drop records by this list (Kafka sends it for read_committed only)
+      abortedTransactions: isolationLevel === readUncommitted ? null : [],
+      records: noRecords,
+    }
+    const diverging = divergingEpoch(partition, wanted, context)
+    if (diverging !== undefined) return { answer: { ...answer, divergingEpoch: diverging }, bytes: 0, urgent: true }
+    const records = await readRecords(partition, wanted.fetchOffset, limit, context)
+    let bytes = 0
+    for (const batch of records) bytes += batch.length
+    const watch = { topicId: topic.id, partition, highWatermark }
+    return { answer: { ...answer, records }, bytes, urgent: false, watch }
+  } catch (error) {
+    return { answer: refused(wanted, context.refusal(error).errorCode), bytes: 0, urgent: true }
+  }
+}
+
+/** The log gives at least one batch; beyond the first partition with data that may be too much. */
+async function readRecords(
+  partition: PartitionId,
+  offset: number,
+  { bytes, atLeastOne }: Limit,
+  { services: { broker } }: RequestContext,
+): Promise<readonly Buffer[]> {
+  const { batches } = await broker.read(partition, offset, Math.max(bytes, 1))
+  const isTooMuch = batches[0] !== undefined && batches[0].length > bytes
+  return isTooMuch && !atLeastOne ? [] : batches
+}
+
+/** KIP-595: the client's last record is of an epoch that ended earlier here. It truncates to the end that we tell. */
+function divergingEpoch(partition: PartitionId, wanted: Wanted, { services: { broker } }: RequestContext) {
+  if (wanted.lastFetchedEpoch < 0) return undefined
+  const end = epochEnd(broker, partition, wanted.lastFetchedEpoch)
+  if (end === undefined) return undefined
+  return end.epoch < wanted.lastFetchedEpoch || end.endOffset < wanted.fetchOffset ? end : undefined
+}
+
+function refused({ partition }: Wanted, errorCode: number): PartitionAnswer {
+  return { partitionIndex: partition, errorCode, highWatermark: -1, abortedTransactions: null, records: noRecords }
+}

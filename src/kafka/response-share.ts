@@ -1,0 +1,39 @@
+import type { MemoryBudget } from '../core/memory-budget.ts'
+
+/** Part of `memory.budget` that responses may fill, those in sockets of slow readers included. */
+const shareOfBudget = 1 / 4
+/** Part of what is left that one more fetch may take. */
+const shareOfRest = 1 / 8
+const leastFetchBytes = 16 * 1024
+
+/**
+ * Memory of responses that are not yet with the kernel. A fetch gets a part of what is left, so that any number of readers that do not
+ * read shrink each other's answers and never take the whole budget from producers and devices.
+ */
+export class ResponseShare {
+  readonly #memory: MemoryBudget
+  readonly #limitBytes: number
+  #heldBytes = 0
+
+  constructor(memory: MemoryBudget) {
+    this.#memory = memory
+    this.#limitBytes = memory.limitBytes * shareOfBudget
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Most bytes that a fetch may read now (it still returns one whole batch, however large). */
+  fetchBytes(wantedBytes: number): number {
+    const grantedBytes = Math.floor((this.#limitBytes - this.#heldBytes) * shareOfRest)
+    return Math.min(wantedBytes, Math.max(grantedBytes, leastFetchBytes))
+  }
+
+  /** `bytes` may be negative: then they are given back. */
+  hold(bytes: number): void {
+    this.#heldBytes += bytes
+    if (bytes >= 0) this.#memory.take(bytes)
+    else this.#memory.give(-bytes)
+  }
+}
