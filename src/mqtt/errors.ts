@@ -39,6 +39,7 @@ const puback = {
   topicExists: reasonCodes.implementationSpecific,
   // not raised by appends of single records
   invalidReplicationFactor: reasonCodes.unspecified,
+  invalidReplicaAssignment: reasonCodes.unspecified,
   invalidConfig: reasonCodes.unspecified,
   invalidRequest: reasonCodes.unspecified,
   corruptBatch: reasonCodes.unspecified,
