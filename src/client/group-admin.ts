@@ -1,0 +1,104 @@
+import { deleteGroups } from '../wire/kafka/contracts/delete-groups.ts'
+import { describeGroups } from '../wire/kafka/contracts/describe-groups.ts'
+import { listGroups } from '../wire/kafka/contracts/list-groups.ts'
+import { offsetCommit } from '../wire/kafka/contracts/offset-commit.ts'
+import { offsetFetch } from '../wire/kafka/contracts/offset-fetch.ts'
+import type { Cluster } from './cluster.ts'
+import type { Position } from './group-member.ts'
+import { type Assignment, decodeAssignment } from './group-protocol.ts'
+import { checkCode } from './kafka-error.ts'
+
+export interface GroupSummary {
+  readonly groupId: string
+  readonly protocolType: string
+  readonly state: string
+}
+
+export interface GroupDetails extends GroupSummary {
+  readonly members: readonly {
+    readonly memberId: string
+    readonly clientId: string
+    readonly host: string
+    readonly assignment: Assignment
+  }[]
+}
+
+export const listAllGroups = async (cluster: Cluster): Promise<readonly GroupSummary[]> => {
+  const connection = await cluster.any()
+  const answer = await connection.request(listGroups, { statesFilter: [], typesFilter: [] })
+  checkCode(answer.errorCode, 'list groups')
+  return answer.groups.map(({ groupId, protocolType, groupState }) => ({ groupId, protocolType, state: groupState }))
+}
+
+/** Throws `KafkaError` for an unknown group (from brokers that say so; older ones describe it as Dead). */
+export const describeGroup = async (cluster: Cluster, groupId: string): Promise<GroupDetails> => {
+  const coordinator = await cluster.coordinator(groupId)
+  const answer = await coordinator.request(describeGroups, { groups: [groupId], includeAuthorizedOperations: false })
+  const group = answer.groups[0]
+  if (group === undefined) throw new Error(`DescribeGroups of ${groupId}: the answer names no group`)
+  checkCode(group.errorCode, `group ${groupId}`, group.errorMessage)
+  const isConsumer = group.protocolType === 'consumer'
+  const members = group.members.map(({ memberId, clientId, clientHost, memberAssignment }) => ({
+    memberId,
+    clientId,
+    host: clientHost,
+    assignment: isConsumer ? decodeAssignment(memberAssignment) : new Map<string, number[]>(),
+  }))
+  return { groupId, protocolType: group.protocolType, state: group.groupState, members }
+}
+
+/** Everything that the group has committed. */
+export const committedOffsets = async (cluster: Cluster, groupId: string): Promise<readonly Position[]> => {
+  const coordinator = await cluster.coordinator(groupId)
+  const answer = await coordinator.request(offsetFetch, { groupId, topics: null, groups: [{ groupId, topics: null }] })
+  const grouped = answer.groups[0]
+  checkCode(grouped?.errorCode ?? answer.errorCode, `offsets of group ${groupId}`)
+  const known = new Map((await cluster.describe(null)).map(({ id, name }) => [id, name]))
+  const named = grouped?.topics.map(({ name, topicId, partitions }) => ({
+    name: name || (known.get(topicId) ?? ''),
+    partitions,
+  }))
+  return (named ?? answer.topics).flatMap(({ name, partitions }) =>
+    partitions.map(({ partitionIndex, committedOffset }) => ({
+      topic: name,
+      partition: partitionIndex,
+      offset: committedOffset,
+    })),
+  )
+}
+
+/** Commits from outside the group, legal while it has no members. */
+export const resetOffsets = async (
+  cluster: Cluster,
+  groupId: string,
+  positions: readonly Position[],
+): Promise<void> => {
+  const coordinator = await cluster.coordinator(groupId)
+  const known = new Map((await cluster.describe(null)).map(({ id, name }) => [name, id]))
+  const names = [...new Set(positions.map(({ topic }) => topic))]
+  const answer = await coordinator.request(offsetCommit, {
+    groupId,
+    generationIdOrMemberEpoch: -1,
+    memberId: '',
+    topics: names.flatMap(name => {
+      const topicId = known.get(name)
+      const partitions = positions
+        .filter(({ topic }) => topic === name)
+        .map(({ partition, offset }) => ({
+          partitionIndex: partition,
+          committedOffset: offset,
+          committedMetadata: null,
+        }))
+      return topicId === undefined ? [] : [{ name, topicId, partitions }]
+    }),
+  })
+  for (const { errorCode } of answer.topics.flatMap(({ partitions }) => partitions)) {
+    checkCode(errorCode, `reset of group ${groupId} (it must have no members)`)
+  }
+}
+
+export const deleteGroup = async (cluster: Cluster, groupId: string): Promise<void> => {
+  const coordinator = await cluster.coordinator(groupId)
+  const answer = await coordinator.request(deleteGroups, { groupsNames: [groupId] })
+  for (const { errorCode } of answer.results) checkCode(errorCode, `delete group ${groupId}`)
+}
