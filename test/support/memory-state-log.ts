@@ -91,12 +91,13 @@ export class MemoryStateLog implements StateLog {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
   }
 
-  /** Power is cut and comes back: of what was not durable only the first `lucky` groups are there, and nobody hears of the others. */
+  /** Power is cut and comes back: of what was not durable only the first `lucky` groups are there; who waits is told nothing but a failure. */
   restart(lucky = 0): void {
     const kept = this.#durable + lucky
     const written = this.#written.filter(({ group }) => group <= kept)
     this.#written.splice(0, this.#written.length, ...written)
-    this.#waiters = []
+    const error = new BrokerError('storageFailed', 'the power is cut')
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error)
     this.#durable = this.#open - 1
     this.held = false
     this.full = false

@@ -38,7 +38,8 @@ export class Deadline {
   #fire(): void {
     this.#timer = undefined
     const restMs = this.#atMs - this.#clock.monotonicMs()
-    if (restMs > 0) this.#arm(restMs)
+    // whole milliseconds: a rest that rounding makes too small to move the clock would never end
+    if (restMs > 0) this.#arm(Math.ceil(restMs))
     else this.#passed()
   }
 }
