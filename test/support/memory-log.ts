@@ -1,0 +1,256 @@
+import { assert } from '../../src/core/assert.ts'
+import { type GroupNumber, groupNumber, type PartitionId } from '../../src/core/brand.ts'
+import { BrokerError } from '../../src/core/errors.ts'
+import type {
+  Appended,
+  BatchAppend,
+  DurableListener,
+  Gap,
+  LeaderEpoch,
+  Log,
+  PartitionOffsets,
+  ReadBatches,
+  RecoveredBatch,
+} from '../../src/storage/log.ts'
+import { BatchBuilder } from '../../src/wire/kafka/batch-builder.ts'
+import {
+  baseOffsetOf,
+  lastOffsetOf,
+  leaderEpochOf,
+  maxTimestampOf,
+  nextOffsetOf,
+  recordCountOf,
+  stamp,
+} from '../../src/wire/kafka/record-batch.ts'
+
+interface Partition {
+  logStart: number
+  highWatermark: number
+  logEnd: number
+  readonly batches: Buffer[]
+}
+
+interface Waiter {
+  readonly group: number
+  resolve(): void
+  reject(error: BrokerError): void
+}
+
+/**
+ * A `Log` in memory: each append is a group, synced in the next turn of the event loop. `held` stops the device, `fail` breaks it,
+ * `restart` makes the next leader epoch. Nothing survives the process, nothing is evicted.
+ */
+export class MemoryLog implements Log {
+  readonly logId = '0123456789abcdef0123456789abcdef'
+  readonly incarnation = 'fedcba9876543210'
+  logEpoch = 1
+  logAge = 0
+  writable = true
+  /** While true, no sync ends. */
+  held = false
+  /** Reads so far; for tests that count them. */
+  reads = 0
+  readonly #partitions = new Map<PartitionId, Partition>()
+  readonly #listeners: DurableListener[] = []
+  readonly #undurable = new Map<number, Set<PartitionId>>()
+  #waiters: Waiter[] = []
+  #group = 0
+  #durable = 0
+  #syncing = false
+
+  openPartition(partition: PartitionId): void {
+    if (this.#partitions.has(partition)) return
+    this.#partitions.set(partition, { logStart: 0, highWatermark: 0, logEnd: 0, batches: [] })
+  }
+
+  removePartition(partition: PartitionId): void {
+    this.#partitions.delete(partition)
+  }
+
+  partitions(): Iterable<PartitionId> {
+    return this.#partitions.keys()
+  }
+
+  offsets(partition: PartitionId): PartitionOffsets {
+    const { logStart, highWatermark, logEnd } = this.#open(partition)
+    return { logStart, highWatermark, logEnd }
+  }
+
+  sizeBytes(partition: PartitionId): number {
+    return this.#open(partition).batches.reduce((sum, batch) => sum + batch.length, 0)
+  }
+
+  leaderEpochs(partition: PartitionId): readonly LeaderEpoch[] {
+    const epochs: LeaderEpoch[] = []
+    for (const batch of this.#open(partition).batches) {
+      const epoch = leaderEpochOf(batch)
+      if (epochs.at(-1)?.epoch !== epoch) epochs.push({ epoch, startOffset: baseOffsetOf(batch) })
+    }
+    return epochs
+  }
+
+  gaps(): readonly Gap[] {
+    return []
+  }
+
+  append(batches: readonly BatchAppend[]): Appended {
+    if (!this.writable) throw new BrokerError('storageFailed', 'the device failed')
+    this.#group += 1
+    const touched = new Set<PartitionId>()
+    const baseOffsets = batches.map(({ partition, batch }) => {
+      const log = this.#open(partition)
+      const copy = Buffer.from(batch)
+      const baseOffset = log.logEnd
+      stamp(copy, baseOffset, this.logEpoch)
+      log.batches.push(copy)
+      log.logEnd = baseOffset + recordCountOf(copy)
+      touched.add(partition)
+      return baseOffset
+    })
+    this.#undurable.set(this.#group, touched)
+    this.#sync()
+    return { group: groupNumber(this.#group), baseOffsets }
+  }
+
+  appendRecord(
+    partition: PartitionId,
+    timestampMs: number,
+    key: Uint8Array | null,
+    source: Buffer,
+    start: number,
+    end: number,
+    headers: Uint8Array,
+  ): number {
+    const builder = new BatchBuilder()
+    builder.append(timestampMs, key, source, start, end, headers)
+    return this.append([{ partition, batch: builder.finish(0, 0) }]).baseOffsets[0]!
+  }
+
+  ensureRoom(): void {}
+
+  get openGroup(): GroupNumber {
+    return groupNumber(this.#group)
+  }
+
+  get durableGroup(): GroupNumber {
+    return groupNumber(this.#durable)
+  }
+
+  whenDurable(group: GroupNumber): Promise<void> {
+    if (group <= this.#durable) return Promise.resolve()
+    if (!this.writable) return Promise.reject(new BrokerError('storageFailed', 'the device failed'))
+    return new Promise((resolve, reject) => this.#waiters.push({ group, resolve, reject }))
+  }
+
+  onDurable(listener: DurableListener): void {
+    this.#listeners.push(listener)
+  }
+
+  async read(partition: PartitionId, offset: number, maxBytes: number, limitOffset: number): Promise<ReadBatches> {
+    this.reads += 1
+    const { logStart, logEnd, batches } = this.#open(partition)
+    if (offset < logStart || offset > logEnd)
+      throw new BrokerError('offsetOutOfRange', `${offset} is not within ${logStart} to ${logEnd}`)
+    const found: Buffer[] = []
+    let bytes = 0
+    for (const batch of batches) {
+      if (lastOffsetOf(batch) < offset) continue
+      if (nextOffsetOf(batch) > limitOffset || (found.length > 0 && bytes + batch.length > maxBytes)) break
+      found.push(batch)
+      bytes += batch.length
+    }
+    return { batches: found, nextOffset: found.length > 0 ? nextOffsetOf(found.at(-1)!) : offset }
+  }
+
+  async findBatchByTimestamp(partition: PartitionId, timestampMs: number): Promise<number | undefined> {
+    const found = this.#durableBatches(partition).find(batch => maxTimestampOf(batch) >= timestampMs)
+    return found === undefined ? undefined : baseOffsetOf(found)
+  }
+
+  async maxTimestamp(partition: PartitionId): Promise<{ baseOffset: number; timestampMs: number } | undefined> {
+    let best: Buffer | undefined
+    for (const batch of this.#durableBatches(partition)) {
+      if (best === undefined || maxTimestampOf(batch) > maxTimestampOf(best)) best = batch
+    }
+    return best === undefined ? undefined : { baseOffset: baseOffsetOf(best), timestampMs: maxTimestampOf(best) }
+  }
+
+  advanceLogStart(partition: PartitionId, offset: number): GroupNumber {
+    const log = this.#open(partition)
+    log.logStart = offset
+    while (log.batches[0] !== undefined && nextOffsetOf(log.batches[0]) <= offset) log.batches.shift()
+    return groupNumber(this.#durable)
+  }
+
+  setRetention(): void {}
+
+  onInternalPinned(): void {}
+
+  onCheckpoint(): void {}
+
+  takeRecoveredBatches(): readonly RecoveredBatch[] {
+    return []
+  }
+
+  diskUsage(): { logBytes: number; viewBytes: number; budgetBytes: number } {
+    return { logBytes: 0, viewBytes: 0, budgetBytes: 0 }
+  }
+
+  async close(): Promise<void> {}
+
+  /** Lets syncs end again. */
+  release(): void {
+    this.held = false
+    this.#sync()
+  }
+
+  /** What waits is never durable, nor is anything after it. */
+  fail(): void {
+    this.writable = false
+    for (const { reject } of this.#waiters.splice(0)) reject(new BrokerError('storageFailed', 'the device failed'))
+  }
+
+  #open(partition: PartitionId): Partition {
+    const log = this.#partitions.get(partition)
+    assert(log !== undefined, `partition ${partition} is open`)
+    return log
+  }
+
+  #durableBatches(partition: PartitionId): Buffer[] {
+    const { batches, highWatermark, logStart } = this.#open(partition)
+    return batches.filter(batch => nextOffsetOf(batch) <= highWatermark && nextOffsetOf(batch) > logStart)
+  }
+
+  #sync(): void {
+    if (this.#syncing || this.held || !this.writable || this.#durable === this.#group) return
+    this.#syncing = true
+    const last = this.#group
+    setImmediate(() => {
+      this.#syncing = false
+      if (this.held || !this.writable) return
+      while (this.#durable < last) this.#groupDurable()
+      const ready = this.#waiters.filter(({ group }) => group <= last)
+      this.#waiters = this.#waiters.filter(({ group }) => group > last)
+      for (const { resolve } of ready) resolve()
+      this.#sync()
+    })
+  }
+
+  #groupDurable(): void {
+    this.#durable += 1
+    const touched = [...(this.#undurable.get(this.#durable) ?? [])]
+    this.#undurable.delete(this.#durable)
+    // only what was appended up to here: groups of a partition become durable in order
+    for (const partition of touched) {
+      const log = this.#partitions.get(partition)
+      if (log !== undefined) log.highWatermark = this.#endAt(partition, log)
+    }
+    for (const listener of this.#listeners) listener(groupNumber(this.#durable), touched)
+  }
+
+  #endAt(partition: PartitionId, log: Partition): number {
+    const later = [...this.#undurable.values()].filter(touched => touched.has(partition)).length
+    const batch = log.batches.at(-1 - later)
+    return batch === undefined ? log.highWatermark : nextOffsetOf(batch)
+  }
+}
