@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Paths of the tree as git sees it: what is committed or could be, without what is ignored. */
-export const treeFiles: readonly string[] = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], {
+export const treeFiles: readonly string[] = execFileSync('git', ['-c', 'safe.directory=*', 'ls-files', '-co', '--exclude-standard'], {
   cwd: root,
   encoding: 'utf8',
 })
