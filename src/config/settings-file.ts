@@ -43,7 +43,11 @@ export function readSettingsFile(path: string, text: string): { entries: FileEnt
     } else if (node === null || (isScalar(node) && node.value === null)) {
       problems.push({ key, place, reason: 'has no value; leave the line out to get the default' })
     } else {
-      entries.push({ key, place, ...valueOfNode(node, document) })
+      try {
+        entries.push({ key, place, ...valueOfNode(node, document) })
+      } catch {
+        problems.push({ key, place, reason: 'its YAML aliases are unknown or too many' })
+      }
     }
   }
   walk(document.contents as Node, '', `${path}:1`, 0)
