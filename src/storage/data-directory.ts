@@ -58,7 +58,7 @@ export const checkDataDirectory = async (files: Files, directory: string): Promi
     readMeta(file, directory)
     return
   }
-  const foreign = names.filter(name => !ownNames.has(name) && !name.startsWith('LOCK.'))
+  const foreign = names.filter(name => !ownNames.has(name) && !name.startsWith('LOCK.') && !name.startsWith('views.'))
   if (foreign.length > 0) {
     throw new StartError(
       65,
