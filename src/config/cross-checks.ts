@@ -1,5 +1,5 @@
 import { formatListenUrl, isLoopback, type ListenUrl } from './listen-url.ts'
-import { formatBytes, formatDuration } from './quantities.ts'
+import { formatBytes, formatDuration, MiB } from './quantities.ts'
 import type { SettingProblem } from './setting-problem.ts'
 import { flagName, leastBytes, type SettingKey, type Settings, settingTable } from './settings.ts'
 import { shareOf } from './share.ts'
@@ -42,11 +42,11 @@ function checkShare(
   const bytes = shareOf(settings[key], wholeBytes)
   const least = leastBytes[key]
   const text = settingTable[key].type.format(settings[key])
-  if (bytes > wholeBytes) report(key, `${text} is more than ${whole} has, which is ${formatBytes(wholeBytes)}`, '95%')
+  if (bytes > wholeBytes) report(key, `${text} is more than ${whole} has, about ${aboutBytes(wholeBytes)}`, '95%')
   else if (bytes < least)
     report(
       key,
-      `${text} of ${whole} is ${formatBytes(bytes)}, at least ${formatBytes(least)} is needed`,
+      `${text} of ${whole} is about ${aboutBytes(bytes)}, at least ${formatBytes(least)} is needed`,
       formatBytes(least),
     )
 }
@@ -83,6 +83,9 @@ function checkTimers(settings: Settings, report: Report): void {
   notAbove('group.min.session.timeout.ms', 'group.max.session.timeout.ms')
   notAbove('commit.linger.ms', 'commit.linger.max.ms')
 }
+
+/** In whole MiB: sizes of machines are odd numbers that nobody wants to read. */
+const aboutBytes = (value: number): string => formatBytes(Math.round(value / MiB) * MiB)
 
 type TimerKey = `${string}.ms`
 

@@ -31,8 +31,8 @@ export class FakeStatus implements GatewayStatus {
     return [{ name: topic.name, id: topic.id, partitions: 1, records: 7, sizeBytes: 640 }]
   }
   topic = (name: string) => (name === topic.name ? topic : undefined)
-  groups = () => []
-  group = () => undefined
+  groups = async () => []
+  group = async () => undefined
   clients = () => []
   gaps = () => []
   settings = () => [{ key: 'num.partitions', value: '4', origin: 'default' }]
