@@ -54,7 +54,8 @@ async function lookUp(name: string, wanted: Wanted, context: RequestContext): Pr
     if (timestamp < 0 && version < (specialSince[timestamp] ?? Number.POSITIVE_INFINITY)) {
       throw new BrokerError('unsupported', `timestamp ${timestamp} means nothing in version ${version}`)
     }
-    return { partitionIndex, errorCode: 0, ...(await find(partition, timestamp, context)) }
+    const { leaderEpoch, ...found } = await find(partition, timestamp, context)
+    return { partitionIndex, errorCode: 0, ...found, ...(version >= 4 && { leaderEpoch }) }
   } catch (error) {
     return { partitionIndex, errorCode: context.refusal(error).errorCode }
   }
