@@ -4,8 +4,8 @@ import { BrokerError } from '../../src/core/errors.ts'
 import { sleep } from '../../src/platform/clock.ts'
 import type { GroupBench } from './group-bench.ts'
 
-export const rebalanceTimeoutMs = 10_000
-export const sessionTimeoutMs = 6000
+export const rebalanceTimeoutMs = 4000
+export const sessionTimeoutMs = 9000
 
 /** What must hold, seen from outside: told by the actors, checked at once. */
 export class GroupModel {
@@ -68,14 +68,18 @@ export class GroupActor {
   stallMs = 0
   gone = false
   owned: number[] = []
-  readonly done: Promise<void>
+  /** Resolves when it is gone, with the invariant that it saw broken if there was one. */
+  readonly done: Promise<unknown>
   readonly #traits: ActorTraits
   #memberId = ''
   #generation = -1
 
   constructor(traits: ActorTraits) {
     this.#traits = traits
-    this.done = this.#run()
+    this.done = this.#run().catch((failure: unknown) => {
+      this.gone = true
+      return failure
+    })
   }
 
   get memberId(): string {

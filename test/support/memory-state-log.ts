@@ -26,6 +26,8 @@ export class MemoryStateLog implements StateLog {
   syncMs = 0
   /** While true, no sync ends. */
   held = false
+  /** A planted bug: says durable what is not. */
+  lying = false
   /** While true, writes throw `storageFull`. */
   full = false
   /** Groups written and syncs done so far. */
@@ -73,7 +75,7 @@ export class MemoryStateLog implements StateLog {
   }
 
   whenDurable(group: GroupNumber): Promise<void> {
-    if (group <= this.#durable) return Promise.resolve()
+    if (group <= this.#durable || this.lying) return Promise.resolve()
     if (this.#failed) return Promise.reject(new BrokerError('storageFailed', 'the device failed'))
     return new Promise((resolve, reject) => this.#waiters.push({ group, resolve, reject }))
   }
