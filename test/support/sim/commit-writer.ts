@@ -1,0 +1,67 @@
+import { assert } from '../../../src/core/assert.ts'
+import type { CommitWriter, OpenCommitWriter } from '../../../src/platform/commit-writer.ts'
+import type { SimIo } from './io.ts'
+
+/** Planted bugs, for the test that the checker finds them. */
+export interface CommitWriterBugs {
+  /** Says so before the bytes are on the device: they wait in the page cache for a sync that never comes. */
+  acksEarly?: boolean
+}
+
+/** A write is durable when it resolves, torn at a crash before. It notices when an arena changes under it. */
+export const simCommitWriter =
+  (io: SimIo, bugs: CommitWriterBugs = {}): OpenCommitWriter =>
+  (arenaCount, arenaBytes) =>
+    new SimCommitWriter(io, bugs, arenaCount, arenaBytes)
+
+class SimCommitWriter implements CommitWriter {
+  readonly arenas: readonly Buffer[]
+  readonly #io: SimIo
+  readonly #bugs: CommitWriterBugs
+  #busy = false
+  #closed = false
+
+  constructor(io: SimIo, bugs: CommitWriterBugs, arenaCount: number, arenaBytes: number) {
+    this.#io = io
+    this.#bugs = bugs
+    this.arenas = Array.from({ length: arenaCount }, () => Buffer.alloc(arenaBytes))
+  }
+
+  async write(arena: number, start: number, length: number, path: string, position: number): Promise<void> {
+    assert(!this.#busy, 'one commit is under way at a time')
+    assert(!this.#closed, 'no commit after close')
+    const source = this.arenas[arena]!.subarray(start, start + length)
+    assert(source.length === length && length > 0, 'a commit lies within its arena')
+    const { disk, speed } = this.#io
+    const bytes = Buffer.from(source)
+    this.#busy = true
+    const underWay = disk.begin(path, position, bytes)
+    try {
+      await this.#io.change(speed.syncMs, `commit ${path} ${position}+${length}`, () => {
+        disk.end(underWay)
+        assert(bytes.equals(source), 'nobody touches an arena while it is written')
+        this.#finish(path, position, bytes)
+      })
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  #finish(path: string, position: number, bytes: Buffer): void {
+    const { disk } = this.#io
+    try {
+      disk.check(path, 'commit', position, position + bytes.length)
+    } catch (error) {
+      disk.writeToCacheOnly(path, position, bytes)
+      throw error
+    }
+    if (this.#bugs.acksEarly === true) disk.write(path, position, bytes)
+    else disk.writeThrough(path, position, bytes)
+  }
+
+  release(): void {}
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+}

@@ -1,0 +1,82 @@
+import type { Files, RandomAccessFile } from '../../../src/platform/files.ts'
+import type { SimIo } from './io.ts'
+
+class SimFile implements RandomAccessFile {
+  readonly path: string
+  readonly #io: SimIo
+
+  constructor(io: SimIo, path: string) {
+    this.#io = io
+    this.path = path
+  }
+
+  async size(): Promise<number> {
+    return this.#io.disk.content(this.path).length
+  }
+
+  read(target: Uint8Array, position: number): Promise<number> {
+    return this.#io.operation(this.#io.speed.readMs, () => {
+      this.#io.disk.check(this.path, 'read', position, position + target.length)
+      const content = this.#io.disk.content(this.path).subarray(position, position + target.length)
+      target.set(content)
+      return content.length
+    })
+  }
+
+  async write(source: Uint8Array, position: number): Promise<void> {
+    const { disk, speed } = this.#io
+    const bytes = Buffer.from(source)
+    const underWay = disk.begin(this.path, position, bytes)
+    await this.#io.change(speed.writeMs, `write ${this.path} ${position}+${bytes.length}`, () => {
+      disk.end(underWay)
+      disk.check(this.path, 'write', position, position + bytes.length)
+      disk.write(this.path, position, bytes)
+    })
+  }
+
+  sync(): Promise<void> {
+    return this.#io.change(this.#io.speed.syncMs, `sync ${this.path}`, () => {
+      this.#io.disk.check(this.path, 'sync')
+      this.#io.disk.sync(this.path)
+    })
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** `Files` of a simulated machine. Entries of directories are durable when the call returns, and there or not at a crash before. */
+export const simFiles = (io: SimIo): Files => {
+  const { disk } = io
+  return {
+    async open(path, options = {}) {
+      if (options.create === true && !disk.has(path)) {
+        await io.change(io.speed.syncMs, `create ${path}`, () => {
+          disk.check(path, 'create')
+          disk.create(path)
+        })
+      }
+      disk.content(path)
+      return new SimFile(io, path)
+    },
+    exists: async path => disk.has(path),
+    list: async directory => disk.list(directory),
+    makeDirectory: async path => {
+      if (!disk.has(path)) await io.change(io.speed.syncMs, `mkdir ${path}`, () => disk.makeDirectory(path))
+    },
+    readSmall: async path =>
+      disk.has(path) ? io.operation(io.speed.readMs, () => Buffer.from(disk.content(path))) : undefined,
+    replaceSmall: (path, content) => {
+      const bytes = Buffer.from(content)
+      return io.change(io.speed.syncMs, `replace ${path}`, () => {
+        disk.check(path, 'replace')
+        disk.replace(path, bytes)
+      })
+    },
+    remove: path => io.change(io.speed.syncMs, `remove ${path}`, () => disk.remove(path)),
+    removeDirectory: path => io.change(io.speed.syncMs, `rmdir ${path}`, () => disk.removeDirectory(path)),
+    space: async () => {
+      const totalBytes = Math.min(disk.spaceBytes, 2 ** 40)
+      return { freeBytes: Math.max(0, totalBytes - disk.usedBytes), totalBytes }
+    },
+  }
+}

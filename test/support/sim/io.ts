@@ -1,0 +1,55 @@
+import { type SimClock, SimCrashed } from './clock.ts'
+import type { SimDisk } from './disk.ts'
+import type { SimRandom } from './random.ts'
+
+/** How long operations take, in milliseconds. */
+export interface DiskSpeed {
+  readonly readMs: number
+  readonly writeMs: number
+  readonly syncMs: number
+}
+
+export const sdCard: DiskSpeed = { readMs: 0.2, writeMs: 0.1, syncMs: 4 }
+
+/** The disk as one running machine uses it: operations take time, and never end once the machine has crashed. */
+export class SimIo {
+  readonly disk: SimDisk
+  readonly clock: SimClock
+  readonly random: SimRandom
+  speed: DiskSpeed = sdCard
+
+  constructor(disk: SimDisk, clock: SimClock, random: SimRandom) {
+    this.disk = disk
+    this.clock = clock
+    this.random = random
+  }
+
+  /** Runs `operate` at the end of an operation that takes about `durationMs`; what it throws is the operation's failure. */
+  operation<T>(durationMs: number, operate: () => T): Promise<T> {
+    if (this.clock.crashed) return new Promise(() => {})
+    return new Promise((resolve, reject) => {
+      this.clock.after(durationMs * (0.5 + this.random.fraction()), () => {
+        try {
+          resolve(operate())
+        } catch (error) {
+          if (!(error instanceof SimCrashed)) reject(error)
+        }
+      })
+    })
+  }
+
+  /** The same for one that changes the disk: its beginning and its end are crash points. */
+  change<T>(durationMs: number, text: string, operate: () => T): Promise<T> {
+    if (this.clock.crashed) return new Promise(() => {})
+    this.#point(`begin ${text}`)
+    return this.operation(durationMs, () => {
+      this.#point(`end ${text}`)
+      return operate()
+    })
+  }
+
+  #point(text: string): void {
+    this.disk.note(`${this.clock.nowMs.toFixed(2)} ${text}`)
+    this.disk.onPoint?.()
+  }
+}
