@@ -1,6 +1,12 @@
 import { Command, CommanderError } from 'commander'
+import { configCommand } from './cli/config.ts'
+import { consumeCommand } from './cli/consume.ts'
+import { demoCommand } from './cli/demo.ts'
+import { groupsCommand } from './cli/groups.ts'
+import { produceCommand } from './cli/produce.ts'
 import { serveCommand } from './cli/serve.ts'
 import { simCommand } from './cli/sim.ts'
+import { topicsCommand } from './cli/topics.ts'
 import { StartError } from './core/errors.ts'
 import { host } from './platform/node/host.ts'
 
@@ -12,7 +18,17 @@ const program = new Command('brooklet')
   .showHelpAfterError('(see brooklet --help)')
   .exitOverride()
 
-for (const command of [serveCommand(), simCommand()]) program.addCommand(command.copyInheritedSettings(program))
+const commands = [
+  serveCommand(),
+  demoCommand(),
+  simCommand(),
+  topicsCommand(),
+  produceCommand(),
+  consumeCommand(),
+  groupsCommand(),
+  configCommand(),
+]
+for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
 
 /** Every way out: settings and starts that cannot be end in one line, bugs in a trace, and the supervisor restarts us. */
 const fail = (error: unknown): never => {

@@ -31,14 +31,15 @@ export const demoScreen = (gateway: Gateway, directory: string, group: DemoGroup
   )
   return {
     update(progress) {
-      const { stored, diskBytes, diskBudgetBytes } = gateway.totals()
+      const { disk } = gateway.status.gateway()
+      const stored = gateway.status.topics().reduce((sum, { records }) => sum + records, 0)
       const rows: [string, string][] = [
         ['running', `${Math.round(progress.elapsedMs / 1000)} s`],
         ['sensors', `${progress.connected} of ${progress.devices} connected`],
         ['events in', `${stored - before}/s`],
         ['stored', `${stored} records, each synced before its ack`],
         ['group demo', `${group.receipts.length} read, ${group.lag} behind${group.paused ? ' (resting)' : ''}`],
-        ['disk', `${bytesText(diskBytes)} of ${bytesText(diskBudgetBytes)}`],
+        ['disk', `${bytesText(disk.logBytes + disk.viewBytes)} of ${bytesText(disk.budgetBytes)}`],
       ]
       before = stored
       if (!host.stdoutIsTerminal) {

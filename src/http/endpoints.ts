@@ -21,7 +21,7 @@ export interface Endpoint {
   readonly contentType: string
   /** Required query parameters: name and what it is. */
   readonly query?: Readonly<Record<string, string>>
-  readonly answer: (status: GatewayStatus, args: Arguments) => Answer
+  readonly answer: (status: GatewayStatus, args: Arguments) => Answer | Promise<Answer>
 }
 
 export const JSON_TYPE = 'application/json'
@@ -47,8 +47,8 @@ const json = (
   path,
   summary,
   contentType: JSON_TYPE,
-  answer: (status, args) => {
-    const value = read(status, args)
+  answer: async (status, args) => {
+    const value = await read(status, args)
     return value === undefined ? errorAnswer(404, missing) : jsonAnswer(200, value)
   },
 })

@@ -5,7 +5,7 @@ import type { GatewayStatus } from './status.ts'
 const allowed = ['GET', 'HEAD']
 
 /** The answer to a request; 404, 405 and 400 are JSON with one line. Throws only what the status throws. */
-export function route(request: HttpRequest, status: GatewayStatus): Answer {
+export async function route(request: HttpRequest, status: GatewayStatus): Promise<Answer> {
   const [pathname = '/', search = ''] = request.target.split(/\?(.*)/s)
   const found = findEndpoint(pathname)
   if (found === undefined) return errorAnswer(404, 'there is nothing at this path; GET / lists what is here')

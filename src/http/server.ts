@@ -40,7 +40,7 @@ export function httpHandler({
   return async request => {
     let answer: Answer
     try {
-      answer = route(request, status)
+      answer = await route(request, status)
     } catch (error) {
       // a broken invariant ends the process, also when a browser found it
       if (error instanceof AssertionError) throw error

@@ -8,11 +8,11 @@ export interface GatewayStatus {
   topics(): readonly TopicSummary[]
   /** Undefined when there is no such topic. */
   topic(name: string): TopicDetails | undefined
-  groups(): readonly GroupSummary[]
-  group(id: string): GroupDetails | undefined
+  groups(): Promise<readonly GroupSummary[]>
+  group(id: string): Promise<GroupDetails | undefined>
   clients(): readonly MqttClient[]
   gaps(): readonly GapSummary[]
-  /** Secrets already replaced: see `describeSettings`. */
+  /** Secrets already replaced: see `shownSettings`. */
   settings(): readonly SettingValue[]
   /** Where a publish to this MQTT topic would go. */
   route(mqttTopic: string): RouteResult

@@ -18,7 +18,12 @@ const wrap = (log: pino.Logger): Logger => ({
 
 /** Writes to stderr, synchronously: the last line before a crash is the one that matters. */
 export const openLogger = ({ level, format }: LogOptions): Logger => {
-  const options: pino.LoggerOptions = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const options: pino.LoggerOptions = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: level => ({ level }) },
+  }
   const stream =
     format === 'pretty'
       ? PinoPretty({ destination: 2, sync: true, colorize: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'part' })

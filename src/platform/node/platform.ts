@@ -15,5 +15,5 @@ export const nodePlatform = (logger: Logger): Platform => ({
   random: nodeRandom,
   logger,
   openCommitWriter: openThreadedCommitWriter,
-  openCheckpointStore: openLmdbCheckpoints,
+  openCheckpointStore: openLmdbCheckpoints(logger),
 })

@@ -1,0 +1,172 @@
+import type { Broker } from './broker/broker.ts'
+import type { GroupCoordinator } from './broker/groups/coordinator.ts'
+import type { Topic } from './broker/topics.ts'
+import { describeTopic } from './config/describe-configs.ts'
+import type { LoadedSettings } from './config/load.ts'
+import { shownSettings } from './config/shown-settings.ts'
+import type { TopicConfigs } from './config/topic-configs.ts'
+import type { MemoryBudget } from './core/memory-budget.ts'
+import type { Metrics } from './core/metrics.ts'
+import { version } from './core/version.ts'
+import type {
+  GatewayStatus,
+  GroupDetails,
+  MqttClient,
+  Readiness,
+  RouteResult,
+  TopicDetails,
+  TopicSummary,
+} from './http/status.ts'
+import { host } from './platform/node/host.ts'
+import type { Platform } from './platform/platform.ts'
+import type { Log } from './storage/log.ts'
+
+interface StatusParts {
+  readonly platform: Platform
+  readonly loaded: LoadedSettings
+  readonly log: Log
+  readonly memory: MemoryBudget
+  readonly metrics: Metrics
+  readonly broker: Broker
+  readonly groups: GroupCoordinator
+  readonly topicConfigs: TopicConfigs
+  readonly addresses: Readonly<Record<string, string>>
+  readonly mqttClients: () => readonly MqttClient[]
+  readonly route: (mqttTopic: string) => RouteResult
+}
+
+/** What the HTTP API shows of a gateway. */
+export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
+  const { broker, groups, loaded, log, memory, metrics, platform, addresses } = parts
+  const startedMs = platform.clock.monotonicMs()
+  return {
+    gateway: () => {
+      const topics = [...broker.topics.all()]
+      return {
+        id: gatewayId(loaded, log),
+        version,
+        logId: log.logId,
+        uptimeMs: Math.round(platform.clock.monotonicMs() - startedMs),
+        listeners: addresses,
+        memory: { residentBytes: host.residentBytes(), usedBytes: memory.usedBytes, budgetBytes: memory.limitBytes },
+        disk: log.diskUsage(),
+        topics: topics.length,
+        partitions: topics.reduce((sum, { partitions }) => sum + partitions.length, 0),
+      }
+    },
+    readiness: () => readiness(parts),
+    metricsText: () => metrics.text(),
+    topics: () => [...broker.topics.all()].map(topic => topicSummary(broker, topic)),
+    topic: name => {
+      const topic = broker.topics.find(name)
+      return topic === undefined ? undefined : topicDetails(parts, topic)
+    },
+    groups: async () => {
+      const listed = await groups.list()
+      const described = await Promise.all(listed.map(({ groupId }) => groups.describe(groupId)))
+      return listed.map(({ groupId, state, protocolType }, index) => ({
+        id: groupId,
+        state,
+        protocolType,
+        members: described[index]?.members.length ?? 0,
+      }))
+    },
+    group: id => groupDetails(parts, id),
+    clients: parts.mqttClients,
+    gaps: () => gapSummaries(parts),
+    settings: () => shownSettings(loaded),
+    route: parts.route,
+  }
+}
+
+/** `gateway.id`, or the host's name and the first digits of the log id. */
+export const gatewayId = ({ settings }: LoadedSettings, { logId }: Log): string =>
+  settings['gateway.id'] || `${host.name}-${logId.slice(0, 6)}`
+
+const readiness = ({ log, memory }: StatusParts): Readiness => {
+  const checks = [
+    {
+      name: 'log',
+      ok: log.writable,
+      detail: log.writable
+        ? 'writable'
+        : 'a write to the device failed: reads go on, restart the gateway to write again',
+    },
+    {
+      name: 'memory',
+      ok: !memory.exhausted,
+      detail: memory.exhausted
+        ? 'memory.budget is out: sockets are not read until some of it is free'
+        : 'within memory.budget',
+    },
+  ]
+  return { ready: checks.every(({ ok }) => ok), checks }
+}
+
+const topicSummary = (broker: Broker, { name, id, partitions }: Topic): TopicSummary => {
+  let records = 0
+  let sizeBytes = 0
+  for (const partition of partitions) {
+    const { logStart, highWatermark } = broker.offsets(partition)
+    records += highWatermark - logStart
+    sizeBytes += broker.sizeBytes(partition)
+  }
+  return { name, id, partitions: partitions.length, records, sizeBytes }
+}
+
+const topicDetails = (
+  { broker, topicConfigs, loaded }: StatusParts,
+  { name, id, partitions, configs }: Topic,
+): TopicDetails => ({
+  name,
+  id,
+  partitions: partitions.map((partition, index) => {
+    const { logStart, highWatermark, logEnd } = broker.offsets(partition)
+    return {
+      partition: index,
+      logStartOffset: logStart,
+      highWatermark,
+      logEndOffset: logEnd,
+      sizeBytes: broker.sizeBytes(partition),
+    }
+  }),
+  configs: describeTopic(topicConfigs, configs, loaded).map(({ name: key, value, source }) => ({
+    name: key,
+    value,
+    source,
+  })),
+})
+
+const groupDetails = async ({ broker, groups }: StatusParts, id: string): Promise<GroupDetails | undefined> => {
+  const group = await groups.describe(id)
+  if (group === undefined) return undefined
+  const offsets = [...groups.committedOffsets(id)].map(({ topic, partition, offset }) => {
+    const partitionId = broker.topics.find(topic)?.partitions[partition]
+    const highWatermark = partitionId === undefined ? -1 : broker.offsets(partitionId).highWatermark
+    const lag = partitionId === undefined ? null : Math.max(0, highWatermark - offset)
+    return { topic, partition, committedOffset: offset, highWatermark, lag }
+  })
+  const { state, protocolType, protocolName, generation } = group
+  const members = group.members.map(({ memberId, groupInstanceId, clientId, clientHost }) => ({
+    memberId,
+    instanceId: groupInstanceId,
+    clientId,
+    clientHost,
+  }))
+  return { id, state, protocolType, protocol: protocolName, generation, members, offsets }
+}
+
+const gapSummaries = ({ broker, log }: StatusParts) => {
+  const places = new Map<number, { topic: string; partition: number }>()
+  for (const { name, partitions } of broker.topics.all()) {
+    for (const [partition, id] of partitions.entries()) places.set(id, { topic: name, partition })
+  }
+  return log.gaps().map(({ partition: id, first, last, reason, logAge }) => ({
+    topic: places.get(id)?.topic ?? null,
+    partition: places.get(id)?.partition ?? id,
+    firstOffset: first,
+    lastOffset: last,
+    reason,
+    logAgeSeconds: logAge,
+  }))
+}
