@@ -132,7 +132,9 @@ const groupSettings = ({ settings }: LoadedSettings) => ({
   maxSessionTimeoutMs: settings['group.max.session.timeout.ms'],
   maxSize: settings['group.max.size'],
   maxGroups: settings['groups.max'],
+  maxMembers: settings['group.members.max'],
   offsetsRetentionMinutes: settings['offsets.retention.minutes'],
+  offsetsRetentionCheckMs: settings['offsets.retention.check.interval.ms'],
   offsetMetadataMaxBytes: settings['offset.metadata.max.bytes'],
 })
 
