@@ -30,8 +30,8 @@ class SimCommitWriter implements CommitWriter {
   async write(arena: number, start: number, length: number, path: string, position: number): Promise<void> {
     assert(!this.#busy, 'one commit is under way at a time')
     assert(!this.#closed, 'no commit after close')
-    const source = this.arenas[arena]!.subarray(start, start + length)
-    assert(source.length === length && length > 0, 'a commit lies within its arena')
+    const source = this.arenas[arena]?.subarray(start, start + length)
+    assert(source !== undefined && source.length === length && length > 0, 'a commit lies within its arena')
     const { disk, speed } = this.#io
     const bytes = Buffer.from(source)
     this.#busy = true

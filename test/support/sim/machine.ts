@@ -41,7 +41,7 @@ export class SimMachine {
   constructor(seed: number, from?: SimMachine) {
     this.random = new SimRandom(seed)
     this.disk = from?.disk.fork() ?? new SimDisk()
-    this.#checkpoints = new Map(from?.#checkpoints)
+    this.#checkpoints = from === undefined ? new Map() : new Map(from.#checkpoints)
     this.#boots = from === undefined ? 1 : from.#boots
     this.clock =
       from === undefined
