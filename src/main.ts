@@ -7,6 +7,7 @@ import { produceCommand } from './cli/produce.ts'
 import { serveCommand } from './cli/serve.ts'
 import { simCommand } from './cli/sim.ts'
 import { topicsCommand } from './cli/topics.ts'
+import { versionCommand } from './cli/version.ts'
 import { StartError } from './core/errors.ts'
 import { host } from './platform/node/host.ts'
 
@@ -27,6 +28,7 @@ const commands = [
   consumeCommand(),
   groupsCommand(),
   configCommand(),
+  versionCommand(),
 ]
 for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
 
