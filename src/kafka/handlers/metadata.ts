@@ -42,7 +42,7 @@ function describe(wanted: Wanted, mayCreate: boolean, context: RequestContext): 
     if (wanted.name === null) throw new BrokerError('invalidRequest', 'a topic needs a name or an id')
     return present(topicByName(wanted.name, mayCreate, context), context)
   } catch (error) {
-    return absent(wanted, context.refusal(error).errorCode)
+    return absent(wanted, context.refusal(error).errorCode, context)
   }
 }
 
@@ -80,8 +80,10 @@ function present(topic: Topic, { services }: RequestContext): TopicAnswer {
   }
 }
 
-function absent({ name, topicId }: Wanted, errorCode: number): TopicAnswer {
-  return { errorCode, name: topicId === ZERO_UUID ? name : null, topicId, partitions: [] }
+function absent({ name, topicId }: Wanted, errorCode: number, { version }: RequestContext): TopicAnswer {
+  // a topic asked by id has no name, which only v12 can say
+  const shown = topicId === ZERO_UUID ? name : null
+  return { errorCode, name: version >= 12 ? shown : (shown ?? ''), topicId, partitions: [] }
 }
 
 /** A topic that a power cut could take back is not shown. */
@@ -92,7 +94,7 @@ async function whenDurable(topics: TopicAnswer[], context: RequestContext): Prom
   } catch (error) {
     const { errorCode } = context.refusal(error)
     return topics.map(topic =>
-      absent({ name: topic.name, topicId: topic.topicId ?? ZERO_UUID }, topic.errorCode || errorCode),
+      absent({ name: topic.name, topicId: topic.topicId ?? ZERO_UUID }, topic.errorCode || errorCode, context),
     )
   }
 }
