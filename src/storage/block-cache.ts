@@ -104,7 +104,11 @@ export class BlockCache {
       await segment.slot.file.read(buffer, start)
       for (let at = 0; at < buffer.length; at += indexBlockBytes) {
         const block = buffer.subarray(at, Math.min(at + indexBlockBytes, buffer.length))
-        this.#insert(segment, { buffer: block, start: start + at, trusted: false }, validEnd)
+        this.#insert(
+          segment,
+          { buffer: block, start: start + at, end: start + at + block.length, trusted: false },
+          validEnd,
+        )
       }
     } finally {
       segment.readers--
@@ -153,7 +157,7 @@ export class BlockCache {
         segment.readers--
       }
     }
-    return { buffer, start: position, trusted: false }
+    return { buffer, start: position, end: position + length, trusted: false }
   }
 }
 

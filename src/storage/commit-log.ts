@@ -1,71 +1,56 @@
 import { assert } from '../core/assert.ts'
-import { type GroupNumber, groupNumber, type PartitionId } from '../core/brand.ts'
+import { type GroupNumber, groupNumber, type PartitionId, partitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
+import type { Clock, Timer } from '../platform/clock.ts'
 import type { CommitWriter } from '../platform/commit-writer.ts'
+import type { Logger } from '../platform/logger.ts'
 import { byteLengthOf } from '../wire/kafka/record-batch.ts'
 import { BatchReader } from './batch-reader.ts'
-import { BlockCache } from './block-cache.ts'
+import { Checkpointer, type CheckpointSource } from './checkpointer.ts'
 import { CommitPipeline } from './commit-pipeline.ts'
-import { logDirectory, openDataDirectory, writeMeta } from './data-directory.ts'
+import type { ControlRecord } from './control-record.ts'
 import { DurableWaiters } from './durable-waiters.ts'
+import { Eviction, type EvictionLog } from './eviction.ts'
 import { frameHeaderBytes } from './frame.ts'
 import { indexGroup } from './frame-indexer.ts'
 import { groupFlags, groupHeaderBytes } from './group.ts'
 import { GroupGatherer } from './group-gatherer.ts'
 import { alignUp, blockBytes, saltSeed } from './layout.ts'
-import type {
-  Appended,
-  BatchAppend,
-  DurableListener,
-  Gap,
-  LeaderEpoch,
-  Log,
-  PartitionOffsets,
-  ReadBatches,
-  RecoveredBatch,
+import {
+  type Appended,
+  type BatchAppend,
+  type DurableListener,
+  firstTopicPartitionId,
+  type Gap,
+  type LeaderEpoch,
+  type Log,
+  logControlPartition,
+  type PartitionOffsets,
+  type ReadBatches,
+  type RecoveredBatch,
 } from './log.ts'
 import { LogAge } from './log-age.ts'
-import { type Meta, maxStarts } from './meta.ts'
-import { arenaGroupStart, recordOverheadBytes } from './open-group.ts'
-import { readSlotHeaders } from './open-segments.ts'
-import { arenaCount, type CommitLogOptions, minSlots, type StoragePlatform, slotBytesFor } from './options.ts'
+import { controlBatch } from './log-control.ts'
+import { arenaGroupStart, type OpenGroup, recordOverheadBytes } from './open-group.ts'
+import { arenaCount, type CommitLogOptions, reservedSlots, type StoragePlatform } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
-import { Recovery } from './recovery.ts'
+import { type RecoveredLog, recoverLog } from './recover-log.ts'
 import type { Segment } from './segment.ts'
-import { SegmentWriter } from './segment-writer.ts'
-import { markFree, SlotPool } from './slot-pool.ts'
-import { Tail } from './tail.ts'
+import { type Placement, SegmentWriter } from './segment-writer.ts'
 
-const MiB = 1024 * 1024
+/** Spare slots that eviction keeps free above the reserve, so that a full segment hardly ever waits for it. */
+const spareSlots = (maxSlots: number): number => (maxSlots < 16 ? 2 : 4)
+/** Room that an open batch may take besides its records. */
+const batchOverheadBytes = 128
+/** For headers, padding and the footer's growth. */
+const spaceMarginBytes = 64 * 1024
+/** Damaged ranges whose gap records wait at the same time. */
+const maxReported = 100
+const retentionCheckMs = 10_000
 
 /** Opens or makes the log in `options.directory`, recovers it and returns it writable. Throws `StartError` 65. */
 export const openCommitLog = async (platform: StoragePlatform, options: CommitLogOptions): Promise<Log> => {
-  const { files, random, logger, clock } = platform
-  const newSlotBytes = options.slotBytes ?? slotBytesFor(options.budgetBytes)
-  const meta = await openDataDirectory(files, random, options.directory, newSlotBytes)
-  const { slotBytes } = meta
-  const maxSlots = Math.max(minSlots, Math.floor(options.budgetBytes / slotBytes))
-  const directory = logDirectory(options.directory)
-  await files.makeDirectory(directory)
-  const pool = new SlotPool({ files, clock, logger }, { directory, slotBytes, maxSlots, reserve: options.reserve })
-  for (const name of await files.list(directory)) await pool.adoptFile(name)
-  const logIds = new Set([meta.logId, ...meta.ancestors.map(ancestor => ancestor.logId)])
-  const found = await readSlotHeaders(pool.slots, logIds, logger)
-  const recovery = new Recovery(new Set(meta.starts.map(start => start.salt)), () => {})
-  const segments = await recovery.scan(found.segments)
-  await recovery.writeAgain()
-  for (const segment of found.segments) {
-    if (segments.includes(segment)) continue
-    await markFree(segment.slot, meta.logId, slotBytes)
-    found.free.push(segment.slot)
-  }
-  for (const slot of found.free) await pool.settle(slot, true)
-  for (const segment of segments) await pool.settle(segment.slot, false)
-  const logEpoch = Math.max(meta.starts.at(-1)?.logEpoch ?? -1, recovery.logEpoch - (segments.length === 0 ? 1 : 0)) + 1
-  const salt = random.bytes(8).readBigUInt64BE(0)
-  const started: Meta = { ...meta, starts: [...meta.starts, { logEpoch, salt }].slice(-maxStarts) }
-  await writeMeta(files, options.directory, started)
-  const log = new CommitLog(platform, options, started, pool, recovery, segments)
+  const log = new CommitLog(platform, options, await recoverLog(platform, options))
   await log.start()
   return log
 }
@@ -75,52 +60,58 @@ class CommitLog implements Log {
   readonly incarnation: string
   readonly logEpoch: number
   readonly #options: CommitLogOptions
-  readonly #pool: SlotPool
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #recovered: RecoveredLog
   readonly #writer: CommitWriter
   readonly #gatherer: GroupGatherer
   readonly #pipeline: CommitPipeline
   readonly #segmentWriter: SegmentWriter
+  readonly #checkpointer: Checkpointer
+  readonly #eviction: Eviction
   readonly #logAge: LogAge
   readonly #logs: Map<number, PartitionLog>
+  /** Removed, but not durably: their bytes still count as live. */
+  readonly #removing = new Map<number, PartitionLog>()
   readonly #segments: Segment[]
-  readonly #tail: Tail
-  readonly #cache: BlockCache
   readonly #reader: BatchReader
   readonly #waiters = new DurableWaiters()
   readonly #listeners: DurableListener[] = []
+  readonly #beforeCheckpoint: (() => void)[] = []
+  /** Ranges that readers found damaged and whose gap record is on its way. */
+  readonly #reported = new Set<string>()
+  #producerBatches: readonly RecoveredBatch[]
+  #rewriteInternal: ((partition: PartitionId) => Promise<void>) | undefined
+  #timer: Timer | undefined
   #closing = false
 
-  constructor(
-    platform: StoragePlatform,
-    options: CommitLogOptions,
-    meta: Meta,
-    pool: SlotPool,
-    recovery: Recovery,
-    segments: Segment[],
-  ) {
+  constructor(platform: StoragePlatform, options: CommitLogOptions, recovered: RecoveredLog) {
+    const { meta, chain, segments, tail, cache, indexLoader, pool } = recovered
     const { logEpoch, salt } = meta.starts.at(-1)!
-    const { clock, logger, random } = platform
-    const { metrics, memory } = options
+    const { clock, random } = platform
+    const { metrics } = options
+    const logger = platform.logger.child('storage')
     this.logId = meta.logId
     this.incarnation = random.bytes(8).toString('hex')
     this.logEpoch = logEpoch
     this.#options = options
-    this.#pool = pool
-    this.#logs = recovery.logs
+    this.#clock = clock
+    this.#logger = logger
+    this.#recovered = recovered
+    this.#logs = recovered.logs
     this.#segments = segments
-    this.#logAge = new LogAge(clock, recovery.logAgeMark)
-    this.#tail = new Tail(options.tailBytes ?? 4 * MiB, memory)
-    this.#cache = new BlockCache(options.cacheBytes ?? 8 * MiB, memory, metrics)
+    this.#producerBatches = recovered.producerBatches
+    this.#logAge = new LogAge(clock, recovered.logAgeMark)
     this.#reader = new BatchReader(
-      this.#tail,
-      this.#cache,
-      async () => {},
-      () => {},
+      tail,
+      cache,
+      segment => indexLoader.load(segment),
+      (log, first, last) => this.#reportLost(log, first, last),
     )
-    const largest = Math.max(options.commitMaxBytes, options.maxMessageBytes + frameHeaderBytes + 4096)
+    const largest = Math.max(options.commitMaxBytes, options.maxMessageBytes + frameHeaderBytes + blockBytes)
     this.#writer = platform.openCommitWriter(arenaCount, arenaGroupStart + alignUp(largest, blockBytes) + blockBytes)
     const seed = saltSeed(salt)
-    this.#gatherer = new GroupGatherer(this.#writer.arenas, recovery.chain.group + 1, options.commitMaxBytes, () => ({
+    this.#gatherer = new GroupGatherer(this.#writer.arenas, chain.group + 1, options.commitMaxBytes, () => ({
       logEpoch,
       logAge: this.logAge,
       seed,
@@ -128,44 +119,47 @@ class CommitLog implements Log {
     this.#segmentWriter = new SegmentWriter(
       { slotBytes: meta.slotBytes, align: options.align },
       () => pool.take(),
-      () => {},
-    )
-    this.#segmentWriter.active = segments.at(-1)
-    this.#pipeline = new CommitPipeline(
-      {
-        writer: this.#writer,
-        clock,
-        logger,
-        metrics,
-        gatherer: this.#gatherer,
-        segments: this.#segmentWriter,
-        logAge: this.#logAge,
+      segment => {
+        this.#writer.release(segment.slot.path)
+        this.#checkpointer.sealed(segment)
       },
+    )
+    const active = segments.at(-1)
+    if (active !== undefined && !active.sealed) this.#segmentWriter.active = active
+    else this.#segmentWriter.lastSequence = active?.sequence ?? 0
+    const parts = { writer: this.#writer, clock, logger, metrics, gatherer: this.#gatherer, logAge: this.#logAge }
+    this.#pipeline = new CommitPipeline(
+      { ...parts, segments: this.#segmentWriter },
       { logId: meta.logId, logEpoch, salt },
-      recovery.chain,
+      chain,
       {
-        durable: (group, placement, arena) => {
-          const { segment, position } = placement
-          if (this.#segments.at(-1) !== segment) this.#segments.push(segment)
-          this.#tail.add(segment, position, arena.subarray(arenaGroupStart, arenaGroupStart + group.bytes))
-          indexGroup(segment, arena, arenaGroupStart, position, group.frameCount, id => this.#logs.get(id))
-          options.memory.give(group.bytes - groupHeaderBytes)
-          const number = groupNumber(group.number)
-          for (const listener of this.#listeners) listener(number, group.partitions)
-          this.#waiters.resolveThrough(group.number)
-        },
+        durable: (group, placement, arena) => this.#durable(group, placement, arena),
         failed: error => this.#waiters.rejectAll(error),
       },
     )
+    const source = this.#checkpointSource(salt)
+    this.#checkpointer = new Checkpointer(platform.checkpoints, meta.logId, source, logger)
+    this.#eviction = new Eviction(this.#evictionLog(), metrics, logger)
     pool.onChange(() => this.#pipeline.pump())
+    this.#sampleGauges()
   }
 
-  /** The first group of this start. */
+  /** Writes the first group of this start: its epoch, and a gap record for whatever recovery found damaged. */
   async start(): Promise<void> {
-    this.#pool.prepare()
+    const { pool, lost, segments } = this.#recovered
+    pool.prepare()
+    this.openPartition(logControlPartition)
+    const records: ControlRecord[] = [{ kind: 'start', logEpoch: this.logEpoch, incarnation: this.incarnation }]
+    for (const { partition, first, last } of lost) {
+      const gap = { partition: partitionId(partition), first, last, reason: 'damage', logAge: this.logAge } as const
+      records.push({ kind: 'gap', gap })
+    }
     const group = this.#gatherer.special(groupFlags.start)
-    this.#pipeline.pump()
+    this.#appendControl(records)
     await this.#waiters.wait(groupNumber(group.number))
+    for (const segment of segments) if (segment.sealed && !segment.hasFooter) this.#checkpointer.sealed(segment)
+    this.#checkpointer.request()
+    this.#checkRegularly()
   }
 
   get logAge(): number {
@@ -181,7 +175,11 @@ class CommitLog implements Log {
   }
 
   removePartition(partition: PartitionId): void {
+    this.#checkWritable()
+    const log = this.#log(partition)
+    this.#appendControl([{ kind: 'removed', partition }])
     this.#logs.delete(partition)
+    this.#removing.set(partition, log)
   }
 
   *partitions(): Iterable<PartitionId> {
@@ -202,16 +200,21 @@ class CommitLog implements Log {
   }
 
   gaps(): readonly Gap[] {
-    return []
+    return this.#recovered.control.gaps.list
   }
 
   append(batches: readonly BatchAppend[]): Appended {
     this.#checkWritable()
+    return this.#appendBatches(batches)
+  }
+
+  #appendBatches(batches: readonly BatchAppend[]): Appended {
     let bytes = 0
     for (const { batch } of batches) {
       assert(byteLengthOf(batch) === batch.length, 'a batch is as long as it says')
       bytes += frameHeaderBytes + batch.length
     }
+    if (batches.some(({ partition }) => partition >= firstTopicPartitionId)) this.#checkSpace(bytes)
     const group = this.#gatherer.groupFor(bytes, batches.length)
     const before = group.bytes
     const baseOffsets = batches.map(({ partition, batch }) => group.addBatch(this.#log(partition), batch))
@@ -231,7 +234,8 @@ class CommitLog implements Log {
   ): number {
     this.#checkWritable()
     const bytes = end - start + (key === null ? 0 : key.length) + headers.length + recordOverheadBytes
-    const group = this.#gatherer.groupFor(bytes + 128, 1)
+    if (partition >= firstTopicPartitionId) this.#checkSpace(bytes)
+    const group = this.#gatherer.groupFor(bytes + batchOverheadBytes, 1)
     const before = group.bytes
     const offset = group.addRecord(this.#log(partition), timestampMs, key, source, start, end, headers)
     this.#options.memory.take(group.bytes - before)
@@ -281,38 +285,215 @@ class CommitLog implements Log {
   }
 
   advanceLogStart(partition: PartitionId, offset: number): GroupNumber {
-    this.#log(partition).advanceLogStart(offset)
-    return this.durableGroup
+    this.#checkWritable()
+    const log = this.#log(partition)
+    assert(offset <= log.logEnd, 'a log start is moved within what was appended')
+    if (offset <= log.logStart) return this.openGroup
+    const group = this.#appendControl([{ kind: 'logStart', partition, offset }])
+    log.advanceLogStart(offset)
+    return group
   }
 
   setRetention(partition: PartitionId, retention: { readonly ms: number; readonly bytes: number }): void {
     this.#log(partition).retention = retention
   }
 
-  onInternalPinned(): void {}
+  onInternalPinned(rewrite: (partition: PartitionId) => Promise<void>): void {
+    this.#rewriteInternal = rewrite
+  }
 
-  onCheckpoint(): void {}
+  onCheckpoint(before: () => void): void {
+    this.#beforeCheckpoint.push(before)
+  }
 
   takeRecoveredBatches(): readonly RecoveredBatch[] {
-    return []
+    const batches = this.#producerBatches
+    this.#producerBatches = []
+    return batches
   }
 
   diskUsage(): { readonly logBytes: number; readonly viewBytes: number; readonly budgetBytes: number } {
-    return { logBytes: this.#pool.usedBytes, viewBytes: 0, budgetBytes: this.#options.budgetBytes }
+    return { logBytes: this.#recovered.pool.usedBytes, viewBytes: 0, budgetBytes: this.#options.budgetBytes }
   }
 
   async close(): Promise<void> {
     if (this.#closing) return
+    if (this.writable) for (const before of this.#beforeCheckpoint) before()
     this.#closing = true
-    if (this.writable) {
-      const group = this.#gatherer.special(groupFlags.witness)
-      this.#pipeline.pump()
-      await this.#waiters.wait(groupNumber(group.number)).catch(() => {})
-    }
+    this.#timer?.cancel()
+    const { pool, tail, cache } = this.#recovered
+    if (this.writable) await this.#writeWitness().catch(() => {})
+    await this.#checkpointer.settled()
+    if (this.writable) await this.#checkpointer.last().catch(() => {})
     await this.#writer.close()
-    await this.#pool.close()
-    this.#tail.clear()
-    this.#cache.clear()
+    await pool.close()
+    tail.clear()
+    cache.clear()
+  }
+
+  /** An empty group behind everything: whatever stands before it was durable. */
+  async #writeWitness(): Promise<void> {
+    await this.whenDurable(this.openGroup)
+    const group = this.#gatherer.special(groupFlags.witness)
+    this.#pipeline.pump()
+    await this.#waiters.wait(groupNumber(group.number))
+  }
+
+  #durable(group: OpenGroup, placement: Placement, arena: Buffer): void {
+    const { segment, position } = placement
+    if (this.#segments.at(-1) !== segment) {
+      this.#segments.push(segment)
+      this.#checkSoon()
+    }
+    this.#recovered.tail.add(segment, position, arena.subarray(arenaGroupStart, arenaGroupStart + group.bytes))
+    const logOf = (id: number): PartitionLog | undefined => this.#logs.get(id) ?? this.#removing.get(id)
+    indexGroup(segment, arena, arenaGroupStart, position, group.frameCount, logOf, batch => this.#applyControl(batch))
+    this.#options.memory.give(group.bytes - groupHeaderBytes)
+    this.#checkpointer.grown(placement.writeBytes)
+    const number = groupNumber(group.number)
+    for (const listener of this.#listeners) listener(number, group.partitions)
+    this.#waiters.resolveThrough(group.number)
+  }
+
+  /** Appends records of the log control partition; they count once they are durable. */
+  #appendControl(records: readonly ControlRecord[]): GroupNumber {
+    const batch = controlBatch(records, this.#clock.wallMs())
+    return this.#appendBatches([{ partition: logControlPartition, batch }]).group
+  }
+
+  #applyControl(batch: Buffer): void {
+    const { control } = this.#recovered
+    control.applyBatch(batch)
+    for (const [partition, offset] of control.logStarts) {
+      const log = this.#logs.get(partition)
+      if (log !== undefined && offset > log.durableLogStart) log.durableLogStart = offset
+    }
+    for (const partition of control.removed) this.#removing.delete(partition)
+  }
+
+  async #writeControl(records: readonly ControlRecord[]): Promise<void> {
+    await this.whenDurable(this.#appendControl(records))
+  }
+
+  async #rewriteControl(): Promise<void> {
+    const { control } = this.#recovered
+    const log = this.#log(logControlPartition)
+    // a snapshot is made of durable state: nothing of this partition may be on its way
+    while (log.highWatermark < log.logEnd) await this.whenDurable(this.openGroup)
+    const baseOffset = log.logEnd
+    const inUse = (partition: number): boolean => this.#segments.some(segment => segment.spans.has(partition))
+    const own: ControlRecord = { kind: 'logStart', partition: logControlPartition, offset: baseOffset }
+    await this.#writeControl([...control.snapshot(inUse), own])
+    log.advanceLogStart(baseOffset)
+  }
+
+  #reportLost(log: PartitionLog, first: number, last: number): void {
+    const range = `${log.id}:${first}:${last}`
+    if (this.#reported.has(range) || this.#recovered.control.gaps.covers(log.id, first, last)) return
+    if (!this.writable || this.#closing || this.#reported.size >= maxReported) return
+    this.#reported.add(range)
+    this.#options.metrics.add('storageDamages', 1, 'batch')
+    this.#options.metrics.add('storageGaps', 1, 'damage')
+    this.#logger.error({ partition: log.id, first, last }, 'records of a partition are damaged on the device')
+    const gap = { partition: log.id, first, last, reason: 'damage', logAge: this.logAge } as const
+    this.#writeControl([{ kind: 'gap', gap }])
+      .catch(() => {})
+      .finally(() => this.#reported.delete(range))
+  }
+
+  #checkpointSource(salt: bigint): CheckpointSource {
+    const { control } = this.#recovered
+    return {
+      segments: this.#segments,
+      prepare: async () => {
+        if (!this.#closing && this.writable) for (const before of this.#beforeCheckpoint) before()
+        await this.whenDurable(this.openGroup)
+      },
+      capture: () => {
+        const active = this.#segments.at(-1)
+        if (active === undefined || active.lastGroup !== this.#pipeline.durableGroup) return undefined
+        const inUse = (partition: number): boolean => this.#segments.some(segment => segment.spans.has(partition))
+        const records = control.snapshot(inUse)
+        return {
+          chain: { group: active.lastGroup, crc: active.lastCrc, salt },
+          activeSequence: active.sequence,
+          logAge: { logAge: this.logAge, sinceBoot: this.#logAge.sinceBoot, bootHash: this.#logAge.bootHash },
+          control: controlBatch(records, this.#clock.wallMs()),
+        }
+      },
+      logAgeSeconds: () => this.logAge,
+      onFooter: segment => {
+        segment.hasFooter = true
+        this.#recovered.indexLoader.touch(segment)
+        this.#checkSoon()
+      },
+      onFailure: error => this.#pipeline.fail(error),
+    }
+  }
+
+  #evictionLog(): EvictionLog {
+    const log = this
+    const { pool, indexLoader, cache } = this.#recovered
+    return {
+      segments: this.#segments,
+      logOf: partition => this.#logs.get(partition) ?? this.#removing.get(partition),
+      logs: () => this.#logs.values(),
+      get needsRoom() {
+        return pool.available < reservedSlots + spareSlots(pool.maxSlots)
+      },
+      get logAge() {
+        return log.logAge
+      },
+      defaultRetention: this.#options.retention,
+      blocksOf: async span => {
+        if (span.blocks === undefined) await indexLoader.load(span.segment)
+        return span.blocks
+      },
+      writeControl: records => this.#writeControl(records),
+      rewriteControl: () => this.#rewriteControl(),
+      get rewriteInternal() {
+        return log.#rewriteInternal
+      },
+      free: async segment => {
+        // whoever still reads in it goes first; the next check comes back
+        if (segment.readers > 0) return this.#checkSoon()
+        this.#segments.splice(this.#segments.indexOf(segment), 1)
+        for (const span of segment.spans.values()) {
+          const spans = (this.#logs.get(span.partition) ?? this.#removing.get(span.partition))?.spans
+          if (spans?.includes(span)) spans.splice(spans.indexOf(span), 1)
+        }
+        indexLoader.forget(segment)
+        cache.drop(segment)
+        await pool.release(segment.slot, this.logId)
+      },
+    }
+  }
+
+  /** Retention and room, soon: at most one check waits. */
+  #checkSoon(): void {
+    this.#timer?.cancel()
+    this.#timer = this.#clock.after(1, () => this.#checkRegularly())
+  }
+
+  #checkRegularly(): void {
+    if (this.#closing || !this.writable) return
+    this.#timer?.cancel()
+    this.#timer = this.#clock.after(retentionCheckMs, () => this.#checkRegularly())
+    void this.#eviction.check()
+  }
+
+  #sampleGauges(): void {
+    const { metrics } = this.#options
+    const { pool } = this.#recovered
+    metrics.gauge(
+      'storageSlots',
+      () =>
+        new Map([
+          ['hot', this.#segments.length],
+          ['free', pool.freeCount],
+        ]),
+    )
+    metrics.gauge('storageBytes', () => new Map([['log', pool.usedBytes]]))
   }
 
   #log(partition: PartitionId): PartitionLog {
@@ -324,5 +505,16 @@ class CommitLog implements Log {
   #checkWritable(): void {
     if (this.#pipeline.failure !== undefined) throw this.#pipeline.failure
     if (this.#closing) throw new BrokerError('shuttingDown', 'the log is closing')
+  }
+
+  /** Topic data leaves the reserve alone: what has no place in the active segment nor in another free slot is refused. */
+  #checkSpace(bytes: number): void {
+    const { pool } = this.#recovered
+    const slots = pool.outOfSpace ? pool.freeCount : pool.available
+    if (slots > (pool.outOfSpace ? 0 : reservedSlots)) return
+    if (this.#pipeline.waitingBytes + bytes + spaceMarginBytes <= this.#segmentWriter.activeRoomBytes) return
+    this.#options.metrics.add('storageFull')
+    this.#checkSoon()
+    throw new BrokerError('storageFull', 'no slot of the log is free; disk.budget or the file system is full')
   }
 }

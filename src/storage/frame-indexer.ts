@@ -1,46 +1,38 @@
 import { assert } from '../core/assert.ts'
-import { partitionId } from '../core/brand.ts'
 import { AT, baseOffsetOf, leaderEpochOf, maxTimestampOf } from '../wire/kafka/record-batch.ts'
 import { frameBatchBytes, frameHeaderBytes, frameLastOffsetDelta, frameLogAge, framePartition } from './frame.ts'
 import { groupHeaderBytes } from './group.ts'
+import { logControlPartition } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
-import type { Segment } from './segment.ts'
+import type { IndexedFrame, Segment } from './segment.ts'
 
 /** Finds a partition by id; undefined when it was removed and its frames are dead. */
 export type PartitionLookup = (partition: number) => PartitionLog | undefined
 
-/** Takes one durable, verified frame at `at` of `buffer`, which stands at `position` of the segment, into all indexes. */
-export const indexFrame = (
-  segment: Segment,
-  buffer: Buffer,
-  at: number,
-  position: number,
-  lookup: PartitionLookup,
-): void => {
-  const partition = framePartition(buffer, at)
-  const log = lookup(partition)
-  if (log === undefined) return
+/** The index fields of the frame at `at`, which stands at `position` of its segment. */
+export const describeFrame = (buffer: Buffer, at: number, position: number): IndexedFrame => {
   const batchAt = at + frameHeaderBytes
-  const baseOffset = baseOffsetOf(buffer, batchAt)
-  const lastOffsetDelta = frameLastOffsetDelta(buffer, at)
-  const endOffset = baseOffset + lastOffsetDelta + 1
-  if (endOffset > log.logEnd) log.logEnd = endOffset
-  log.advanceHighWatermark(endOffset)
-  log.addSpan(
-    segment.index({
-      position,
-      partition: partitionId(partition),
-      baseOffset,
-      lastOffsetDelta,
-      batchBytes: frameBatchBytes(buffer, at),
-      maxTimestamp: maxTimestampOf(buffer, batchAt),
-      leaderEpoch: leaderEpochOf(buffer, batchAt),
-      logAge: frameLogAge(buffer, at),
-    }),
-  )
+  return {
+    position,
+    partition: framePartition(buffer, at),
+    baseOffset: baseOffsetOf(buffer, batchAt),
+    lastOffsetDelta: frameLastOffsetDelta(buffer, at),
+    batchBytes: frameBatchBytes(buffer, at),
+    maxTimestamp: maxTimestampOf(buffer, batchAt),
+    leaderEpoch: leaderEpochOf(buffer, batchAt),
+    logAge: frameLogAge(buffer, at),
+  }
 }
 
-/** Takes all frames of a whole group, whose header stands at `groupAt`. */
+/** Takes one durable, verified frame into the indexes of its segment and partition. */
+export const indexFrame = (segment: Segment, log: PartitionLog, frame: IndexedFrame): void => {
+  const endOffset = frame.baseOffset + frame.lastOffsetDelta + 1
+  if (endOffset > log.logEnd) log.logEnd = endOffset
+  log.advanceHighWatermark(endOffset)
+  log.addSpan(segment.index(frame))
+}
+
+/** Takes all frames of a whole group, whose header stands at `groupAt`; batches of the log control partition are also handed on. */
 export const indexGroup = (
   segment: Segment,
   buffer: Buffer,
@@ -48,11 +40,15 @@ export const indexGroup = (
   groupPosition: number,
   frameCount: number,
   lookup: PartitionLookup,
+  onControl: (batch: Buffer) => void,
 ): void => {
   let at = groupAt + groupHeaderBytes
   for (let index = 0; index < frameCount; index++) {
     assert(at + frameHeaderBytes + AT.recordCount < buffer.length, 'frames lie within their group')
-    indexFrame(segment, buffer, at, groupPosition + at - groupAt, lookup)
-    at += frameHeaderBytes + frameBatchBytes(buffer, at)
+    const log = lookup(framePartition(buffer, at))
+    if (log !== undefined) indexFrame(segment, log, describeFrame(buffer, at, groupPosition + at - groupAt))
+    const end = at + frameHeaderBytes + frameBatchBytes(buffer, at)
+    if (framePartition(buffer, at) === logControlPartition) onControl(buffer.subarray(at + frameHeaderBytes, end))
+    at = end
   }
 }

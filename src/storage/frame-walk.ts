@@ -20,7 +20,7 @@ export class FrameWalk {
   readonly #cache: BlockCache
   /** Looks for the next header behind damaged bytes. */
   #searching = false
-  #window: Window = { buffer: Buffer.alloc(0), start: 0, trusted: true }
+  #window: Window = { buffer: Buffer.alloc(0), start: 0, end: 0, trusted: true }
 
   constructor(segment: Segment, position: number, tail: Tail, cache: BlockCache) {
     this.#segment = segment
@@ -45,7 +45,8 @@ export class FrameWalk {
       // most steps stay within the window at hand: no promise for them
       const found = this.#findInWindow()
       if (found !== undefined) return found
-      await this.#load(this.position, Math.min(frameProbeBytes + groupHeaderBytes, this.#segment.end - this.position))
+      this.position = this.#tail.nextGroup(this.#segment, this.position)
+      await this.#load(this.position, groupHeaderBytes)
     }
   }
 
@@ -97,11 +98,6 @@ export class FrameWalk {
 
   /** Between groups stand zeros up to the next place where one may begin; false when other bytes stand here. */
   #skipPadding(): boolean {
-    const begun = this.#tail.nextGroup(this.#segment, this.position)
-    if (begun !== this.position) {
-      this.position = begun
-      return true
-    }
     const next = alignUp(this.position + 1, groupAlignBytes)
     const { buffer, at } = this
     for (let index = at + next - this.position - 1; index >= at; index--) if (buffer[index] !== 0) return false
@@ -110,8 +106,8 @@ export class FrameWalk {
   }
 
   #holds(position: number, length: number): boolean {
-    const { buffer, start } = this.#window
-    return position >= start && position + length <= start + buffer.length
+    const { start, end } = this.#window
+    return position >= start && position + length <= end
   }
 
   async #load(position: number, length: number): Promise<void> {

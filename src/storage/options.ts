@@ -60,3 +60,7 @@ export const slotBytesFor = (budgetBytes: number): number => {
 
 /** Arenas of the commit writer: one under way, one that gathers, two that wait. */
 export const arenaCount = 4
+
+/** Slots that the budget pays for. */
+export const maxSlotsFor = (budgetBytes: number, slotBytes: number): number =>
+  Math.max(minSlots, Math.floor(budgetBytes / slotBytes))

@@ -9,6 +9,8 @@ export class PartitionLog {
   readonly id: PartitionId
   /** First offset that can be read. */
   logStart = 0
+  /** The log start that is on the device: what lies below may be overwritten. */
+  durableLogStart = 0
   /** One past the last durable record. */
   highWatermark = 0
   /** One past the last record appended. */

@@ -1,8 +1,11 @@
 import { assert } from '../core/assert.ts'
 import { partitionId } from '../core/brand.ts'
+import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import { baseOffsetOf } from '../wire/kafka/record-batch.ts'
+import { type Checkpoint, readActiveIndex, readSegmentSummary } from './checkpoint.ts'
+import { readFooter, takeSegmentIndex } from './footer.ts'
 import { frameBatchBytes, frameGroupLow, frameHeaderBytes, frameLastOffsetDelta, framePartition } from './frame.ts'
-import { indexFrame } from './frame-indexer.ts'
+import { describeFrame, indexFrame } from './frame-indexer.ts'
 import { groupFlags, groupHeaderBytes } from './group.ts'
 import {
   batchIsIntact,
@@ -54,22 +57,85 @@ export class Recovery {
   }
 
   /**
-   * Scans segments, oldest first, from the beginning of the first one. Returns those that hold something: a last one in which no group
-   * verifies was never part of the log.
+   * Takes segments in, oldest first: sealed ones by summary or footer, the others by a scan. Returns those that hold something; a last one in
+   * which no group verifies was never part of the log.
    */
-  async scan(segments: readonly Segment[]): Promise<Segment[]> {
+  async run(
+    segments: readonly Segment[],
+    store: CheckpointStore,
+    checkpoint: Checkpoint | undefined,
+  ): Promise<Segment[]> {
     const kept: Segment[] = []
+    // without a checkpoint the newest sealed segment is scanned too: headers of its batches may be needed
+    const scanFrom = checkpoint?.activeSequence ?? segments.at(-2)?.sequence ?? 0
+    if (checkpoint !== undefined) this.logAgeMark = checkpoint.logAge
     for (let index = 0; index < segments.length; index++) {
       const segment = segments[index]!
-      this.#enter(segment)
       const next = segments[index + 1]
+      if (segment.sequence < scanFrom && next !== undefined && (await this.#adopt(segment, next, store))) {
+        kept.push(segment)
+        continue
+      }
+      if (checkpoint === undefined || !this.#resume(segment, checkpoint, store)) this.#enter(segment)
       const goesOn = await this.#scanSegment(segment, segments.slice(index + 1))
-      if (segment.lastGroup >= segment.header.firstGroup || goesOn) kept.push(segment)
+      if (segment.isKnown || goesOn) kept.push(segment)
       if (!goesOn) break
       assert(next !== undefined, 'the log goes on in a later segment')
       segment.sealed = true
     }
     return kept
+  }
+
+  /** Takes a sealed segment from its summary in the checkpoint or from its footer; false when neither can be believed. */
+  async #adopt(segment: Segment, next: Segment, store: CheckpointStore): Promise<boolean> {
+    const summary = readSegmentSummary(store, segment.sequence)
+    if (summary === undefined || !takeSegmentIndex(segment, summary) || !this.#endsBefore(segment, next)) {
+      segment.reset()
+      if (!(await readFooter(segment)) || !this.#endsBefore(segment, next)) {
+        segment.reset()
+        return false
+      }
+    }
+    segment.sealed = true
+    segment.hasFooter = true
+    this.#takeSpans(segment)
+    return true
+  }
+
+  /** Goes on where the checkpoint was written; false when this is not its segment or its index does not fit. */
+  #resume(segment: Segment, checkpoint: Checkpoint, store: CheckpointStore): boolean {
+    if (segment.sequence !== checkpoint.activeSequence) return false
+    const index = readActiveIndex(store)
+    const { chain } = checkpoint
+    const believed =
+      index !== undefined &&
+      takeSegmentIndex(segment, index) &&
+      segment.lastGroup === chain.group &&
+      segment.lastCrc === chain.crc
+    if (!believed) {
+      segment.reset()
+      return false
+    }
+    this.#takeSpans(segment)
+    this.chain = chain
+    return true
+  }
+
+  /** An index that was made before the segment took its last groups does not lead to the next segment. */
+  #endsBefore(segment: Segment, next: Segment): boolean {
+    if (next.sequence !== segment.sequence + 1) return true
+    return next.header.firstGroup === segment.lastGroup + 1 && next.header.previousCrc === segment.lastCrc
+  }
+
+  #takeSpans(segment: Segment): void {
+    for (const span of segment.spans.values()) {
+      const log = this.#logOf(span.partition, span.firstOffset)
+      if (span.firstOffset > log.logEnd) this.#lose(log, log.logEnd, span.firstOffset - 1)
+      log.logEnd = Math.max(log.logEnd, span.endOffset)
+      log.advanceHighWatermark(log.logEnd)
+      log.addSpan(span)
+    }
+    this.chain = { group: segment.lastGroup, crc: segment.lastCrc, salt: segment.salts.at(-1) ?? segment.header.salt }
   }
 
   /** The chain comes into this segment; where an earlier segment is missing it begins anew from the header. */
@@ -94,7 +160,7 @@ export class Recovery {
         continue
       }
       const [next] = later
-      if (next !== undefined && this.#isFollowedBy(next)) return true
+      if (next !== undefined && this.#isFollowedBy(segment, next)) return true
       const witness = await findWitness(reader, segment.end, this.chain, this.#salts)
       if (witness !== undefined) {
         await this.#passDamage(segment, reader, witness.position, witness.header.number)
@@ -111,7 +177,9 @@ export class Recovery {
     }
   }
 
-  #isFollowedBy(next: Segment): boolean {
+  /** The chain leads to the next segment, or a segment between them was freed. */
+  #isFollowedBy(segment: Segment, next: Segment): boolean {
+    if (next.sequence !== segment.sequence + 1) return true
     return next.header.firstGroup === this.chain.group + 1 && next.header.previousCrc === this.chain.crc
   }
 
@@ -145,7 +213,7 @@ export class Recovery {
     const log = this.#logOf(framePartition(bytes, at), baseOffsetOf(bytes, at + frameHeaderBytes))
     const baseOffset = baseOffsetOf(bytes, at + frameHeaderBytes)
     if (baseOffset > log.logEnd) this.#lose(log, log.logEnd, baseOffset - 1)
-    indexFrame(segment, bytes, at, position, id => (id === log.id ? log : undefined))
+    indexFrame(segment, log, describeFrame(bytes, at, position))
     this.#visit(group, bytes, at)
   }
 
@@ -190,15 +258,17 @@ export class Recovery {
    * Writes the newest group again, its slot header too when it stands right behind it, and zeros up to the end of its last block: after
    * kill -9 or a failed sync these bytes may stand in the page cache alone, and a cut group must not be met again.
    */
-  async writeAgain(): Promise<void> {
-    if (this.lastGroupAt === undefined) return
-    const { segment, position } = this.lastGroupAt
-    const from = position === firstGroupPosition ? 0 : alignDown(position, blockBytes)
-    const { file } = segment.slot
-    const bytes = Buffer.alloc(alignUp(segment.end, blockBytes) - from)
-    const count = await file.read(bytes.subarray(0, segment.end - from), from)
-    assert(count === segment.end - from, 'the newest group can be read again')
-    await file.write(bytes, from)
-    await file.sync()
+  async writeAgain(last: Segment | undefined): Promise<void> {
+    if (last === undefined) return
+    const { end, slot } = last
+    const group = this.lastGroupAt
+    const start = group?.segment === last ? group.position : end
+    const from = start === firstGroupPosition ? 0 : alignDown(start, blockBytes)
+    const bytes = Buffer.alloc(alignUp(end, blockBytes) - from)
+    if (bytes.length === 0) return
+    const count = await slot.file.read(bytes.subarray(0, end - from), from)
+    assert(count === end - from, 'the newest group can be read again')
+    await slot.file.write(bytes, from)
+    await slot.file.sync()
   }
 }

@@ -22,6 +22,8 @@ export interface Placement {
 /** Gives groups their place: the active segment, its tail block, and the change to the next slot. */
 export class SegmentWriter {
   active: Segment | undefined
+  /** Sequence of the newest segment when none is active. */
+  lastSequence = 0
   readonly #slotBytes: number
   readonly #align: 'auto' | 'always'
   /** Takes a free slot, or undefined. */
@@ -67,7 +69,7 @@ export class SegmentWriter {
     }
     const slot = this.#takeSlot()
     if (slot === undefined) return undefined
-    const sequence = (active?.sequence ?? 0) + 1
+    const sequence = (active?.sequence ?? this.lastSequence) + 1
     const header: SlotHeader = { ...newHeader(sequence), kind: 'hot', sequence, slotBytes: this.#slotBytes }
     const segment = new Segment(slot, header, firstGroupPosition)
     this.active = segment

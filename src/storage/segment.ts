@@ -1,5 +1,5 @@
 import { assert } from '../core/assert.ts'
-import { footerCost, indexBlockBytes, saltSeed } from './layout.ts'
+import { firstGroupPosition, footerCost, indexBlockBytes, saltSeed } from './layout.ts'
 import { BlockIndex, PartitionSpan } from './partition-span.ts'
 import type { SlotHeader } from './slot.ts'
 import type { Slot } from './slot-pool.ts'
@@ -47,6 +47,23 @@ export class Segment {
     this.lastGroup = header.firstGroup - 1
     this.lastCrc = header.previousCrc
     this.#firstSeed = saltSeed(header.salt)
+  }
+
+  /** Groups of it were found; else only its slot header was read. */
+  get isKnown(): boolean {
+    return this.lastGroup >= this.header.firstGroup
+  }
+
+  /** Forgets what was taken from an index that turned out not to be its. */
+  reset(): void {
+    this.end = firstGroupPosition
+    this.lastGroup = this.header.firstGroup - 1
+    this.lastCrc = this.header.previousCrc
+    this.spans.clear()
+    this.saltPositions.length = 0
+    this.salts.length = 0
+    this.#seeds.length = 0
+    this.footerBytes = footerCost.fixed
   }
 
   get sequence(): number {

@@ -28,12 +28,13 @@ const retryMs = 1000
  */
 export class SlotPool {
   outOfSpace = false
+  /** Slots that the budget pays for. */
+  readonly maxSlots: number
   readonly #files: Files
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #directory: string
   readonly #slotBytes: number
-  readonly #maxSlots: number
   readonly #reserve: boolean
   readonly #slots = new Map<number, Slot>()
   /** May be taken; at least the first step is prepared. */
@@ -54,7 +55,7 @@ export class SlotPool {
     this.#logger = platform.logger
     this.#directory = options.directory
     this.#slotBytes = options.slotBytes
-    this.#maxSlots = options.maxSlots
+    this.maxSlots = options.maxSlots
     this.#reserve = options.reserve
   }
 
@@ -69,7 +70,7 @@ export class SlotPool {
 
   /** Slots that the budget still has room for: free ones and those that can be made. */
   get available(): number {
-    return this.#free.length + Math.max(0, this.#maxSlots - this.#slots.size)
+    return this.#free.length + Math.max(0, this.maxSlots - this.#slots.size)
   }
 
   /** Free slots at hand now. */
@@ -98,7 +99,7 @@ export class SlotPool {
       if (slot.preparedBytes < this.#slotBytes) this.#unprepared.push(slot)
       return
     }
-    if (this.#slots.size > this.#maxSlots) await this.#remove(slot)
+    if (this.#slots.size > this.maxSlots) await this.#remove(slot)
     else this.#addFree(slot)
   }
 
@@ -118,7 +119,7 @@ export class SlotPool {
   /** The slot's content is dead and nobody reads it: marks it free on the device, then offers it again. */
   async release(slot: Slot, logId: string): Promise<void> {
     await markFree(slot, logId, this.#slotBytes)
-    if (this.#slots.size > this.#maxSlots) await this.#remove(slot)
+    if (this.#slots.size > this.maxSlots) await this.#remove(slot)
     else this.#addFree(slot)
     this.#onChange()
   }
@@ -145,7 +146,7 @@ export class SlotPool {
   }
 
   get #wantsNew(): boolean {
-    return this.#slots.size < this.#maxSlots && (this.#reserve || this.#free.length < aheadSlots)
+    return this.#slots.size < this.maxSlots && (this.#reserve || this.#free.length < aheadSlots)
   }
 
   #addFree(slot: Slot): void {

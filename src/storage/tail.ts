@@ -10,7 +10,7 @@ interface Chunk {
   readonly start: number
   /** Position after the last group in it. */
   end: number
-  readonly window: Window
+  readonly buffer: Buffer
 }
 
 /**
@@ -32,17 +32,18 @@ export class Tail {
   add(segment: Segment, position: number, group: Uint8Array): void {
     let chunk = this.#chunks.at(-1)
     assert(chunk?.segment !== segment || position >= chunk.end, 'groups come in the order of the log')
-    if (chunk?.segment !== segment || position + group.length > chunk.start + chunk.window.buffer.length) {
+    if (chunk?.segment !== segment || position + group.length > chunk.start + chunk.buffer.length) {
       chunk = this.#open(segment, position, group.length)
     }
-    chunk.window.buffer.set(group, position - chunk.start)
+    chunk.buffer.set(group, position - chunk.start)
     chunk.end = position + group.length
   }
 
   /** A view that holds `[position, position + length)`, if that is in memory. Groups never span chunks. */
   window(segment: Segment, position: number, length: number): Window | undefined {
     const chunk = this.#chunkAt(segment, position)
-    return chunk !== undefined && position + length <= chunk.end ? chunk.window : undefined
+    if (chunk === undefined || position + length > chunk.end) return undefined
+    return { buffer: chunk.buffer, start: chunk.start, end: chunk.end, trusted: true }
   }
 
   /** Where the next group begins when `position` is where the groups of a chunk end; else `position`. */
@@ -66,12 +67,12 @@ export class Tail {
   #open(segment: Segment, start: number, groupBytes: number): Chunk {
     // zeros: the padding between groups reads as on the device
     const buffer = Buffer.alloc(Math.max(chunkBytes, groupBytes))
-    const chunk: Chunk = { segment, start, end: start, window: { buffer, start, trusted: true } }
+    const chunk: Chunk = { segment, start, end: start, buffer }
     this.#chunks.push(chunk)
     this.#memory.take(buffer.length)
     this.#bytes += buffer.length
     while (this.#bytes > this.#limitBytes && this.#chunks.length > 1) {
-      const dropped = this.#chunks.shift()!.window.buffer.length
+      const dropped = this.#chunks.shift()!.buffer.length
       this.#memory.give(dropped)
       this.#bytes -= dropped
     }

@@ -7,6 +7,7 @@ import { MemoryBudget } from '../../../src/core/memory-budget.ts'
 import { Metrics } from '../../../src/core/metrics.ts'
 import type { CheckpointStore } from '../../../src/platform/checkpoint-store.ts'
 import type { Clock } from '../../../src/platform/clock.ts'
+import type { Files } from '../../../src/platform/files.ts'
 import type { Logger } from '../../../src/platform/logger.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
 import { openThreadedCommitWriter } from '../../../src/platform/node/commit-writer.ts'
@@ -51,6 +52,24 @@ export class MemoryCheckpointStore implements CheckpointStore {
 
 export const temporaryDirectory = (): string => mkdtempSync(join(tmpdir(), 'brooklet-storage-'))
 
+interface Life {
+  ended: boolean
+}
+
+/** Calls of methods that come after the end never return. */
+const mortal = <Part extends object>(part: Part, life: Life): Part =>
+  new Proxy(part, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name)
+      if (typeof member !== 'function') return member
+      return (...parameters: unknown[]) =>
+        life.ended ? new Promise(() => {}) : Reflect.apply(member, target, parameters)
+    },
+  })
+
+const mortalFiles = (files: Files, life: Life): Files =>
+  mortal({ ...files, open: async (path, options) => mortal(await files.open(path, options), life) }, life)
+
 /** A data directory with its store, in which a log is opened again and again. */
 export class TestDirectory {
   readonly directory = temporaryDirectory()
@@ -59,17 +78,25 @@ export class TestDirectory {
   memory = new MemoryBudget(256 * MiB)
   clock: Clock = nodeClock
 
+  #life = { ended: false }
+
+  /** The process is gone as by kill -9: nothing of the present log reaches the directory or the store any more. */
+  crash(): void {
+    this.#life.ended = true
+  }
+
   open(options: Partial<CommitLogOptions> = {}, platform: Partial<StoragePlatform> = {}): Promise<Log> {
     this.metrics = new Metrics()
     this.memory = new MemoryBudget(256 * MiB)
+    const life = (this.#life = { ended: false })
     return openCommitLog(
       {
         clock: this.clock,
-        files: nodeFiles,
+        files: mortalFiles(nodeFiles, life),
         random: { bytes: randomBytes, fraction: () => 0.5 },
         logger: silentLogger,
-        openCommitWriter: openThreadedCommitWriter,
-        checkpoints: this.checkpoints,
+        openCommitWriter: (count, bytes) => mortal(openThreadedCommitWriter(count, bytes), life),
+        checkpoints: mortal(this.checkpoints, life),
         ...platform,
       },
       {

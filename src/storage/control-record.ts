@@ -1,0 +1,77 @@
+import { partitionId } from '../core/brand.ts'
+import { gapReasons } from './gaps.ts'
+import { getUint64, putUint64 } from './layout.ts'
+import type { Gap } from './log.ts'
+
+/** A record of the log control partition; docs/FORMAT.md draws each. */
+export type ControlRecord =
+  /** A start of the log. */
+  | { readonly kind: 'start'; readonly logEpoch: number; readonly incarnation: string }
+  /** The partition begins here: everything below is dead. Never goes back. */
+  | { readonly kind: 'logStart'; readonly partition: number; readonly offset: number }
+  /** The partition was deleted; its id is never used again. */
+  | { readonly kind: 'removed'; readonly partition: number }
+  | { readonly kind: 'gap'; readonly gap: Gap }
+  /** Gaps that are no longer kept one by one. */
+  | { readonly kind: 'summed'; readonly count: number; readonly records: number }
+  /** The whole state follows in this batch; gaps and removals known before are dropped. */
+  | { readonly kind: 'snapshot' }
+
+const types = { start: 1, logStart: 2, removed: 3, gap: 4, summed: 5, snapshot: 6 } as const
+const longestBytes = 32
+
+/** The value of the record; keys are null. */
+export const encodeControlRecord = (record: ControlRecord): Buffer => {
+  const bytes = Buffer.alloc(longestBytes)
+  bytes.writeUInt8(types[record.kind], 0)
+  switch (record.kind) {
+    case 'start':
+      bytes.writeUInt32BE(record.logEpoch, 1)
+      bytes.write(record.incarnation, 5, 'hex')
+      return bytes.subarray(0, 13)
+    case 'logStart':
+      bytes.writeUInt32BE(record.partition, 1)
+      putUint64(bytes, record.offset, 5)
+      return bytes.subarray(0, 13)
+    case 'removed':
+      bytes.writeUInt32BE(record.partition, 1)
+      return bytes.subarray(0, 5)
+    case 'gap':
+      bytes.writeUInt32BE(record.gap.partition, 1)
+      putUint64(bytes, record.gap.first, 5)
+      putUint64(bytes, record.gap.last, 13)
+      bytes.writeUInt8(gapReasons.indexOf(record.gap.reason), 21)
+      bytes.writeUInt32BE(record.gap.logAge, 22)
+      return bytes.subarray(0, 26)
+    case 'summed':
+      bytes.writeUInt32BE(record.count, 1)
+      putUint64(bytes, record.records, 5)
+      return bytes.subarray(0, 13)
+    case 'snapshot':
+      return bytes.subarray(0, 1)
+  }
+}
+
+/** The record in a verified value; undefined for a type that a later version of this format may have added. */
+export const decodeControlRecord = (bytes: Buffer): ControlRecord | undefined => {
+  switch (bytes.readUInt8(0)) {
+    case types.start:
+      return { kind: 'start', logEpoch: bytes.readUInt32BE(1), incarnation: bytes.toString('hex', 5, 13) }
+    case types.logStart:
+      return { kind: 'logStart', partition: bytes.readUInt32BE(1), offset: getUint64(bytes, 5) }
+    case types.removed:
+      return { kind: 'removed', partition: bytes.readUInt32BE(1) }
+    case types.gap: {
+      const reason = gapReasons[bytes.readUInt8(21)] ?? 'damage'
+      const [first, last] = [getUint64(bytes, 5), getUint64(bytes, 13)]
+      const partition = partitionId(bytes.readUInt32BE(1))
+      return { kind: 'gap', gap: { partition, first, last, reason, logAge: bytes.readUInt32BE(22) } }
+    }
+    case types.summed:
+      return { kind: 'summed', count: bytes.readUInt32BE(1), records: getUint64(bytes, 5) }
+    case types.snapshot:
+      return { kind: 'snapshot' }
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,185 @@
+import { assert } from '../core/assert.ts'
+import { crc32c } from '../core/crc32c.ts'
+import { alignUp, blockBytes, footerCost, formatVersion, getInt64, getUint64, putInt64, putUint64 } from './layout.ts'
+import { BlockIndex, PartitionSpan } from './partition-span.ts'
+import type { Segment } from './segment.ts'
+
+/** 'BKFT' */
+const footerMagic = 0x424b4654
+export const trailerBytes = 64
+const countsBytes = footerCost.fixed - trailerBytes
+
+/**
+ * What stands at the end of a sealed slot: its sparse index, found through a trailer in the slot's last 64 bytes. Only a cache: without
+ * it the segment is scanned.
+ */
+export interface FooterTrailer {
+  readonly sequence: number
+  readonly salt: bigint
+  readonly bodyBytes: number
+  readonly bodyCrc: number
+  /** Position after the last group. */
+  readonly end: number
+  readonly lastCrc: number
+  readonly lastGroup: number
+  readonly logAge: number
+  readonly crc: number
+}
+
+/**
+ * Index and trailer without padding. `withBlocks` false leaves the block indexes out: the summary of a sealed segment in the checkpoint.
+ */
+export const encodeSegmentIndex = (segment: Segment, logAge: number, withBlocks: boolean): Buffer => {
+  const buffer = Buffer.alloc(segment.footerBytes)
+  const at = encodeBody(segment, buffer, withBlocks)
+  buffer.writeUInt32BE(footerMagic, at)
+  buffer.writeUInt16BE(formatVersion, at + 4)
+  putUint64(buffer, segment.sequence, at + 8)
+  buffer.writeBigUInt64BE(segment.header.salt, at + 16)
+  buffer.writeUInt32BE(at, at + 24)
+  buffer.writeUInt32BE(crc32c(buffer.subarray(0, at)), at + 28)
+  buffer.writeUInt32BE(segment.end, at + 32)
+  buffer.writeUInt32BE(segment.lastCrc, at + 36)
+  putUint64(buffer, segment.lastGroup, at + 40)
+  buffer.writeUInt32BE(logAge, at + 48)
+  buffer.writeUInt32BE(crc32c(buffer.subarray(at, at + 60)), at + 60)
+  return buffer.subarray(0, at + trailerBytes)
+}
+
+/** The footer in whole blocks, to be written so that it ends where the slot ends. */
+export const encodeFooter = (segment: Segment, logAge: number): Buffer => {
+  const index = encodeSegmentIndex(segment, logAge, true)
+  assert(index.length === segment.footerBytes, 'the size of a footer is known beforehand')
+  const buffer = Buffer.alloc(alignUp(index.length, blockBytes))
+  index.copy(buffer, buffer.length - index.length)
+  return buffer
+}
+
+const encodeBody = (segment: Segment, buffer: Buffer, withBlocks: boolean): number => {
+  buffer.writeUInt32BE(segment.salts.length, 0)
+  buffer.writeUInt32BE(segment.spans.size, 4)
+  let at: number = countsBytes
+  for (let index = 0; index < segment.salts.length; index++, at += footerCost.salt) {
+    buffer.writeUInt32BE(segment.saltPositions[index]!, at)
+    buffer.writeBigUInt64BE(segment.salts[index]!, at + 4)
+  }
+  for (const span of segment.spans.values()) at = encodeSpan(span, buffer, at, withBlocks)
+  return at
+}
+
+const encodeSpan = (span: PartitionSpan, buffer: Buffer, start: number, withBlocks: boolean): number => {
+  const { blocks } = span
+  assert(blocks !== undefined || !withBlocks, 'a footer is made from indexes in memory')
+  buffer.writeUInt32BE(span.partition, start)
+  putUint64(buffer, span.firstOffset, start + 4)
+  putUint64(buffer, span.endOffset, start + 12)
+  buffer.writeUInt32BE(span.bytes, start + 20)
+  putInt64(buffer, span.maxTimestamp, start + 24)
+  buffer.writeUInt32BE(span.firstLogAge, start + 32)
+  buffer.writeUInt32BE(span.lastLogAge, start + 36)
+  buffer.writeUInt32BE(span.epochs.length / 2, start + 40)
+  buffer.writeUInt32BE(withBlocks ? blocks!.count : 0, start + 44)
+  let at = start + footerCost.span
+  for (let index = 0; index < span.epochs.length; index += 2, at += footerCost.epoch) {
+    buffer.writeUInt32BE(span.epochs[index]!, at)
+    putUint64(buffer, span.epochs[index + 1]!, at + 4)
+  }
+  if (!withBlocks || blocks === undefined) return at
+  for (let entry = 0; entry < blocks.count; entry++, at += footerCost.block) {
+    putUint64(buffer, blocks.firstOffset(entry), at)
+    buffer.writeUInt32BE(blocks.position(entry), at + 8)
+    buffer.writeUInt32BE(blocks.bytesBefore(entry), at + 12)
+    putInt64(buffer, blocks.maxTimestamp(entry), at + 16)
+    buffer.writeUInt32BE(blocks.logAge(entry), at + 24)
+  }
+  return at
+}
+
+/** The trailer in the last 64 bytes of a slot, if it verifies. */
+export const decodeTrailer = (bytes: Buffer): FooterTrailer | undefined => {
+  if (bytes.length !== trailerBytes || bytes.readUInt32BE(0) !== footerMagic) return undefined
+  const crc = bytes.readUInt32BE(60)
+  if (crc32c(bytes.subarray(0, 60)) !== crc || bytes.readUInt16BE(4) !== formatVersion) return undefined
+  return {
+    sequence: getUint64(bytes, 8),
+    salt: bytes.readBigUInt64BE(16),
+    bodyBytes: bytes.readUInt32BE(24),
+    bodyCrc: bytes.readUInt32BE(28),
+    end: bytes.readUInt32BE(32),
+    lastCrc: bytes.readUInt32BE(36),
+    lastGroup: getUint64(bytes, 40),
+    logAge: bytes.readUInt32BE(48),
+    crc,
+  }
+}
+
+/**
+ * Reads the segment's footer and takes its content in: everything when the segment knows nothing of itself yet, else only the block indexes.
+ * False: there is none that verifies and belongs to this segment.
+ */
+export const readFooter = async (segment: Segment): Promise<boolean> => {
+  const { slotBytes } = segment.header
+  const { file } = segment.slot
+  if (segment.slot.preparedBytes < slotBytes) return false
+  const block = Buffer.alloc(trailerBytes)
+  if ((await file.read(block, slotBytes - trailerBytes)) !== trailerBytes) return false
+  const trailer = decodeTrailer(block)
+  if (trailer === undefined || trailer.bodyBytes > slotBytes - trailerBytes) return false
+  const index = Buffer.alloc(trailer.bodyBytes + trailerBytes)
+  const count = await file.read(index, slotBytes - index.length)
+  return count === index.length && takeSegmentIndex(segment, index)
+}
+
+/** Takes what `encodeSegmentIndex` made into the segment. False when it does not verify or belongs to another one. */
+export const takeSegmentIndex = (segment: Segment, index: Buffer): boolean => {
+  if (index.length < trailerBytes + countsBytes) return false
+  const trailer = decodeTrailer(index.subarray(index.length - trailerBytes))
+  const body = index.subarray(0, index.length - trailerBytes)
+  if (trailer === undefined || trailer.bodyBytes !== body.length || crc32c(body) !== trailer.bodyCrc) return false
+  if (trailer.sequence !== segment.sequence || trailer.salt !== segment.header.salt) return false
+  // one that was written before the segment took more groups
+  if (segment.isKnown && trailer.lastGroup !== segment.lastGroup) return false
+  takeBody(segment, body, trailer)
+  return true
+}
+
+const takeBody = (segment: Segment, body: Buffer, trailer: FooterTrailer): void => {
+  const known = segment.isKnown
+  let at: number = countsBytes
+  for (let left = body.readUInt32BE(0); left > 0; left--, at += footerCost.salt) {
+    if (!known) segment.addSalt(body.readUInt32BE(at), body.readBigUInt64BE(at + 4))
+  }
+  for (let left = body.readUInt32BE(4); left > 0; left--) at = takeSpan(segment, body, at, known)
+  if (known) return
+  segment.end = trailer.end
+  segment.lastGroup = trailer.lastGroup
+  segment.lastCrc = trailer.lastCrc
+  segment.footerBytes = body.length + trailerBytes
+}
+
+const takeSpan = (segment: Segment, body: Buffer, start: number, known: boolean): number => {
+  const partition = body.readUInt32BE(start)
+  const epochCount = body.readUInt32BE(start + 40)
+  const blockCount = body.readUInt32BE(start + 44)
+  let span = segment.spans.get(partition)
+  if (span === undefined && !known) {
+    span = new PartitionSpan(segment, partition, getUint64(body, start + 4), body.readUInt32BE(start + 32))
+    span.endOffset = getUint64(body, start + 12)
+    span.bytes = body.readUInt32BE(start + 20)
+    span.maxTimestamp = getInt64(body, start + 24)
+    span.lastLogAge = body.readUInt32BE(start + 36)
+    segment.spans.set(partition, span)
+  }
+  let at = start + footerCost.span
+  for (let left = epochCount; left > 0; left--, at += footerCost.epoch) {
+    if (!known) span?.epochs.push(body.readUInt32BE(at), getUint64(body, at + 4))
+  }
+  if (blockCount === 0) return at
+  const blocks = new BlockIndex(blockCount)
+  for (let left = blockCount; left > 0; left--, at += footerCost.block) {
+    const [firstOffset, position] = [getUint64(body, at), body.readUInt32BE(at + 8)]
+    blocks.add(firstOffset, position, body.readUInt32BE(at + 12), getInt64(body, at + 16), body.readUInt32BE(at + 24))
+  }
+  if (span !== undefined) span.blocks = blocks
+  return at
+}

@@ -1,0 +1,94 @@
+import type { Logger } from '../platform/logger.ts'
+import type { BlockCache } from './block-cache.ts'
+import { encodeFooter, readFooter } from './footer.ts'
+import { describeFrame } from './frame-indexer.ts'
+import { FrameWalk } from './frame-walk.ts'
+import { firstGroupPosition } from './layout.ts'
+import { BlockIndex } from './partition-span.ts'
+import { Segment } from './segment.ts'
+import type { Tail } from './tail.ts'
+
+/** Block indexes of sealed segments kept in memory, least recently used out first. */
+const maxSegments = 8
+
+/**
+ * Brings block indexes of sealed segments into memory and lets go of others. From the footer; by a scan of the segment when the footer
+ * is damaged.
+ */
+export class IndexLoader {
+  readonly #logger: Logger
+  readonly #tail: Tail
+  readonly #cache: BlockCache
+  readonly #loaded = new Set<Segment>()
+  readonly #loading = new Map<Segment, Promise<void>>()
+
+  constructor(logger: Logger, tail: Tail, cache: BlockCache) {
+    this.#logger = logger
+    this.#tail = tail
+    this.#cache = cache
+  }
+
+  /** Resolves when every span of the segment has its blocks. */
+  async load(segment: Segment): Promise<void> {
+    let loading = this.#loading.get(segment)
+    if (loading === undefined) {
+      loading = this.#read(segment).finally(() => this.#loading.delete(segment))
+      this.#loading.set(segment, loading)
+    }
+    await loading
+    this.touch(segment)
+  }
+
+  /** The segment's index was used; the one that was used least lately is dropped when there are too many. */
+  touch(segment: Segment): void {
+    this.#loaded.delete(segment)
+    this.#loaded.add(segment)
+    for (const oldest of this.#loaded) {
+      if (this.#loaded.size <= maxSegments) return
+      this.forget(oldest)
+    }
+  }
+
+  forget(segment: Segment): void {
+    this.#loaded.delete(segment)
+    if (segment.hasFooter) for (const span of segment.spans.values()) span.blocks = undefined
+  }
+
+  async #read(segment: Segment): Promise<void> {
+    segment.readers++
+    try {
+      if (await readFooter(segment)) return
+      this.#logger.warn({ segment: segment.sequence }, 'the footer of a segment is damaged, the segment is scanned')
+      const scanned = await scanIndex(segment, this.#tail, this.#cache)
+      for (const [partition, span] of segment.spans) {
+        span.blocks = scanned.spans.get(partition)?.blocks
+        if (span.blocks !== undefined) continue
+        // nothing of it can be read: whoever reads walks the segment and finds that out
+        span.blocks = new BlockIndex()
+        span.blocks.add(span.firstOffset, firstGroupPosition, 0, span.maxTimestamp, span.firstLogAge)
+      }
+    } finally {
+      segment.readers--
+    }
+  }
+}
+
+/** The index of a segment made again from its frames, over damaged stretches too. */
+const scanIndex = async (segment: Segment, tail: Tail, cache: BlockCache): Promise<Segment> => {
+  const scanned = new Segment(segment.slot, segment.header, segment.end)
+  const walk = new FrameWalk(segment, firstGroupPosition, tail, cache)
+  while (await walk.find()) {
+    const frame = describeFrame(walk.buffer, walk.at, walk.position)
+    if (frame.baseOffset >= (scanned.spans.get(frame.partition)?.endOffset ?? 0)) scanned.index(frame)
+    walk.skip()
+  }
+  return scanned
+}
+
+/** Writes the footer behind the groups of a sealed segment. Durable when it resolves. */
+export const writeFooter = async (segment: Segment, logAge: number): Promise<void> => {
+  const footer = encodeFooter(segment, logAge)
+  const { file } = segment.slot
+  await file.write(footer, segment.header.slotBytes - footer.length)
+  await file.sync()
+}

@@ -1,0 +1,81 @@
+import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
+import { openRecords } from '../wire/kafka/records.ts'
+import { type ControlRecord, decodeControlRecord, encodeControlRecord } from './control-record.ts'
+import { Gaps } from './gaps.ts'
+
+const noHeaders = Buffer.from([0])
+
+/**
+ * State of the log control partition: log starts, removed partitions and gaps. A function of its records in offset order; applying one
+ * twice changes nothing.
+ */
+export class LogControl {
+  readonly gaps: Gaps
+  /** Log starts by partition, only those that records moved. */
+  readonly logStarts = new Map<number, number>()
+  readonly removed = new Set<number>()
+  /** Newest epoch that began, and its incarnation. */
+  start: { readonly logEpoch: number; readonly incarnation: string } = { logEpoch: -1, incarnation: '' }
+
+  constructor(maxGaps: number) {
+    this.gaps = new Gaps(maxGaps)
+  }
+
+  /** Takes a verified batch of the partition. */
+  applyBatch(batch: Buffer): void {
+    const cursor = openRecords(batch)
+    while (cursor.next()) {
+      const value = cursor.value()
+      const record = value === null || value.length === 0 ? undefined : decodeControlRecord(value)
+      if (record !== undefined) this.apply(record)
+    }
+  }
+
+  apply(record: ControlRecord): void {
+    switch (record.kind) {
+      case 'start':
+        this.start = { logEpoch: record.logEpoch, incarnation: record.incarnation }
+        return
+      case 'logStart':
+        this.logStarts.set(record.partition, Math.max(record.offset, this.logStarts.get(record.partition) ?? 0))
+        return
+      case 'removed':
+        this.removed.add(record.partition)
+        this.logStarts.delete(record.partition)
+        this.gaps.removePartition(record.partition)
+        return
+      case 'gap':
+        this.gaps.add(record.gap)
+        return
+      case 'summed':
+        this.gaps.summed = { count: record.count, records: record.records }
+        return
+      case 'snapshot':
+        this.gaps.clear()
+        this.removed.clear()
+    }
+  }
+
+  /**
+   * The whole state as records, so that everything before them is dead. `keepRemoved` says which removed partitions still have bytes
+   * somewhere.
+   */
+  snapshot(keepRemoved: (partition: number) => boolean): ControlRecord[] {
+    const records: ControlRecord[] = [{ kind: 'snapshot' }, { kind: 'start', ...this.start }]
+    for (const [partition, offset] of this.logStarts) records.push({ kind: 'logStart', partition, offset })
+    for (const partition of this.removed) if (keepRemoved(partition)) records.push({ kind: 'removed', partition })
+    if (this.gaps.summed.count > 0) records.push({ kind: 'summed', ...this.gaps.summed })
+    for (const gap of this.gaps.list) records.push({ kind: 'gap', gap })
+    return records
+  }
+}
+
+/** The records as one batch. */
+export const controlBatch = (records: readonly ControlRecord[], timestampMs: number): Buffer => {
+  const builder = new BatchBuilder()
+  for (const record of records) {
+    const value = encodeControlRecord(record)
+    builder.append(timestampMs, null, value, 0, value.length, noHeaders)
+  }
+  return builder.finish(0, 0)
+}

@@ -1,0 +1,179 @@
+import { partitionId } from '../core/brand.ts'
+import type { Logger } from '../platform/logger.ts'
+import { HEADER_BYTES, producerIdOf } from '../wire/kafka/record-batch.ts'
+import { BatchReader } from './batch-reader.ts'
+import { BlockCache } from './block-cache.ts'
+import { readCheckpoint } from './checkpoint.ts'
+import { logDirectory, openDataDirectory, writeMeta } from './data-directory.ts'
+import { frameBatchBytes, frameHeaderBytes, framePartition } from './frame.ts'
+import type { ChainLink } from './group-scan.ts'
+import { IndexLoader } from './index-loader.ts'
+import { logControlPartition, type RecoveredBatch } from './log.ts'
+import type { LogAgeMark } from './log-age.ts'
+import { LogControl } from './log-control.ts'
+import { type Meta, maxStarts } from './meta.ts'
+import { readSlotHeaders } from './open-segments.ts'
+import { type CommitLogOptions, maxSlotsFor, type StoragePlatform, slotBytesFor } from './options.ts'
+import { PartitionLog } from './partition-log.ts'
+import { type LostOffsets, Recovery } from './recovery.ts'
+import type { Segment } from './segment.ts'
+import { markFree, SlotPool } from './slot-pool.ts'
+import { Tail } from './tail.ts'
+
+const MiB = 1024 * 1024
+const defaultGapsMax = 1000
+
+/** The state of the log as its bytes say, and the parts that serve it. */
+export interface RecoveredLog {
+  readonly meta: Meta
+  readonly pool: SlotPool
+  readonly tail: Tail
+  readonly cache: BlockCache
+  readonly indexLoader: IndexLoader
+  readonly logs: Map<number, PartitionLog>
+  readonly segments: Segment[]
+  readonly control: LogControl
+  readonly chain: ChainLink
+  readonly logAgeMark: LogAgeMark | undefined
+  /** Damaged offsets that no gap record names yet. */
+  readonly lost: readonly LostOffsets[]
+  readonly producerBatches: readonly RecoveredBatch[]
+}
+
+/**
+ * Start and recovery up to the point where the log may be written: everything that was durable is found, the newest group is written
+ * again, and `meta` names the new start. Doing it twice gives the same.
+ */
+export const recoverLog = async (platform: StoragePlatform, options: CommitLogOptions): Promise<RecoveredLog> => {
+  const { files, random, checkpoints } = platform
+  const logger = platform.logger.child('storage')
+  const newSlotBytes = options.slotBytes ?? slotBytesFor(options.budgetBytes)
+  const meta = await openDataDirectory(files, random, options.directory, newSlotBytes)
+  const { slotBytes } = meta
+  const directory = logDirectory(options.directory)
+  await files.makeDirectory(directory)
+  const maxSlots = maxSlotsFor(options.budgetBytes, slotBytes)
+  const pool = new SlotPool({ ...platform, logger }, { directory, slotBytes, maxSlots, reserve: options.reserve })
+  for (const name of await files.list(directory)) await pool.adoptFile(name)
+  const logIds = new Set([meta.logId, ...meta.ancestors.map(ancestor => ancestor.logId)])
+  const found = await readSlotHeaders(pool.slots, logIds, logger)
+
+  const checkpoint = readCheckpoint(checkpoints, meta.logId)
+  const controlBatches: Buffer[] = []
+  const producerBatches: RecoveredBatch[] = []
+  const recovery = new Recovery(new Set(meta.starts.map(start => start.salt)), (_group, bytes, at) => {
+    const batch = bytes.subarray(at + frameHeaderBytes, at + frameHeaderBytes + frameBatchBytes(bytes, at))
+    const partition = partitionId(framePartition(bytes, at))
+    if (partition === logControlPartition) controlBatches.push(Buffer.from(batch))
+    if (producerIdOf(batch) < 0) return
+    producerBatches.push({ partition, header: Buffer.from(batch.subarray(0, HEADER_BYTES)) })
+  })
+  const segments = await recovery.run(found.segments, checkpoints, checkpoint)
+  await recovery.writeAgain(segments.at(-1))
+  await settleSlots(pool, meta, found.free, found.segments, segments)
+
+  const tail = new Tail(options.tailBytes ?? 4 * MiB, options.memory)
+  const cache = new BlockCache(options.cacheBytes ?? 8 * MiB, options.memory, options.metrics)
+  const indexLoader = new IndexLoader(logger, tail, cache)
+  const control = new LogControl(options.gapsMax ?? defaultGapsMax)
+  const { logs } = recovery
+  if (checkpoint === undefined) {
+    const reader = new BatchReader(
+      tail,
+      cache,
+      segment => indexLoader.load(segment),
+      () => {},
+    )
+    const all = logs.get(logControlPartition)
+    if (all !== undefined) await replayControl(reader, all, control)
+  } else {
+    control.applyBatch(checkpoint.control)
+    for (const batch of controlBatches) control.applyBatch(batch)
+  }
+  applyControl(control, logs)
+  report(recovery, options, logger)
+
+  const logEpoch = Math.max(meta.starts.at(-1)?.logEpoch ?? -1, segments.length > 0 ? recovery.logEpoch : -1) + 1
+  const salt = random.bytes(8).readBigUInt64BE(0)
+  const started: Meta = { ...meta, starts: [...meta.starts, { logEpoch, salt }].slice(-maxStarts) }
+  await writeMeta(files, options.directory, started)
+  const lost = recovery.lost.filter(({ partition, first, last }) => {
+    const log = logs.get(partition)
+    return log !== undefined && last >= log.logStart && !control.gaps.covers(log.id, first, last)
+  })
+  const { chain, logAgeMark } = recovery
+  return {
+    meta: started,
+    pool,
+    tail,
+    cache,
+    indexLoader,
+    logs,
+    segments,
+    control,
+    chain,
+    logAgeMark,
+    lost,
+    producerBatches,
+  }
+}
+
+/** Slots without a part of the log are marked free before anything else is written. */
+const settleSlots = async (
+  pool: SlotPool,
+  meta: Meta,
+  free: readonly { readonly number: number }[],
+  found: readonly Segment[],
+  kept: readonly Segment[],
+): Promise<void> => {
+  const keptSlots = new Set(kept.map(segment => segment.slot))
+  for (const segment of found) {
+    if (!keptSlots.has(segment.slot)) await markFree(segment.slot, meta.logId, meta.slotBytes)
+  }
+  const freeNumbers = new Set(free.map(slot => slot.number))
+  for (const slot of [...pool.slots]) {
+    await pool.settle(slot, freeNumbers.has(slot.number) || !keptSlots.has(slot))
+  }
+}
+
+/** All records of the log control partition, oldest first. */
+const replayControl = async (reader: BatchReader, log: PartitionLog, control: LogControl): Promise<void> => {
+  let offset = log.logStart
+  while (offset < log.highWatermark) {
+    const { batches, nextOffset } = await reader.read(log, offset, MiB, log.highWatermark)
+    for (const batch of batches) control.applyBatch(batch)
+    if (nextOffset === offset) return
+    offset = nextOffset
+  }
+}
+
+/** Log starts and removals rule over what the segments hold. */
+const applyControl = (control: LogControl, logs: Map<number, PartitionLog>): void => {
+  for (const partition of control.removed) logs.delete(partition)
+  for (const [partition, offset] of control.logStarts) {
+    let log = logs.get(partition)
+    if (log === undefined) logs.set(partition, (log = new PartitionLog(partitionId(partition))))
+    // all of its data has gone: offsets go on where they were
+    if (offset > log.logEnd) {
+      log.logEnd = offset
+      log.advanceHighWatermark(offset)
+    }
+    log.advanceLogStart(offset)
+    log.durableLogStart = log.logStart
+  }
+}
+
+const report = (recovery: Recovery, options: CommitLogOptions, logger: Logger): void => {
+  const { metrics } = options
+  if (recovery.tornTail) {
+    metrics.add('storageTornTails')
+    logger.warn(
+      { group: recovery.chain.group + 1 },
+      'a group that was cut by the last stop is dropped, nothing in it was acked',
+    )
+  }
+  if (recovery.damagedRanges > 0) {
+    metrics.add('storageDamages', recovery.damagedRanges, 'group')
+    logger.error({ ranges: recovery.damagedRanges }, 'the log is damaged, what is lost becomes gap records')
+  }
+}

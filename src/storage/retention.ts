@@ -1,0 +1,68 @@
+import type { PartitionLog } from './partition-log.ts'
+import type { BlockIndex, PartitionSpan } from './partition-span.ts'
+
+/** Limits of a partition; -1 means none. `ms` counts log age, never record timestamps. */
+export interface RetentionLimits {
+  readonly ms: number
+  readonly bytes: number
+}
+
+/** Brings the block index of a span into memory; undefined when it cannot be read now. */
+export type BlocksOf = (span: PartitionSpan) => Promise<BlockIndex | undefined>
+
+/**
+ * The offset that a partition begins at when its limits are applied, at least its log start. Precision is one 64 KiB stretch of the log.
+ */
+export const retainedFrom = async (
+  log: PartitionLog,
+  limits: RetentionLimits,
+  logAge: number,
+  blocksOf: BlocksOf,
+): Promise<number> => {
+  let start = log.logStart
+  if (limits.ms >= 0) start = Math.max(start, await youngerThan(log, logAge - limits.ms / 1000, blocksOf))
+  if (limits.bytes >= 0) start = Math.max(start, await withinBytes(log, limits.bytes, blocksOf))
+  return start
+}
+
+/** First offset that is not surely older than `limitAge`. */
+const youngerThan = async (log: PartitionLog, limitAge: number, blocksOf: BlocksOf): Promise<number> => {
+  let start = log.logStart
+  for (let index = log.spanFrom(start); index < log.spans.length; index++) {
+    const span = log.spans[index]!
+    if (span.lastLogAge < limitAge) {
+      start = span.endOffset
+      continue
+    }
+    if (span.firstLogAge >= limitAge) break
+    const blocks = await blocksOf(span)
+    // what stands before a stretch is not younger than its first frame
+    for (let entry = 1; entry < (blocks?.count ?? 0); entry++) {
+      if (blocks!.logAge(entry) < limitAge) start = Math.max(start, blocks!.firstOffset(entry))
+    }
+    break
+  }
+  return start
+}
+
+/** First offset such that the rest is the least that holds `limitBytes`, as Kafka keeps at least its limit. */
+const withinBytes = async (log: PartitionLog, limitBytes: number, blocksOf: BlocksOf): Promise<number> => {
+  let excess = log.sizeBytes - limitBytes
+  let start = log.logStart
+  for (let index = log.spanFrom(start); index < log.spans.length && excess > 0; index++) {
+    const span = log.spans[index]!
+    const cut = span.firstOffset < log.logStart
+    const blocks = cut || span.bytes > excess ? await blocksOf(span) : undefined
+    const deadBytes = cut && blocks !== undefined ? blocks.bytesBefore(blocks.entryOf(log.logStart)) : 0
+    if (span.bytes - deadBytes <= excess) {
+      excess -= span.bytes - deadBytes
+      start = span.endOffset
+      continue
+    }
+    for (let entry = 1; entry < (blocks?.count ?? 0); entry++) {
+      if (blocks!.bytesBefore(entry) - deadBytes <= excess) start = Math.max(start, blocks!.firstOffset(entry))
+    }
+    break
+  }
+  return start
+}

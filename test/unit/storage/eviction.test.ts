@@ -1,0 +1,145 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { partitionId } from '../../../src/core/brand.ts'
+import { BrokerError } from '../../../src/core/errors.ts'
+import type { Clock } from '../../../src/platform/clock.ts'
+import { nodeClock } from '../../../src/platform/node/clock.ts'
+import type { Appended, Log } from '../../../src/storage/log.ts'
+import { baseOffsetOf, hasValidCrc, nextOffsetOf } from '../../../src/wire/kafka/record-batch.ts'
+import { batchOf, MiB, noHeaders, TestDirectory, topic } from './test-log.ts'
+
+const large = batchOf(['x'.repeat(200_000)])
+
+/** Appends `bytes` of batches to the partition, waiting for the device now and then. */
+const fill = async (log: Log, partition: typeof topic, bytes: number): Promise<void> => {
+  for (let done = 0; done < bytes; done += large.length) {
+    await log.whenDurable((await appendWithRetries(log, partition)).group)
+  }
+}
+
+/** Room is made in the background: a producer that is refused meanwhile tries again. */
+const appendWithRetries = async (log: Log, partition: typeof topic): Promise<Appended> => {
+  for (;;) {
+    try {
+      return log.append([{ partition, batch: large }])
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.kind !== 'storageFull') throw error
+      await new Promise(resolve => setTimeout(resolve, 1))
+    }
+  }
+}
+
+const readDense = async (log: Log, partition: typeof topic): Promise<number> => {
+  const { logStart, highWatermark } = log.offsets(partition)
+  let offset = logStart
+  while (offset < highWatermark) {
+    const read = await log.read(partition, offset, MiB, Number.MAX_SAFE_INTEGER)
+    expect(read.batches.length).toBeGreaterThan(0)
+    for (const batch of read.batches) {
+      expect(baseOffsetOf(batch)).toBe(offset)
+      expect(hasValidCrc(batch)).toBe(true)
+      offset = nextOffsetOf(batch)
+    }
+  }
+  return offset - logStart
+}
+
+const eventually = async (done: () => boolean): Promise<void> => {
+  while (!done()) await new Promise(resolve => setTimeout(resolve, 5))
+}
+
+describe('eviction', () => {
+  it('keeps the log within its budget, takes the oldest away and says so', async () => {
+    const directory = new TestDirectory()
+    const log = await directory.open()
+    log.openPartition(topic)
+    await fill(log, topic, 80 * MiB)
+    await eventually(() => log.offsets(topic).logStart > 0)
+    const { logStart, highWatermark } = log.offsets(topic)
+    expect(readdirSync(join(directory.directory, 'log')).length).toBeLessThanOrEqual(8)
+    expect(await readDense(log, topic)).toBe(highWatermark - logStart)
+    expect(log.gaps()).toMatchObject([{ partition: topic, first: 0, last: logStart - 1, reason: 'budget' }])
+    await expect(log.read(topic, 0, 100, 1000)).rejects.toMatchObject({ kind: 'offsetOutOfRange' })
+    await log.close()
+    expect(directory.memory.usedBytes).toBe(0)
+    const again = await directory.open()
+    expect(again.offsets(topic)).toEqual(log.offsets(topic))
+    expect(again.gaps()).toEqual(log.gaps())
+    await again.close()
+  })
+
+  it.each([['kept'], ['deleted']])('recovers the same state after a crash with the checkpoint %s', async checkpoint => {
+    const directory = new TestDirectory()
+    const log = await directory.open()
+    const other = partitionId(40)
+    const gone = partitionId(41)
+    for (const partition of [topic, other, gone]) log.openPartition(partition)
+    await fill(log, gone, MiB)
+    for (let round = 0; round < 30; round++) {
+      await fill(log, topic, 2 * MiB)
+      for (let index = 0; index < 10; index++) log.appendRecord(other, round, null, large, 0, 1000, noHeaders)
+      if (round === 5) log.removePartition(gone)
+      if (round === 20) log.advanceLogStart(other, 205)
+    }
+    await log.whenDurable(log.openGroup)
+    await eventually(() => log.gaps().length > 0)
+    const [offsets, others, gaps] = [log.offsets(topic), log.offsets(other), log.gaps()]
+    const epochs = log.leaderEpochs(topic)
+    directory.crash()
+    if (checkpoint === 'deleted') directory.checkpoints.values.clear()
+    const again = await directory.open()
+    expect(again.offsets(topic)).toEqual(offsets)
+    expect(again.offsets(other)).toEqual(others)
+    expect(again.gaps()).toEqual(gaps)
+    expect(again.leaderEpochs(topic)).toEqual(epochs)
+    expect([...again.partitions()]).not.toContain(gone)
+    expect(await readDense(again, topic)).toBe(offsets.highWatermark - offsets.logStart)
+    await readDense(again, other)
+    await fill(again, topic, 30 * MiB)
+    expect(again.gaps().filter(gap => gap.reason === 'damage')).toEqual([])
+    await readDense(again, topic)
+    await again.close()
+  })
+
+  it('asks the owner of an internal partition to write its state again, and keeps the slot until then', async () => {
+    const log = await new TestDirectory().open()
+    const internal = partitionId(1)
+    for (const partition of [topic, internal]) log.openPartition(partition)
+    await log.whenDurable(log.append([{ partition: internal, batch: batchOf(['state']) }]).group)
+    let rewrites = 0
+    log.onInternalPinned(async partition => {
+      rewrites++
+      const { baseOffsets } = log.append([{ partition, batch: batchOf(['state again']) }])
+      await log.whenDurable(log.openGroup)
+      await log.whenDurable(log.advanceLogStart(partition, baseOffsets[0]!))
+    })
+    await fill(log, topic, 60 * MiB)
+    await eventually(() => rewrites > 0)
+    const { logStart } = log.offsets(internal)
+    expect(logStart).toBeGreaterThan(0)
+    const { batches } = await log.read(internal, logStart, 100, 1000)
+    expect(batches[0]!.includes('state again')).toBe(true)
+    await log.close()
+  })
+
+  it('cuts a partition to retention.bytes and by log age, not by record time', async () => {
+    const directory = new TestDirectory()
+    let extraMs = 0
+    const clock: Clock = { ...nodeClock, sinceBootMs: () => nodeClock.sinceBootMs() + extraMs }
+    directory.clock = clock
+    const log = await directory.open()
+    const timed = partitionId(50)
+    for (const partition of [topic, timed]) log.openPartition(partition)
+    log.setRetention(topic, { ms: -1, bytes: 2 * MiB })
+    log.setRetention(timed, { ms: 60_000, bytes: -1 })
+    await log.whenDurable(log.append([{ partition: timed, batch: batchOf(['old', 'older']) }]).group)
+    extraMs = 100_000
+    await fill(log, topic, 9 * MiB)
+    await log.whenDurable(log.append([{ partition: timed, batch: batchOf(['new']) }]).group)
+    await eventually(() => log.offsets(timed).logStart === 2 && log.offsets(topic).logStart > 0)
+    expect(log.sizeBytes(topic)).toBeGreaterThanOrEqual(2 * MiB)
+    expect(log.gaps().every(gap => gap.reason === 'retention')).toBe(true)
+    await log.close()
+  })
+})
