@@ -6,7 +6,9 @@ table { border-collapse: collapse } td { padding: 0.15rem 1.5rem 0.15rem 0; vert
 
 /** The page at `/`: which gateway this is, where to connect, and a link to everything that is served. */
 export function homePage(gateway: GatewayOverview, endpoints: readonly Endpoint[]): string {
-  const listeners = Object.entries(gateway.listeners).map(([front, address]) => row(escapeHtml(front), code(address)))
+  const listeners = Object.entries(gateway.listeners).map(([front, address]) =>
+    row(escapeHtml(front), address === '' ? 'off' : code(address)),
+  )
   const links = endpoints
     .filter(endpoint => endpoint.path !== '/')
     .map(endpoint => row(link(endpoint), escapeHtml(endpoint.summary)))

@@ -6,10 +6,14 @@ import { fileURLToPath } from 'node:url'
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Paths of the tree as git sees it: what is committed or could be, without what is ignored. */
-export const treeFiles: readonly string[] = execFileSync('git', ['-c', 'safe.directory=*', 'ls-files', '-co', '--exclude-standard'], {
-  cwd: root,
-  encoding: 'utf8',
-})
+export const treeFiles: readonly string[] = execFileSync(
+  'git',
+  ['-c', 'safe.directory=*', 'ls-files', '-co', '--exclude-standard'],
+  {
+    cwd: root,
+    encoding: 'utf8',
+  },
+)
   .split('\n')
   .filter(path => path !== '' && exists(path))
 
