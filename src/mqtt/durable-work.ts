@@ -25,9 +25,9 @@ export class DurableWork {
 
   /** Calls `continuation` when everything up to `group` is durable; at once when it is and nothing earlier waits. */
   after(group: GroupNumber, continuation: Continuation): void {
-    if (this.#failure !== undefined) return continuation(this.#failure)
     const last = this.#waiting.at(-1)
-    if (last !== undefined && last.group >= group) last.continuations.push(continuation)
+    if (this.#failure !== undefined) continuation(this.#failure)
+    else if (last !== undefined && last.group >= group) last.continuations.push(continuation)
     else if (group <= this.#broker.durableGroup) continuation()
     else {
       this.#waiting.push({ group, continuations: [continuation] })

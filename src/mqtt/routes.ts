@@ -1,6 +1,6 @@
-import { isSystemTopic } from '../wire/mqtt/topic-name.ts'
 import type { Route, RouteLevel } from '../config/routes.ts'
 import type { Template } from '../config/template.ts'
+import { isSystemTopic } from '../wire/mqtt/topic-name.ts'
 import { defaultName, legalName } from './default-route.ts'
 
 /** Where records of one MQTT topic go. Made once per topic, then cached. */

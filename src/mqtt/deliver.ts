@@ -1,0 +1,208 @@
+import type { Broker } from '../broker/broker.ts'
+import type { Groups } from '../broker/groups/groups.ts'
+import type { Topic } from '../broker/topics.ts'
+import type { DeliverRule } from '../config/deliver.ts'
+import { BrokerError } from '../core/errors.ts'
+import type { Metrics } from '../core/metrics.ts'
+import { type Clock, sleep } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import { nextOffsetOf } from '../wire/kafka/record-batch.ts'
+import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
+import { topicNameFault } from '../wire/mqtt/topic-name.ts'
+import { propertiesOf } from './record-headers.ts'
+import { fill } from './routes.ts'
+
+/** Whoever hands records to subscribers: the session engine. */
+export interface Publisher {
+  deliver(packet: {
+    topic: string
+    payload: Buffer
+    qos: 0 | 1 | 2
+    properties?: Record<string, unknown> | undefined
+  }): Promise<void>
+}
+
+export interface DeliveriesParts {
+  readonly broker: Broker
+  readonly groups: Groups
+  readonly engine: Publisher
+  readonly rules: readonly DeliverRule[]
+  readonly gatewayId: string
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+const readBytes = 256 * 1024
+/** What one batch may decompress to. */
+const decompressedBytes = 16 * 1024 * 1024
+const waitMs = 60_000
+const retryMs = 1000
+const headPlaceholder = /^headers?\.(.+)$/
+
+/** The group whose committed offsets are the position of a rule; several rules on one topic are told apart by their order. */
+export const deliverGroupId = (rules: readonly DeliverRule[], index: number): string => {
+  const { topic } = rules[index]!
+  const earlier = rules.slice(0, index).filter(rule => rule.topic === topic).length
+  return `brooklet.deliver.${topic}${earlier === 0 ? '' : `.${earlier + 1}`}`
+}
+
+/**
+ * Deliver rules: each publishes the new records of its topic to MQTT subscribers, partition by partition in order. Positions are
+ * committed offsets of an internal group, committed after the records were handed over, so that a restart repeats rather than loses. A new rule
+ * begins at the end of the topic, or at the start of a topic that is made later.
+ */
+export class Deliveries {
+  readonly #parts: DeliveriesParts
+  readonly #running = new Map<string, Promise<void>>()
+  #stopped = false
+  #started = false
+  #stopWaits: (() => void)[] = []
+
+  constructor(parts: DeliveriesParts) {
+    this.#parts = parts
+    parts.broker.topics.onChange((topic, change) => {
+      if (change !== 'deleted' && this.#started) this.#begin(topic, true)
+    })
+  }
+
+  start(): void {
+    this.#started = true
+    for (const topic of this.#parts.broker.topics.all()) this.#begin(topic, false)
+  }
+
+  /** Resolves when no rule is at work any more. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    for (const cancel of this.#stopWaits) cancel()
+    await Promise.all(this.#running.values())
+  }
+
+  #begin(topic: Topic, isNew: boolean): void {
+    for (const [index, rule] of this.#parts.rules.entries()) {
+      if (rule.topic !== topic.name) continue
+      for (const partition of topic.partitions.keys()) {
+        const key = `${index}/${topic.id}/${partition}`
+        if (this.#running.has(key)) continue
+        const work = this.#run(rule, index, topic, partition, isNew).finally(() => this.#running.delete(key))
+        this.#running.set(key, work)
+      }
+    }
+  }
+
+  async #run(rule: DeliverRule, index: number, topic: Topic, partition: number, isNew: boolean): Promise<void> {
+    const { clock, logger } = this.#parts
+    const groupId = deliverGroupId(this.#parts.rules, index)
+    let position: number | undefined
+    while (!this.#stopped && this.#parts.broker.topics.findById(topic.id) !== undefined) {
+      try {
+        position ??= await this.#startOffset(groupId, topic, partition, isNew)
+        position = await this.#deliverFrom(rule, groupId, topic, partition, position)
+      } catch (error) {
+        if (this.#stopped) return
+        position = await this.#afterError(error, topic, partition, position)
+        logger.warn({ topic: topic.name, partition, error: String(error) }, 'deliver rule tries again')
+        await sleep(clock, retryMs)
+      }
+    }
+  }
+
+  /** The committed offset; else the end, and for a topic made just now its start. The choice is committed at once. */
+  async #startOffset(groupId: string, topic: Topic, partition: number, isNew: boolean): Promise<number> {
+    const { broker, groups } = this.#parts
+    const found = [...groups.committedOffsets(groupId)].find(
+      one => one.topic === topic.name && one.partition === partition,
+    )
+    const { logStart, highWatermark } = broker.offsets(topic.partitions[partition]!)
+    if (found !== undefined && found.offset >= 0 && found.offset <= highWatermark)
+      return Math.max(found.offset, logStart)
+    const offset = isNew ? logStart : highWatermark
+    await this.#commit(groupId, topic, partition, offset)
+    return offset
+  }
+
+  /** Hands over what is there, commits, and waits for more. Returns the new position. */
+  async #deliverFrom(
+    rule: DeliverRule,
+    groupId: string,
+    topic: Topic,
+    partition: number,
+    from: number,
+  ): Promise<number> {
+    const { broker, metrics } = this.#parts
+    const id = topic.partitions[partition]!
+    if (from >= broker.offsets(id).highWatermark) {
+      const wait = broker.waitForAdvance([id], waitMs)
+      this.#stopWaits.push(wait.cancel)
+      await wait.advanced
+      this.#stopWaits = this.#stopWaits.filter(cancel => cancel !== wait.cancel)
+      return from
+    }
+    const { batches, nextOffset } = await broker.read(id, from, readBytes)
+    let count = 0
+    for (const batch of batches) {
+      const cursor = await decompressRecords(batch, decompressedBytes)
+      while (cursor.next()) {
+        if (cursor.offset < from) continue
+        if (await this.#publish(rule, topic, cursor.record())) count++
+      }
+    }
+    metrics.add('mqttDelivered', count, rule.topic)
+    await this.#commit(groupId, topic, partition, nextOffset)
+    return nextOffset
+  }
+
+  async #publish(rule: DeliverRule, topic: Topic, record: LogRecord): Promise<boolean> {
+    const mqttTopic = this.#mqttTopic(rule, topic, record)
+    if (topicNameFault(mqttTopic) !== undefined) {
+      this.#parts.metrics.add('mqttDropped', 1, 'deliver topic')
+      return false
+    }
+    const payload = record.value ?? Buffer.alloc(0)
+    const properties = propertiesOf(record) as Record<string, unknown> | undefined
+    await this.#parts.engine.deliver({ topic: mqttTopic, payload, qos: rule.qos, properties })
+    return true
+  }
+
+  #mqttTopic(rule: DeliverRule, topic: Topic, record: LogRecord): string {
+    const names = new Map([
+      ['key', record.key?.toString() ?? ''],
+      ['topic', topic.name],
+      ['gateway', this.#parts.gatewayId],
+    ])
+    for (const part of rule.mqtt.parts) {
+      const header = 'name' in part ? headPlaceholder.exec(part.name)?.[1] : undefined
+      if (header === undefined || !('name' in part)) continue
+      names.set(part.name, record.headers.find(one => one.key === header)?.value?.toString() ?? '')
+    }
+    return fill(rule.mqtt, names)
+  }
+
+  async #commit(groupId: string, topic: Topic, partition: number, offset: number): Promise<void> {
+    const results = await this.#parts.groups.commit({
+      groupId,
+      memberId: '',
+      groupInstanceId: null,
+      generation: -1,
+      offsets: [{ topic: topic.name, partition, offset, leaderEpoch: -1, metadata: null }],
+    })
+    if (results[0] !== undefined) throw new BrokerError(results[0], `the position of ${groupId} was not stored`)
+  }
+
+  /** Records that left the log are skipped; a batch that cannot be read is skipped too, and counted. */
+  async #afterError(
+    error: unknown,
+    topic: Topic,
+    partition: number,
+    position: number | undefined,
+  ): Promise<number | undefined> {
+    if (position === undefined || !(error instanceof Error)) return position
+    const { logStart, highWatermark } = this.#parts.broker.offsets(topic.partitions[partition]!)
+    if (error instanceof BrokerError && error.kind === 'offsetOutOfRange')
+      return Math.min(Math.max(position, logStart), highWatermark)
+    if (error.name !== 'MalformedFrame') return position
+    this.#parts.metrics.add('mqttDropped', 1, 'deliver batch')
+    const { batches } = await this.#parts.broker.read(topic.partitions[partition]!, position, 1)
+    return batches.length === 0 ? position : nextOffsetOf(batches[0]!)
+  }
+}

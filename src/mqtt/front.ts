@@ -1,0 +1,197 @@
+import type { Broker } from '../broker/broker.ts'
+import type { Groups } from '../broker/groups/groups.ts'
+import { formatAddress } from '../config/listen-url.ts'
+import type { Settings } from '../config/settings.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Connection, Listener, Network } from '../platform/network.ts'
+import type { ListenWebSocket } from '../platform/stream-server.ts'
+import type { MqttInflightView } from '../state/mqtt-inflight.ts'
+import type { RetainedView } from '../state/retained.ts'
+import type { StateLog } from '../state/state-log.ts'
+import { CloseLog } from './close-log.ts'
+import { MqttConnection } from './connection.ts'
+import { Deliveries } from './deliver.ts'
+import { DurableWork } from './durable-work.ts'
+import { Emitter } from './emitter.ts'
+import { Ingest } from './ingest.ts'
+import { OutboundLimit } from './outbound-limit.ts'
+import { PublishGate } from './publish-gate.ts'
+import { PublishState } from './publish-state.ts'
+import { ReadGate } from './read-gate.ts'
+import type { ClockQuality } from './record-headers.ts'
+import { explainRoute, type RouteExplanation } from './route-explanation.ts'
+import { SessionEngine } from './session-engine.ts'
+import { SessionStore } from './session-store.ts'
+import { TopicRoutes } from './topic-routes.ts'
+
+export interface MqttFrontParts {
+  readonly broker: Broker
+  readonly groups: Groups
+  readonly state: StateLog
+  /** Opened with the other views. */
+  readonly retained: RetainedView
+  readonly inflight: MqttInflightView
+  readonly settings: Settings
+  /** `{gateway}` of deliver rules. */
+  readonly gatewayId: string
+  readonly clock: Clock
+  readonly clockQuality: () => ClockQuality
+  readonly network: Network
+  readonly listenWebSocket: ListenWebSocket
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** False: every packet takes the session engine's way; for tests that compare the two. */
+  readonly hotPath?: boolean
+}
+
+export interface MqttAddress {
+  readonly scheme: string
+  /** `host:port` as bound. */
+  readonly address: string
+}
+
+/** Bytes of retained publishes that are kept, topics included. */
+const retainedMaxBytes = 8 * 1024 * 1024
+
+/** The MQTT front: listeners, sessions, routes, ingest and deliver rules. */
+export class MqttFront {
+  readonly routes: TopicRoutes
+  readonly #parts: MqttFrontParts
+  readonly #engine: SessionEngine
+  readonly #ingest: Ingest
+  readonly #work: DurableWork
+  readonly #gate: ReadGate
+  readonly #outbound: OutboundLimit
+  readonly #closeLog: CloseLog
+  readonly #deliveries: Deliveries
+  readonly #listeners: Listener[] = []
+  readonly #connections = new Set<MqttConnection>()
+
+  constructor(parts: MqttFrontParts) {
+    const { broker, settings, clock, clockQuality, metrics } = parts
+    const logger = parts.logger.child('mqtt')
+    this.#parts = parts
+    this.#work = new DurableWork(broker)
+    this.#gate = new ReadGate(broker.memory, metrics)
+    this.#outbound = new OutboundLimit(broker.memory, settings['mqtt.subscriber.max.bytes'])
+    this.#closeLog = new CloseLog(logger, clock, metrics)
+    this.routes = new TopicRoutes({ broker, routes: settings.routes, maxAutoTopics: settings['mqtt.auto.topics.max'] })
+    const emitter = new Emitter(clock)
+    const state = new PublishState(parts.state, parts.retained, parts.inflight, {
+      count: settings['mqtt.retained.max'],
+      bytes: retainedMaxBytes,
+      inflightPerClient: settings['mqtt.inflight.max'],
+    })
+    const store = new SessionStore({
+      state,
+      clock,
+      metrics,
+      limits: {
+        sessions: settings['mqtt.sessions.max'],
+        queueBytes: settings['mqtt.subscriber.max.bytes'],
+        expiryMs: settings['mqtt.session.expiry.max.ms'],
+      },
+      memory: broker.memory,
+      isConnected: clientId => this.#engine.isConnected(clientId),
+    })
+    this.#engine = new SessionEngine({
+      gate: new PublishGate({ broker, routes: this.routes, state, clock, clockQuality, metrics }),
+      work: this.#work,
+      emitter,
+      store,
+      outbound: this.#outbound,
+      closeLog: this.#closeLog,
+      clock,
+      logger,
+      metrics,
+      connectTimeoutMs: settings['mqtt.connect.timeout.ms'],
+      keepAliveMaxMs: settings['mqtt.keep.alive.max'],
+      maxPacketBytes: settings['mqtt.max.packet.bytes'],
+      maxInflight: settings['mqtt.inflight.max'],
+      maxSubscriptions: settings['mqtt.subscriptions.max'],
+      maxSessions: settings['mqtt.sessions.max'],
+      sessionExpiryMs: settings['mqtt.session.expiry.max.ms'],
+    })
+    const subscribers = {
+      get generation(): number {
+        return emitter.generation + store.generation
+      },
+      has: (topic: string): boolean => emitter.has(topic) || store.has(topic),
+    }
+    this.#ingest = new Ingest({ broker, routes: this.routes, subscribers, clock, clockQuality, metrics })
+    this.#deliveries = new Deliveries({
+      broker,
+      groups: parts.groups,
+      engine: this.#engine,
+      rules: settings.deliver,
+      gatewayId: parts.gatewayId,
+      clock,
+      logger,
+      metrics,
+    })
+    metrics.gauge('mqttConnections', () => this.#engine.connectedCount)
+  }
+
+  /** Listens and starts the deliver rules. Rejects with Node's `code` when an address cannot be bound; then nothing listens. */
+  async open(): Promise<readonly MqttAddress[]> {
+    const { settings, network, listenWebSocket } = this.#parts
+    await this.#engine.start()
+    const addresses: MqttAddress[] = []
+    try {
+      for (const { scheme, host, port } of settings['mqtt.listen']) {
+        const onConnection = (connection: Connection): void => this.#connected(connection)
+        const options = { subprotocol: 'mqtt', maxFrameBytes: 2 * settings['mqtt.max.packet.bytes'] }
+        const listener =
+          scheme === 'ws'
+            ? await listenWebSocket({ host, port }, options, onConnection)
+            : await network.listen({ host, port }, onConnection)
+        this.#listeners.push(listener)
+        addresses.push({ scheme, address: formatAddress(listener.address.host, listener.address.port) })
+      }
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+    this.#deliveries.start()
+    return addresses
+  }
+
+  /** What becomes of a publish to `mqttTopic`; changes nothing. */
+  explain(mqttTopic: string): RouteExplanation {
+    return explainRoute(this.routes, this.#parts.broker, this.#parts.settings['num.partitions'], mqttTopic)
+  }
+
+  /** Stops accepting, lets publishes in hand be acknowledged, closes all connections. The log is still open when it is called. */
+  async close(): Promise<void> {
+    for (const listener of this.#listeners) await listener.close()
+    await this.#deliveries.stop()
+    await new Promise<void>(resolve => this.#work.afterPending(() => resolve()))
+    await this.#engine.close()
+    for (const connection of [...this.#connections]) connection.destroy()
+  }
+
+  #connected(socket: Connection): void {
+    const { settings, clock, metrics, hotPath = true } = this.#parts
+    if (this.#connections.size >= settings['mqtt.connections.max']) {
+      this.#closeLog.closed('connections.max', socket.remote, `${this.#connections.size} connections are open`)
+      socket.destroy()
+      return
+    }
+    const connection = new MqttConnection(socket, {
+      ingest: this.#ingest,
+      work: this.#work,
+      gate: this.#gate,
+      outbound: this.#outbound,
+      clock,
+      metrics,
+      maxPacketBytes: settings['mqtt.max.packet.bytes'],
+      maxInflight: settings['mqtt.inflight.max'],
+      hotPath,
+    })
+    this.#connections.add(connection)
+    connection.stream.once('close', () => this.#connections.delete(connection))
+    this.#engine.handle(connection)
+  }
+}

@@ -1,0 +1,190 @@
+import type { Broker } from '../broker/broker.ts'
+import type { GroupNumber } from '../core/brand.ts'
+import { BrokerError } from '../core/errors.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { PublishScanner } from '../wire/mqtt/publish-scanner.ts'
+import { topicNameFault } from '../wire/mqtt/topic-name.ts'
+import { type ClockQuality, encodePublished } from './record-headers.ts'
+import type { OpenRoute, TopicRoutes } from './topic-routes.ts'
+
+/** Who subscribes to what: `generation` rises with every change. */
+export interface Subscribers {
+  readonly generation: number
+  has(topic: string): boolean
+}
+
+/** How plain publishes of one client to one topic are stored, worked out once. */
+export interface PublishPlan {
+  readonly topicBytes: Buffer
+  readonly topic: string
+  /** False: the session engine must see these publishes. */
+  hot: boolean
+  open: OpenRoute | undefined
+  /** Header arrays for QoS 0 and 1. */
+  headers: readonly [Buffer, Buffer]
+  routesGeneration: number
+  subscribersGeneration: number
+  clock: ClockQuality
+}
+
+export interface IngestParts {
+  readonly broker: Broker
+  readonly routes: TopicRoutes
+  readonly subscribers: Subscribers
+  readonly clock: Clock
+  readonly clockQuality: () => ClockQuality
+  readonly metrics: Metrics
+  /** Plans of all connections together. */
+  readonly maxPlans?: number
+}
+
+const defaultMaxPlans = 65_536
+const maxPlansPerClient = 256
+const planOverheadBytes = 512
+const noHeaders: readonly [Buffer, Buffer] = [Buffer.from([0]), Buffer.from([0])]
+
+/** The plans of one connection. */
+export class ClientPlans {
+  readonly clientId: string
+  readonly byTopic = new Map<string, PublishPlan>()
+  /** Devices publish to few topics: the plan of the publish before is mostly the right one. */
+  last: PublishPlan | undefined
+
+  constructor(clientId: string) {
+    this.clientId = clientId
+  }
+}
+
+/**
+ * The hot path: plain publishes (QoS 0 or 1, no retain flag, no properties) to stored topics that nobody subscribes to go from the socket's
+ * bytes straight into the open batches. What the plan cannot say is for the session engine.
+ */
+export class Ingest {
+  readonly #parts: IngestParts
+  readonly #maxPlans: number
+  #plans = 0
+  #wallMs = 0
+  #quality: ClockQuality = 'unknown'
+
+  constructor(parts: IngestParts) {
+    this.#parts = parts
+    this.#maxPlans = parts.maxPlans ?? defaultMaxPlans
+  }
+
+  /** All publishes of one read get one receive time. */
+  startRead(): void {
+    this.#wallMs = this.#parts.clock.wallMs()
+    this.#quality = this.#parts.clockQuality()
+  }
+
+  /** The plan for the PUBLISH that the scanner stands on, brought up to date. */
+  planFor(plans: ClientPlans, bytes: Buffer, scanner: PublishScanner): PublishPlan {
+    const { topicStart, topicEnd } = scanner
+    let plan = plans.last
+    if (plan === undefined || !sameBytes(plan.topicBytes, bytes, topicStart, topicEnd)) {
+      const name = bytes.toString('latin1', topicStart, topicEnd)
+      plan = plans.byTopic.get(name) ?? this.#newPlan(plans, name, bytes, topicStart, topicEnd)
+      plans.last = plan
+    }
+    if (
+      plan.routesGeneration !== this.#parts.routes.generation ||
+      plan.subscribersGeneration !== this.#parts.subscribers.generation ||
+      plan.clock !== this.#quality
+    ) {
+      this.#renew(plan, plans.clientId)
+    }
+    return plan
+  }
+
+  /** Stores the PUBLISH that the scanner stands on. Returns its group. Throws what `Broker.appendRecord` throws; then nothing was stored. */
+  append(plan: PublishPlan, bytes: Buffer, scanner: PublishScanner): GroupNumber {
+    const { broker, routes } = this.#parts
+    const open = plan.open!
+    broker.appendRecord(
+      open.topic,
+      open.partition ?? routes.partitionFor(open),
+      this.#wallMs,
+      open.destination.key,
+      bytes,
+      scanner.payloadStart,
+      scanner.frameEnd,
+      plan.headers[scanner.qos]!,
+    )
+    return broker.openGroup
+  }
+
+  /** The connection is gone. */
+  forget(plans: ClientPlans): void {
+    this.#release(plans)
+  }
+
+  #newPlan(plans: ClientPlans, name: string, bytes: Buffer, start: number, end: number): PublishPlan {
+    if (plans.byTopic.size >= maxPlansPerClient || this.#plans >= this.#maxPlans) this.#release(plans)
+    const topicBytes = Buffer.from(bytes.subarray(start, end))
+    const plan: PublishPlan = {
+      topicBytes,
+      topic: topicBytes.toString(),
+      hot: false,
+      open: undefined,
+      headers: noHeaders,
+      routesGeneration: -1,
+      subscribersGeneration: -1,
+      clock: this.#quality,
+    }
+    plans.byTopic.set(name, plan)
+    this.#plans++
+    this.#parts.broker.memory.take(planOverheadBytes)
+    return plan
+  }
+
+  #renew(plan: PublishPlan, clientId: string): void {
+    const { routes, subscribers } = this.#parts
+    const clockChanged = plan.clock !== this.#quality
+    if (plan.routesGeneration !== routes.generation || clockChanged) this.#route(plan, clientId)
+    plan.subscribersGeneration = subscribers.generation
+    plan.hot = plan.open !== undefined && !subscribers.has(plan.topic)
+  }
+
+  /** What cannot be routed goes to the session engine, which says why. */
+  #route(plan: PublishPlan, clientId: string): void {
+    const { routes } = this.#parts
+    plan.clock = this.#quality
+    plan.open = undefined
+    if (topicNameFault(plan.topic) === undefined) {
+      try {
+        plan.open = routes.open(plan.topic)
+      } catch (error) {
+        if (!(error instanceof BrokerError)) throw error
+      }
+    }
+    // making the topic has changed the generation: the plan is for what is now
+    plan.routesGeneration = routes.generation
+    if (plan.open === undefined) return
+    const { destination } = plan.open
+    const published = {
+      clientId,
+      mqttTopic: destination.keyIsTopic ? undefined : plan.topic,
+      retain: false,
+      routeHeaders: destination.headers,
+      properties: undefined,
+      clock: this.#quality,
+    }
+    plan.headers = [encodePublished({ ...published, qos: 0 }), encodePublished({ ...published, qos: 1 })]
+  }
+
+  #release(plans: ClientPlans): void {
+    const { size } = plans.byTopic
+    this.#plans -= size
+    this.#parts.broker.memory.give(size * planOverheadBytes)
+    plans.byTopic.clear()
+    plans.last = undefined
+  }
+}
+
+function sameBytes(wanted: Buffer, bytes: Buffer, start: number, end: number): boolean {
+  const { length } = wanted
+  if (length !== end - start) return false
+  for (let index = length - 1; index >= 0; index--) if (wanted[index] !== bytes[start + index]) return false
+  return true
+}
