@@ -1,20 +1,22 @@
 import { assert } from '../core/assert.ts'
 import { type GroupNumber, groupNumber, type PartitionId, partitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
-import type { Clock, Timer } from '../platform/clock.ts'
 import type { CommitWriter } from '../platform/commit-writer.ts'
-import type { Logger } from '../platform/logger.ts'
 import { byteLengthOf } from '../wire/kafka/record-batch.ts'
 import { BatchReader } from './batch-reader.ts'
 import { Checkpointer, type CheckpointSource } from './checkpointer.ts'
 import { CommitPipeline } from './commit-pipeline.ts'
 import type { ControlRecord } from './control-record.ts'
+import { type ControlOwner, ControlWriter } from './control-writer.ts'
+import { DamageReports } from './damage-reports.ts'
 import { DurableWaiters } from './durable-waiters.ts'
-import { Eviction, type EvictionLog } from './eviction.ts'
+import { evictableLog } from './evictable-log.ts'
+import { Eviction } from './eviction.ts'
 import { frameHeaderBytes } from './frame.ts'
 import { indexGroup } from './frame-indexer.ts'
 import { groupFlags, groupHeaderBytes } from './group.ts'
 import { GroupGatherer } from './group-gatherer.ts'
+import { Housekeeping } from './housekeeping.ts'
 import { alignUp, blockBytes, saltSeed } from './layout.ts'
 import {
   type Appended,
@@ -30,7 +32,6 @@ import {
   type RecoveredBatch,
 } from './log.ts'
 import { LogAge } from './log-age.ts'
-import { controlBatch } from './log-control.ts'
 import { arenaGroupStart, type OpenGroup, recordOverheadBytes } from './open-group.ts'
 import { arenaCount, type CommitLogOptions, reservedSlots, type StoragePlatform } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
@@ -38,14 +39,10 @@ import { type RecoveredLog, recoverLog } from './recover-log.ts'
 import type { Segment } from './segment.ts'
 import { type Placement, SegmentWriter } from './segment-writer.ts'
 
-/** Spare slots that eviction keeps free above the reserve, so that a full segment hardly ever waits for it. */
-const spareSlots = (maxSlots: number): number => (maxSlots < 16 ? 2 : 4)
 /** Room that an open batch may take besides its records. */
 const batchOverheadBytes = 128
 /** For headers, padding and the footer's growth. */
 const spaceMarginBytes = 64 * 1024
-/** Damaged ranges whose gap records wait at the same time. */
-const maxReported = 100
 const retentionCheckMs = 10_000
 
 /** Opens or makes the log in `options.directory`, recovers it and returns it writable. Throws `StartError` 65. */
@@ -60,15 +57,13 @@ class CommitLog implements Log {
   readonly incarnation: string
   readonly logEpoch: number
   readonly #options: CommitLogOptions
-  readonly #clock: Clock
-  readonly #logger: Logger
   readonly #recovered: RecoveredLog
   readonly #writer: CommitWriter
   readonly #gatherer: GroupGatherer
   readonly #pipeline: CommitPipeline
   readonly #segmentWriter: SegmentWriter
   readonly #checkpointer: Checkpointer
-  readonly #eviction: Eviction
+  readonly #housekeeping: Housekeeping
   readonly #logAge: LogAge
   readonly #logs: Map<number, PartitionLog>
   /** Removed, but not durably: their bytes still count as live. */
@@ -78,11 +73,9 @@ class CommitLog implements Log {
   readonly #waiters = new DurableWaiters()
   readonly #listeners: DurableListener[] = []
   readonly #beforeCheckpoint: (() => void)[] = []
-  /** Ranges that readers found damaged and whose gap record is on its way. */
-  readonly #reported = new Set<string>()
+  readonly #control: ControlWriter
   #producerBatches: readonly RecoveredBatch[]
   #rewriteInternal: ((partition: PartitionId) => Promise<void>) | undefined
-  #timer: Timer | undefined
   #closing = false
 
   constructor(platform: StoragePlatform, options: CommitLogOptions, recovered: RecoveredLog) {
@@ -95,18 +88,18 @@ class CommitLog implements Log {
     this.incarnation = random.bytes(8).toString('hex')
     this.logEpoch = logEpoch
     this.#options = options
-    this.#clock = clock
-    this.#logger = logger
     this.#recovered = recovered
     this.#logs = recovered.logs
     this.#segments = segments
     this.#producerBatches = recovered.producerBatches
     this.#logAge = new LogAge(clock, recovered.logAgeMark)
+    this.#control = new ControlWriter(recovered.control, this.#controlOwner(), clock)
+    const damage = new DamageReports(recovered.control.gaps, this.#control, metrics, logger)
     this.#reader = new BatchReader(
       tail,
       cache,
       segment => indexLoader.load(segment),
-      (log, first, last) => this.#reportLost(log, first, last),
+      (log, first, last) => damage.report(log, first, last, this.logAge),
     )
     const largest = Math.max(options.commitMaxBytes, options.maxMessageBytes + frameHeaderBytes + blockBytes)
     this.#writer = platform.openCommitWriter(arenaCount, arenaGroupStart + alignUp(largest, blockBytes) + blockBytes)
@@ -139,7 +132,18 @@ class CommitLog implements Log {
     )
     const source = this.#checkpointSource(salt)
     this.#checkpointer = new Checkpointer(platform.checkpoints, meta.logId, source, logger)
-    this.#eviction = new Eviction(this.#evictionLog(), metrics, logger)
+    const evictable = evictableLog({
+      recovered,
+      removing: this.#removing,
+      control: this.#control,
+      retention: options.retention,
+      logAge: () => this.logAge,
+      rewriteInternal: () => this.#rewriteInternal,
+    })
+    const eviction = new Eviction(evictable, metrics, logger)
+    this.#housekeeping = new Housekeeping(clock, retentionCheckMs, () => {
+      if (this.writable) void eviction.check()
+    })
     pool.onChange(() => this.#pipeline.pump())
     this.#sampleGauges()
   }
@@ -155,11 +159,11 @@ class CommitLog implements Log {
       records.push({ kind: 'gap', gap })
     }
     const group = this.#gatherer.special(groupFlags.start)
-    this.#appendControl(records)
+    this.#control.append(records)
     await this.#waiters.wait(groupNumber(group.number))
     for (const segment of segments) if (segment.sealed && !segment.hasFooter) this.#checkpointer.sealed(segment)
     this.#checkpointer.request()
-    this.#checkRegularly()
+    this.#housekeeping.run()
   }
 
   get logAge(): number {
@@ -177,7 +181,7 @@ class CommitLog implements Log {
   removePartition(partition: PartitionId): void {
     this.#checkWritable()
     const log = this.#log(partition)
-    this.#appendControl([{ kind: 'removed', partition }])
+    this.#control.append([{ kind: 'removed', partition }])
     this.#logs.delete(partition)
     this.#removing.set(partition, log)
   }
@@ -289,7 +293,7 @@ class CommitLog implements Log {
     const log = this.#log(partition)
     assert(offset <= log.logEnd, 'a log start is moved within what was appended')
     if (offset <= log.logStart) return this.openGroup
-    const group = this.#appendControl([{ kind: 'logStart', partition, offset }])
+    const group = this.#control.append([{ kind: 'logStart', partition, offset }])
     log.advanceLogStart(offset)
     return group
   }
@@ -320,7 +324,7 @@ class CommitLog implements Log {
     if (this.#closing) return
     if (this.writable) for (const before of this.#beforeCheckpoint) before()
     this.#closing = true
-    this.#timer?.cancel()
+    this.#housekeeping.stop()
     const { pool, tail, cache } = this.#recovered
     if (this.writable) await this.#writeWitness().catch(() => {})
     await this.#checkpointer.settled()
@@ -343,11 +347,13 @@ class CommitLog implements Log {
     const { segment, position } = placement
     if (this.#segments.at(-1) !== segment) {
       this.#segments.push(segment)
-      this.#checkSoon()
+      this.#housekeeping.soon()
     }
     this.#recovered.tail.add(segment, position, arena.subarray(arenaGroupStart, arenaGroupStart + group.bytes))
     const logOf = (id: number): PartitionLog | undefined => this.#logs.get(id) ?? this.#removing.get(id)
-    indexGroup(segment, arena, arenaGroupStart, position, group.frameCount, logOf, batch => this.#applyControl(batch))
+    indexGroup(segment, arena, arenaGroupStart, position, group.frameCount, logOf, batch =>
+      this.#control.applyDurable(batch),
+    )
     this.#options.memory.give(group.bytes - groupHeaderBytes)
     this.#checkpointer.grown(placement.writeBytes)
     const number = groupNumber(group.number)
@@ -355,54 +361,21 @@ class CommitLog implements Log {
     this.#waiters.resolveThrough(group.number)
   }
 
-  /** Appends records of the log control partition; they count once they are durable. */
-  #appendControl(records: readonly ControlRecord[]): GroupNumber {
-    const batch = controlBatch(records, this.#clock.wallMs())
-    return this.#appendBatches([{ partition: logControlPartition, batch }]).group
-  }
-
-  #applyControl(batch: Buffer): void {
-    const { control } = this.#recovered
-    control.applyBatch(batch)
-    for (const [partition, offset] of control.logStarts) {
-      const log = this.#logs.get(partition)
-      if (log !== undefined && offset > log.durableLogStart) log.durableLogStart = offset
+  #controlOwner(): ControlOwner {
+    const log = this
+    return {
+      segments: this.#segments,
+      logs: this.#logs,
+      appendControlBatch: batch => this.#appendBatches([{ partition: logControlPartition, batch }]).group,
+      whenDurable: group => this.whenDurable(group),
+      get openGroup() {
+        return log.openGroup
+      },
+      onRemoved: partition => this.#removing.delete(partition),
     }
-    for (const partition of control.removed) this.#removing.delete(partition)
-  }
-
-  async #writeControl(records: readonly ControlRecord[]): Promise<void> {
-    await this.whenDurable(this.#appendControl(records))
-  }
-
-  async #rewriteControl(): Promise<void> {
-    const { control } = this.#recovered
-    const log = this.#log(logControlPartition)
-    // a snapshot is made of durable state: nothing of this partition may be on its way
-    while (log.highWatermark < log.logEnd) await this.whenDurable(this.openGroup)
-    const baseOffset = log.logEnd
-    const inUse = (partition: number): boolean => this.#segments.some(segment => segment.spans.has(partition))
-    const own: ControlRecord = { kind: 'logStart', partition: logControlPartition, offset: baseOffset }
-    await this.#writeControl([...control.snapshot(inUse), own])
-    log.advanceLogStart(baseOffset)
-  }
-
-  #reportLost(log: PartitionLog, first: number, last: number): void {
-    const range = `${log.id}:${first}:${last}`
-    if (this.#reported.has(range) || this.#recovered.control.gaps.covers(log.id, first, last)) return
-    if (!this.writable || this.#closing || this.#reported.size >= maxReported) return
-    this.#reported.add(range)
-    this.#options.metrics.add('storageDamages', 1, 'batch')
-    this.#options.metrics.add('storageGaps', 1, 'damage')
-    this.#logger.error({ partition: log.id, first, last }, 'records of a partition are damaged on the device')
-    const gap = { partition: log.id, first, last, reason: 'damage', logAge: this.logAge } as const
-    this.#writeControl([{ kind: 'gap', gap }])
-      .catch(() => {})
-      .finally(() => this.#reported.delete(range))
   }
 
   #checkpointSource(salt: bigint): CheckpointSource {
-    const { control } = this.#recovered
     return {
       segments: this.#segments,
       prepare: async () => {
@@ -412,74 +385,21 @@ class CommitLog implements Log {
       capture: () => {
         const active = this.#segments.at(-1)
         if (active === undefined || active.lastGroup !== this.#pipeline.durableGroup) return undefined
-        const inUse = (partition: number): boolean => this.#segments.some(segment => segment.spans.has(partition))
-        const records = control.snapshot(inUse)
         return {
           chain: { group: active.lastGroup, crc: active.lastCrc, salt },
           activeSequence: active.sequence,
           logAge: { logAge: this.logAge, sinceBoot: this.#logAge.sinceBoot, bootHash: this.#logAge.bootHash },
-          control: controlBatch(records, this.#clock.wallMs()),
+          control: this.#control.snapshotBatch(),
         }
       },
       logAgeSeconds: () => this.logAge,
       onFooter: segment => {
         segment.hasFooter = true
         this.#recovered.indexLoader.touch(segment)
-        this.#checkSoon()
+        this.#housekeeping.soon()
       },
       onFailure: error => this.#pipeline.fail(error),
     }
-  }
-
-  #evictionLog(): EvictionLog {
-    const log = this
-    const { pool, indexLoader, cache } = this.#recovered
-    return {
-      segments: this.#segments,
-      logOf: partition => this.#logs.get(partition) ?? this.#removing.get(partition),
-      logs: () => this.#logs.values(),
-      get needsRoom() {
-        return pool.available < reservedSlots + spareSlots(pool.maxSlots)
-      },
-      get logAge() {
-        return log.logAge
-      },
-      defaultRetention: this.#options.retention,
-      blocksOf: async span => {
-        if (span.blocks === undefined) await indexLoader.load(span.segment)
-        return span.blocks
-      },
-      writeControl: records => this.#writeControl(records),
-      rewriteControl: () => this.#rewriteControl(),
-      get rewriteInternal() {
-        return log.#rewriteInternal
-      },
-      free: async segment => {
-        // whoever still reads in it goes first; the next check comes back
-        if (segment.readers > 0) return this.#checkSoon()
-        this.#segments.splice(this.#segments.indexOf(segment), 1)
-        for (const span of segment.spans.values()) {
-          const spans = (this.#logs.get(span.partition) ?? this.#removing.get(span.partition))?.spans
-          if (spans?.includes(span)) spans.splice(spans.indexOf(span), 1)
-        }
-        indexLoader.forget(segment)
-        cache.drop(segment)
-        await pool.release(segment.slot, this.logId)
-      },
-    }
-  }
-
-  /** Retention and room, soon: at most one check waits. */
-  #checkSoon(): void {
-    this.#timer?.cancel()
-    this.#timer = this.#clock.after(1, () => this.#checkRegularly())
-  }
-
-  #checkRegularly(): void {
-    if (this.#closing || !this.writable) return
-    this.#timer?.cancel()
-    this.#timer = this.#clock.after(retentionCheckMs, () => this.#checkRegularly())
-    void this.#eviction.check()
   }
 
   #sampleGauges(): void {
@@ -514,7 +434,7 @@ class CommitLog implements Log {
     if (slots > (pool.outOfSpace ? 0 : reservedSlots)) return
     if (this.#pipeline.waitingBytes + bytes + spaceMarginBytes <= this.#segmentWriter.activeRoomBytes) return
     this.#options.metrics.add('storageFull')
-    this.#checkSoon()
+    this.#housekeeping.soon()
     throw new BrokerError('storageFull', 'no slot of the log is free; disk.budget or the file system is full')
   }
 }

@@ -24,8 +24,8 @@ export interface EvictionLog {
   rewriteControl(): Promise<void>
   /** Owner of internal partitions; undefined while nobody registered. */
   readonly rewriteInternal: ((partition: PartitionId) => Promise<void>) | undefined
-  /** Nothing in the segment is alive, durably: gives its slot back once no reader is in it. */
-  free(segment: Segment): Promise<void>
+  /** Nothing in the segment is alive, durably: gives its slot back. False while a reader is in it. */
+  free(segment: Segment): Promise<boolean>
 }
 
 /**
@@ -63,7 +63,7 @@ export class Eviction {
       try {
         await this.#applyRetention()
         await this.#freeDead()
-        while (this.#log.needsRoom && (await this.#evictOldest())) await this.#freeDead()
+        while (this.#log.needsRoom && (await this.#evictOldest()));
       } catch (error) {
         // memory or the device is out just now; the next check goes on
         this.#logger.warn({ error: String(error) }, 'making room in the log was interrupted')
@@ -82,7 +82,7 @@ export class Eviction {
     if (records.length > 0) await this.#log.writeControl(records)
   }
 
-  /** Takes the oldest segment's data away; false when that is not possible now. */
+  /** Takes the oldest segment's data away and frees its slot; false when that is not possible now. */
   async #evictOldest(): Promise<boolean> {
     const [segment] = this.#log.segments
     if (segment === undefined || !segment.sealed || !segment.hasFooter) return false
@@ -100,9 +100,9 @@ export class Eviction {
       else if (this.#log.rewriteInternal === undefined) return false
       else await this.#log.rewriteInternal(partition)
     }
-    const dead = this.#isDead(segment)
-    if (!dead) this.#logger.warn({ segment: segment.sequence, pinnedBy }, 'internal data keeps the oldest segment')
-    return dead
+    if (this.#isDead(segment)) return this.#log.free(segment)
+    this.#logger.warn({ segment: segment.sequence, pinnedBy }, 'internal data keeps the oldest segment')
+    return false
   }
 
   /** Records that move the log start up, and say what went. */

@@ -1,5 +1,5 @@
 import type { BlockCache } from './block-cache.ts'
-import { frameBatchBytes, frameHeaderBytes, frameHeaderIsIntact, frameIsHere, frameProbeBytes } from './frame.ts'
+import { frameBatchBytes, frameHeaderBytes, frameHeaderIsIntact, frameIsHere } from './frame.ts'
 import { groupHeaderBytes, groupMagic, readGroupHeader } from './group.ts'
 import { alignUp, groupAlignBytes } from './layout.ts'
 import type { Segment } from './segment.ts'

@@ -141,6 +141,11 @@ export class SlotPool {
     for (const slot of this.#slots.values()) await slot.file.close()
   }
 
+  /** A slot with this much prepared may be taken. */
+  get #firstStepBytes(): number {
+    return Math.min(stepBytes, this.#slotBytes)
+  }
+
   get #hasWork(): boolean {
     return this.#unprepared.length > 0 || this.#wantsNew
   }
@@ -152,7 +157,7 @@ export class SlotPool {
   #addFree(slot: Slot): void {
     slot.taken = false
     if (slot.preparedBytes < this.#slotBytes) this.#unprepared.push(slot)
-    if (slot.preparedBytes >= stepBytes) this.#free.push(slot)
+    if (slot.preparedBytes >= this.#firstStepBytes) this.#free.push(slot)
   }
 
   async #remove(slot: Slot): Promise<void> {
@@ -196,9 +201,9 @@ export class SlotPool {
     const length = Math.min(stepBytes, this.#slotBytes - slot.preparedBytes)
     await slot.file.write(zeros.subarray(0, length), slot.preparedBytes)
     await slot.file.sync()
-    const first = slot.preparedBytes < stepBytes
+    const first = slot.preparedBytes < this.#firstStepBytes
     slot.preparedBytes += length
-    if (first && !slot.taken && slot.preparedBytes >= stepBytes) this.#free.push(slot)
+    if (first && !slot.taken && slot.preparedBytes >= this.#firstStepBytes) this.#free.push(slot)
     if (slot.preparedBytes === this.#slotBytes) this.#unprepared.splice(this.#unprepared.indexOf(slot), 1)
   }
 

@@ -1,0 +1,74 @@
+import type { GroupNumber } from '../core/brand.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { ControlRecord } from './control-record.ts'
+import { logControlPartition } from './log.ts'
+import { controlBatch, type LogControl } from './log-control.ts'
+import type { PartitionLog } from './partition-log.ts'
+import type { Segment } from './segment.ts'
+
+/** What the writer needs of the log. */
+export interface ControlOwner {
+  readonly segments: readonly Segment[]
+  readonly logs: ReadonlyMap<number, PartitionLog>
+  appendControlBatch(batch: Buffer): GroupNumber
+  whenDurable(group: GroupNumber): Promise<void>
+  readonly openGroup: GroupNumber
+  /** The removal of a partition is durable. */
+  onRemoved(partition: number): void
+}
+
+/**
+ * Writes records of the log control partition. They take effect on `control` when they are durable, so that a checkpoint or a snapshot
+ * made of it names only what is on the device.
+ */
+export class ControlWriter {
+  readonly #control: LogControl
+  readonly #owner: ControlOwner
+  readonly #clock: Clock
+
+  constructor(control: LogControl, owner: ControlOwner, clock: Clock) {
+    this.#control = control
+    this.#owner = owner
+    this.#clock = clock
+  }
+
+  append(records: readonly ControlRecord[]): GroupNumber {
+    return this.#owner.appendControlBatch(controlBatch(records, this.#clock.wallMs()))
+  }
+
+  /** Resolves when the records are durable and applied. */
+  write(records: readonly ControlRecord[]): Promise<void> {
+    return this.#owner.whenDurable(this.append(records))
+  }
+
+  /** A batch of the partition became durable. */
+  applyDurable(batch: Buffer): void {
+    this.#control.applyBatch(batch)
+    for (const [partition, offset] of this.#control.logStarts) {
+      const log = this.#owner.logs.get(partition)
+      if (log !== undefined && offset > log.durableLogStart) log.durableLogStart = offset
+    }
+    for (const partition of this.#control.removed) this.#owner.onRemoved(partition)
+  }
+
+  /** The whole durable state as one batch, for the checkpoint. */
+  snapshotBatch(): Buffer {
+    return controlBatch(this.#snapshot(), this.#clock.wallMs())
+  }
+
+  /** Appends the whole state again and moves the partition's own log start behind the old records: they no longer keep a slot. */
+  async rewrite(): Promise<void> {
+    const log = this.#owner.logs.get(logControlPartition)
+    if (log === undefined) return
+    // a snapshot is made of durable state: nothing of this partition may be on its way
+    while (log.highWatermark < log.logEnd) await this.#owner.whenDurable(this.#owner.openGroup)
+    const offset = log.logEnd
+    const durable = this.write([...this.#snapshot(), { kind: 'logStart', partition: logControlPartition, offset }])
+    await durable
+    log.advanceLogStart(offset)
+  }
+
+  #snapshot(): ControlRecord[] {
+    return this.#control.snapshot(partition => this.#owner.segments.some(segment => segment.spans.has(partition)))
+  }
+}

@@ -1,0 +1,71 @@
+import type { PartitionId } from '../core/brand.ts'
+import type { ControlWriter } from './control-writer.ts'
+import type { EvictionLog } from './eviction.ts'
+import { reservedSlots } from './options.ts'
+import type { PartitionLog } from './partition-log.ts'
+import type { RecoveredLog } from './recover-log.ts'
+import type { RetentionLimits } from './retention.ts'
+import type { Segment } from './segment.ts'
+
+/** Spare slots that eviction keeps free above the reserve, so that a full segment hardly ever waits for it. */
+const spareSlots = (maxSlots: number): number => (maxSlots < 16 ? 2 : 4)
+
+/** What the parts of the running log give to eviction. */
+export interface EvictableParts {
+  readonly recovered: RecoveredLog
+  readonly removing: ReadonlyMap<number, PartitionLog>
+  readonly control: ControlWriter
+  readonly retention: RetentionLimits
+  logAge(): number
+  rewriteInternal(): ((partition: PartitionId) => Promise<void>) | undefined
+}
+
+/** The log as eviction sees it. */
+export const evictableLog = (parts: EvictableParts): EvictionLog => {
+  const { recovered, removing, control } = parts
+  const { pool, indexLoader, logs, segments } = recovered
+  const logOf = (partition: number): PartitionLog | undefined => logs.get(partition) ?? removing.get(partition)
+  return {
+    segments,
+    logOf,
+    logs: () => logs.values(),
+    get needsRoom() {
+      return pool.available < reservedSlots + spareSlots(pool.maxSlots)
+    },
+    get logAge() {
+      return parts.logAge()
+    },
+    defaultRetention: parts.retention,
+    blocksOf: async span => {
+      if (span.blocks === undefined) await indexLoader.load(span.segment)
+      return span.blocks
+    },
+    writeControl: records => control.write(records),
+    rewriteControl: () => control.rewrite(),
+    get rewriteInternal() {
+      return parts.rewriteInternal()
+    },
+    free: async segment => {
+      if (segment.readers > 0) return false
+      forget(recovered, segment, logOf)
+      await pool.release(segment.slot, recovered.meta.logId)
+      return true
+    },
+  }
+}
+
+/** Takes a dead segment out of everything that knows it. */
+const forget = (
+  { segments, indexLoader, cache }: RecoveredLog,
+  segment: Segment,
+  logOf: (partition: number) => PartitionLog | undefined,
+): void => {
+  segments.splice(segments.indexOf(segment), 1)
+  for (const span of segment.spans.values()) {
+    const spans = logOf(span.partition)?.spans
+    const index = spans?.indexOf(span) ?? -1
+    if (index >= 0) spans?.splice(index, 1)
+  }
+  indexLoader.forget(segment)
+  cache.drop(segment)
+}
