@@ -8,15 +8,8 @@ import type { TopicConfigs } from './config/topic-configs.ts'
 import type { MemoryBudget } from './core/memory-budget.ts'
 import type { Metrics } from './core/metrics.ts'
 import { version } from './core/version.ts'
-import type {
-  GatewayStatus,
-  GroupDetails,
-  MqttClient,
-  Readiness,
-  RouteResult,
-  TopicDetails,
-  TopicSummary,
-} from './http/status.ts'
+import type { GatewayStatus, GroupDetails, Readiness, TopicDetails, TopicSummary } from './http/status.ts'
+import type { MqttFront } from './mqtt/front.ts'
 import { host } from './platform/node/host.ts'
 import type { Platform } from './platform/platform.ts'
 import type { Log } from './storage/log.ts'
@@ -31,8 +24,7 @@ interface StatusParts {
   readonly groups: GroupCoordinator
   readonly topicConfigs: TopicConfigs
   readonly addresses: Readonly<Record<string, string>>
-  readonly mqttClients: () => readonly MqttClient[]
-  readonly route: (mqttTopic: string) => RouteResult
+  readonly mqtt: MqttFront
 }
 
 /** What the HTTP API shows of a gateway. */
@@ -72,10 +64,10 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
       }))
     },
     group: id => groupDetails(parts, id),
-    clients: parts.mqttClients,
+    clients: () => parts.mqtt.clients(),
     gaps: () => gapSummaries(parts),
     settings: () => shownSettings(loaded),
-    route: parts.route,
+    route: mqttTopic => parts.mqtt.explain(mqttTopic),
   }
 }
 

@@ -4,14 +4,19 @@ import { shareOf } from './config/share.ts'
 import { StartError } from './core/errors.ts'
 import { MemoryBudget } from './core/memory-budget.ts'
 import { Metrics } from './core/metrics.ts'
-import { gatewayStatus } from './gateway-status.ts'
+import { gatewayId, gatewayStatus } from './gateway-status.ts'
 import { listenHttpFront } from './http/server.ts'
 import { KafkaServer } from './kafka/server.ts'
+import { watchClockQuality } from './mqtt/clock-quality.ts'
+import { MqttFront } from './mqtt/front.ts'
 import type { ListenAddress, Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
 import { listenHttp } from './platform/node/http-server.ts'
 import { lockNodeDirectory } from './platform/node/lock.ts'
+import { listenWebSocket } from './platform/node/stream-server.ts'
 import type { Platform } from './platform/platform.ts'
+import { MqttInflightView } from './state/mqtt-inflight.ts'
+import { RetainedView } from './state/retained.ts'
 import { openCommitLog } from './storage/commit-log.ts'
 
 /** Addresses bound, `host:port`; the words of the ready line. */
@@ -19,6 +24,7 @@ export interface GatewayAddresses {
   readonly mqtt: string
   readonly kafka: string
   readonly http: string
+  readonly [scheme: string]: string
 }
 
 export interface Gateway {
@@ -63,49 +69,60 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
       metrics,
     },
   )
-  const opened = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [] })
+  const retained = new RetainedView()
+  const inflight = new MqttInflightView()
+  const opened = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [retained, inflight] })
   const { broker, groups, state, topicConfigs } = opened
+  const mqtt = new MqttFront({
+    broker,
+    groups,
+    state,
+    retained,
+    inflight,
+    settings,
+    gatewayId: gatewayId(loaded, log),
+    clock,
+    clockQuality: await watchClockQuality(platform.files, clock),
+    network,
+    listenWebSocket,
+    logger,
+    metrics,
+  })
   const kafka = await KafkaServer.start({
     broker,
     groups,
     loaded,
     topicConfigs,
-    hasKeyedRoute: () => false,
+    hasKeyedRoute: topic => mqtt.routes.isKeyed(topic),
     clock,
     logger: logger.child('kafka'),
     network,
   })
-  const addresses = { mqtt: '', kafka: joined(kafka.addresses), http: '' }
-  const status = gatewayStatus({
-    loaded,
-    platform,
-    log,
-    memory,
+  const addresses: Record<string, string> = { mqtt: '', kafka: joined(kafka.addresses), http: '' }
+  const status = gatewayStatus({ loaded, platform, log, memory, metrics, addresses, mqtt, ...opened })
+  const httpParts = {
+    listenHttp,
+    status,
     metrics,
-    addresses: addresses as Readonly<Record<string, string>>,
-    ...opened,
-    mqttClients: () => [],
-    route: mqttTopic => ({ mqttTopic, stored: false, topic: null, key: null, headers: {}, route: null, notes: [] }),
-  })
+    logger: logger.child('http'),
+    maxConnections: settings['http.connections.max'],
+    requestTimeoutMs: settings['http.request.timeout.ms'],
+  }
   const httpListeners: Listener[] = []
   for (const url of settings['http.listen']) {
-    const parts = {
-      listenHttp,
-      status,
-      metrics,
-      logger: logger.child('http'),
-      maxConnections: settings['http.connections.max'],
-      requestTimeoutMs: settings['http.request.timeout.ms'],
-    }
-    httpListeners.push(await bind('http.listen', url, () => listenHttpFront(url, parts)))
+    httpListeners.push(await bind('http.listen', url, () => listenHttpFront(url, httpParts)))
   }
-  addresses.http = joined(httpListeners.map(({ address }) => address))
+  addresses['http'] = joined(httpListeners.map(({ address }) => address))
+  // devices come last: what they send finds everything else at work
+  for (const { scheme, address } of await mqtt.open()) {
+    addresses[scheme] = addresses[scheme] ? `${addresses[scheme]},${address}` : address
+  }
   return {
-    addresses,
+    addresses: addresses as Gateway['addresses'],
     status,
     async stop() {
       groups.stop()
-      await Promise.all([kafka.stop(), ...httpListeners.map(listener => listener.close())])
+      await Promise.all([mqtt.close(), kafka.stop(), ...httpListeners.map(listener => listener.close())])
       await state.checkpointAll()
       await log.close()
       await store.close()

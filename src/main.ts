@@ -6,6 +6,7 @@ import { groupsCommand } from './cli/groups.ts'
 import { produceCommand } from './cli/produce.ts'
 import { serveCommand } from './cli/serve.ts'
 import { simCommand } from './cli/sim.ts'
+import { topCommand } from './cli/top.ts'
 import { topicsCommand } from './cli/topics.ts'
 import { versionCommand } from './cli/version.ts'
 import { StartError } from './core/errors.ts'
@@ -23,6 +24,7 @@ const commands = [
   serveCommand(),
   demoCommand(),
   simCommand(),
+  topCommand(),
   topicsCommand(),
   produceCommand(),
   consumeCommand(),

@@ -48,6 +48,7 @@ const atLeastOne = (text: string): number => {
   return value
 }
 
+const maxCborDepth = 64
 const cbor = new Decoder({ mapsAsObjects: true, useRecords: false })
 
 /** JSON and CBOR as what they say, text as text, the rest as base64. */
@@ -62,7 +63,7 @@ const decodeValue = (value: Buffer | null): unknown => {
     }
   }
   try {
-    if (isBoundedCbor(value)) return cbor.decode(value)
+    if (isBoundedCbor(value, maxCborDepth)) return cbor.decode(value)
   } catch {
     // not CBOR after all
   }

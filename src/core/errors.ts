@@ -33,11 +33,8 @@ export const errorKinds = {
   // idempotent producers
   outOfOrderSequence: { retriable: false },
   invalidProducerEpoch: { retriable: false },
-  unknownProducerId: { retriable: false },
-  producerFenced: { retriable: false },
   invalidTransactionState: { retriable: false },
   // consumer groups
-  coordinatorLoading: { retriable: true },
   coordinatorUnavailable: { retriable: true },
   invalidGroupId: { retriable: false },
   unknownMember: { retriable: false },

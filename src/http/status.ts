@@ -115,13 +115,20 @@ export interface SettingValue {
 
 export interface RouteResult {
   readonly mqttTopic: string
-  /** False: delivered to MQTT subscribers only. */
+  /** The pattern of the configured route that wins, `default route`, or why nothing is stored. */
+  readonly rule: string
+  /** False: delivered to MQTT subscribers only; then nothing below but the notes. */
   readonly stored: boolean
-  readonly topic: string | null
-  readonly key: string | null
-  readonly headers: Readonly<Record<string, string>>
-  /** The pattern of the route that matched; null for the default route. */
-  readonly route: string | null
-  /** What a user should know, e.g. that two MQTT names share the topic. */
+  readonly topic?: string
+  readonly topicExists?: boolean
+  /** Null: no key. */
+  readonly key?: string | null
+  /** Null: without a key, batch by batch. */
+  readonly partition?: number | null
+  readonly partitions?: number
+  readonly headers?: Readonly<Record<string, string>>
+  /** Other first levels that go to the same topic. */
+  readonly sharedWith?: readonly string[]
+  /** What a user should know. */
   readonly notes: readonly string[]
 }

@@ -22,7 +22,7 @@ import { PublishState } from './publish-state.ts'
 import { ReadGate } from './read-gate.ts'
 import type { ClockQuality } from './record-headers.ts'
 import { explainRoute, type RouteExplanation } from './route-explanation.ts'
-import { SessionEngine } from './session-engine.ts'
+import { type ConnectedClient, SessionEngine } from './session-engine.ts'
 import { SessionStore } from './session-store.ts'
 import { TopicRoutes } from './topic-routes.ts'
 
@@ -161,6 +161,10 @@ export class MqttFront {
   /** What becomes of a publish to `mqttTopic`; changes nothing. */
   explain(mqttTopic: string): RouteExplanation {
     return explainRoute(this.routes, this.#parts.broker, this.#parts.settings['num.partitions'], mqttTopic)
+  }
+
+  clients(): readonly ConnectedClient[] {
+    return this.#engine.clients()
   }
 
   /** Stops accepting, lets publishes in hand be acknowledged, closes all connections. The log is still open when it is called. */

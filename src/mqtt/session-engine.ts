@@ -37,6 +37,16 @@ export interface SessionEngineParts {
 
 type Done = (error?: Error | null) => void
 
+/** What people are shown of a client. */
+export interface ConnectedClient {
+  readonly clientId: string
+  readonly address: string
+  /** 3, 4 or 5, as in CONNECT. */
+  readonly protocolVersion: number
+  readonly connectedMs: number
+  readonly subscriptions: number
+}
+
 /** A publish that waits is tried again so often while the log has no memory for it. */
 const retryAfterMs = 10
 const topicAliases = 10
@@ -52,6 +62,7 @@ export class SessionEngine {
   readonly #connections = new WeakMap<object, MqttConnection>()
   readonly #keepAliveMs = new WeakMap<object, number>()
   readonly #clients = new Map<string, Client>()
+  readonly #connectedAtMs = new WeakMap<object, number>()
   readonly #stalled: (() => boolean)[] = []
 
   constructor(parts: SessionEngineParts) {
@@ -96,6 +107,19 @@ export class SessionEngine {
     return this.#clients.size
   }
 
+  /** Connected clients, for people. */
+  clients(): ConnectedClient[] {
+    const nowMs = this.#parts.clock.monotonicMs()
+    return [...this.#clients.values()].map(client => ({
+      clientId: client.id,
+      address: this.#remoteOf(client),
+      protocolVersion: client.version,
+      connectedMs: Math.round(nowMs - (this.#connectedAtMs.get(client) ?? nowMs)),
+      // aedes has it, its types have not
+      subscriptions: Object.keys((client as unknown as { subscriptions: object }).subscriptions).length,
+    }))
+  }
+
   /** Publishes to subscribers without storing; resolves when all who are there have it or have it queued. */
   deliver(packet: {
     topic: string
@@ -116,9 +140,10 @@ export class SessionEngine {
   }
 
   #listen(): void {
-    const { closeLog, metrics, logger } = this.#parts
+    const { clock, closeLog, metrics, logger } = this.#parts
     this.#aedes.on('clientReady', client => {
       this.#clients.set(client.id, client)
+      this.#connectedAtMs.set(client, clock.monotonicMs())
       const keepAliveMs = this.#keepAliveMs.get(client) ?? 0
       this.#connectionOf(client)?.accepted({ clientId: client.id, version: client.version, keepAliveMs })
     })

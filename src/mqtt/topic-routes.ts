@@ -43,6 +43,7 @@ export class TopicRoutes {
   readonly #cache = new Map<string, OpenRoute | { readonly destination: Destination & { store: false } }>()
   readonly #spread = new Map<string, Spread>()
   readonly #names = new Map<string, Set<string>>()
+  readonly #keyed = new Set<string>()
 
   constructor(parts: TopicRoutesParts) {
     this.#parts = parts
@@ -56,6 +57,11 @@ export class TopicRoutes {
 
   get routes(): readonly Route[] {
     return this.#parts.routes
+  }
+
+  /** Has a publish since the start gone to a partition of the topic by its key? Then more partitions would move keys. */
+  isKeyed(topic: string): boolean {
+    return this.#keyed.has(topic)
   }
 
   /** The open route, its topic made when it was missing; undefined when the topic is not stored. Throws what `Topics.create` throws. */
@@ -75,6 +81,7 @@ export class TopicRoutes {
     const topic = this.#parts.broker.topics.ensure(name)
     const partition = destination.key === null ? undefined : partitionOfKey(destination.key, topic.partitions.length)
     const open = { destination, topic, partition }
+    if (partition !== undefined) this.#keyed.add(name)
     this.#remember(mqttTopic, open)
     this.#rememberName(name, destination.level)
     return open

@@ -77,7 +77,7 @@ export const nodeNetwork: Network = {
         server.off('error', reject)
         const listener: Listener = {
           address: bound(server),
-          close: () => new Promise(closed => server.close(() => closed())),
+          close: async () => void server.close(),
         }
         resolve(listener)
       })

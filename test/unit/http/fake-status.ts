@@ -42,7 +42,7 @@ export class FakeStatus implements GatewayStatus {
     topic: 'sensors',
     key: mqttTopic,
     headers: {},
-    route: null,
+    rule: 'default route',
     notes: [],
   })
 }

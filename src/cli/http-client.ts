@@ -1,0 +1,45 @@
+import { StartError } from '../core/errors.ts'
+
+/** A running gateway's HTTP API, for commands. */
+export class HttpClient {
+  readonly #base: string
+
+  /** `address`: host:port or a whole http:// URL. */
+  constructor(address: string) {
+    const url = address.includes('://') ? address : `http://${address}`
+    if (!URL.canParse(url)) throw new StartError(64, `--http: "${address}" is not host:port; nearest: 127.0.0.1:8190`)
+    this.#base = url.replace(/\/+$/, '')
+  }
+
+  /** The JSON at `path`. Throws with one line when nobody answers or the answer is an error. */
+  async get<Value>(path: string): Promise<Value> {
+    const response = await this.#request(path)
+    const body = await response.text()
+    if (response.ok) return JSON.parse(body) as Value
+    throw new HttpFailure(`${this.#base}${path}: ${errorText(body) ?? `status ${response.status}`}`)
+  }
+
+  async #request(path: string): Promise<Response> {
+    try {
+      return await fetch(`${this.#base}${path}`)
+    } catch (error) {
+      const cause = (error as { cause?: Error }).cause
+      throw new HttpFailure(
+        `no gateway answers at ${this.#base} (${cause?.message ?? error}); name its HTTP listener with --http`,
+      )
+    }
+  }
+}
+
+/** One line for the user; exit code 1. */
+export class HttpFailure extends Error {
+  override name = 'HttpFailure'
+}
+
+const errorText = (body: string): string | undefined => {
+  try {
+    return (JSON.parse(body) as { error?: string }).error
+  } catch {
+    return undefined
+  }
+}
