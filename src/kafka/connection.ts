@@ -156,6 +156,8 @@ export class KafkaConnection implements Peer {
       answer => {
         this.#answered(slot, answer)
         startNext()
+        // also where the next one had started long ago: there is room again
+        this.#run()
       },
       (error: unknown) => this.#failed(error),
     )

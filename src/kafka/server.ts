@@ -1,6 +1,6 @@
 import { formatListenUrl, type ListenUrl } from '../config/listen-url.ts'
 import { StartError } from '../core/errors.ts'
-import { sleep, type Timer } from '../platform/clock.ts'
+import type { Timer } from '../platform/clock.ts'
 import type { Connection, Listener, Network } from '../platform/network.ts'
 import { advertisedAddress } from './advertised.ts'
 import { type ConnectionParts, KafkaConnection } from './connection.ts'
@@ -13,7 +13,6 @@ import type { Services } from './services.ts'
 
 /** How long clients get at a stop to take the answers to what is under way. */
 const drainMs = 2_000
-const drainCheckMs = 10
 const idleCheckMs = 5_000
 
 export interface KafkaServerParts extends Omit<Services, 'responses'> {
@@ -28,6 +27,7 @@ export class KafkaServer {
   readonly #listeners: Listener[] = []
   #idleCheck: Timer | undefined
   #stopping = false
+  #onEmpty: (() => void) | undefined
 
   /** Resolves when every listener accepts. Rejects with StartError 69 naming the address that cannot be bound. */
   static async start(parts: KafkaServerParts): Promise<KafkaServer> {
@@ -70,10 +70,20 @@ export class KafkaServer {
     this.#idleCheck?.cancel()
     await Promise.all(this.#listeners.map(listener => listener.close()))
     for (const connection of [...this.#connections]) connection.drain()
-    for (let waitedMs = 0; this.#connections.size > 0 && waitedMs < drainMs; waitedMs += drainCheckMs) {
-      await sleep(this.#parts.clock, drainCheckMs)
-    }
+    await this.#allGone()
     for (const connection of [...this.#connections]) connection.destroy()
+  }
+
+  /** Resolves when the last connection has gone, or the time for that is over. */
+  #allGone(): Promise<void> {
+    if (this.#connections.size === 0) return Promise.resolve()
+    return new Promise(resolve => {
+      const timer = this.#parts.clock.after(drainMs, resolve)
+      this.#onEmpty = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
   }
 
   async #listen(url: ListenUrl, advertised: ListenUrl | undefined): Promise<void> {
@@ -105,6 +115,7 @@ export class KafkaServer {
     const address = advertisedAddress(url, advertised, boundPort, stream)
     const connection = new KafkaConnection(stream, address, this.#connectionParts, () => {
       this.#connections.delete(connection)
+      if (this.#connections.size === 0) this.#onEmpty?.()
     })
     this.#connections.add(connection)
   }

@@ -69,7 +69,8 @@ export function supportsVersion(api: AnyApi, version: number): boolean {
 
 /**
  * Decodes a whole request frame (without its size prefix). The caller has peeked at the header and checked key and
- * version. Throws MalformedFrame when bytes are missing, wrong or left over. Buffers in the body refer to the frame.
+ * version. Throws MalformedFrame when bytes are missing or wrong. Bytes after the body are ignored, as in Kafka: librdkafka 2.12 leaves
+ * three of them in Metadata for all topics. Buffers in the body refer to the frame.
  */
 export function decodeRequest<A extends AnyApi>(api: A, frame: Buffer): { header: RequestHeader; body: RequestOf<A> } {
   const { apiVersion } = peekRequestHeader(frame)
@@ -77,7 +78,7 @@ export function decodeRequest<A extends AnyApi>(api: A, frame: Buffer): { header
   const codec = codecOf(api, 'request', apiVersion)
   const header = readRequestHeader(reader, apiVersion >= api.flexible)
   assert(header.apiKey === api.key, 'a request is decoded by the contract of its key')
-  return { header, body: readBody(reader, codec) as RequestOf<A> }
+  return { header, body: codec.read(reader) as RequestOf<A> }
 }
 
 /** A whole request, size prefix included, as chunks to be written in order. Throws UnencodableField. */
@@ -101,7 +102,9 @@ export function decodeResponse<A extends AnyApi>(
 ): { correlationId: number; body: ResponseOf<A> } {
   const reader = new ByteReader(frame, `${api.name}.response`)
   const correlationId = readResponseHeader(reader, hasFlexibleResponseHeader(api, apiVersion))
-  return { correlationId, body: readBody(reader, codecOf(api, 'response', apiVersion)) as ResponseOf<A> }
+  const body = codecOf(api, 'response', apiVersion).read(reader)
+  if (reader.remaining > 0) reader.fail(`${reader.remaining} bytes left over`)
+  return { correlationId, body: body as ResponseOf<A> }
 }
 
 /**
@@ -135,12 +138,6 @@ function codecOf(api: AnyApi, direction: Direction, version: number): Codec {
   const codec = compileStruct(api[direction], { version, flexible: version >= api.flexible, path })
   api.compiled[direction][version] = codec
   return codec
-}
-
-function readBody(reader: ByteReader, codec: Codec): unknown {
-  const body = codec.read(reader)
-  if (reader.remaining > 0) reader.fail(`${reader.remaining} bytes left over`)
-  return body
 }
 
 function startFrame(): ByteWriter {

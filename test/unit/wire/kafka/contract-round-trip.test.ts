@@ -50,7 +50,7 @@ describe.each(cases)('%s v%i', (_name, version, api) => {
     }
   })
 
-  it('refuses every truncation and every byte too many', () => {
+  it('refuses every truncation, and bytes left over in answers', () => {
     const roll = dice(seedOf(api, version) + 1)
     const { frame } = randomRequest(api, version, roll)
     const response = randomResponse(api, version, roll).frame
@@ -58,7 +58,8 @@ describe.each(cases)('%s v%i', (_name, version, api) => {
     for (let length = 8; length < frame.length; length += step) {
       expect(() => decodeRequest(api, frame.subarray(0, length))).toThrow(MalformedFrame)
     }
-    expect(() => decodeRequest(api, Buffer.concat([frame, Buffer.alloc(1)]))).toThrow(/1 bytes left over/)
+    // as Kafka: some clients leave bytes after a request
+    expect(decodeRequest(api, Buffer.concat([frame, Buffer.alloc(1)])).body).toEqual(decodeRequest(api, frame).body)
     expect(() => decodeResponse(api, version, response.subarray(0, -1))).toThrow(MalformedFrame)
     expect(() => decodeResponse(api, version, Buffer.concat([response, Buffer.alloc(3)]))).toThrow(/3 bytes left over/)
   })
