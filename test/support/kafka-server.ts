@@ -1,6 +1,6 @@
 import { type OpenBroker, openBroker } from '../../src/broker/open-broker.ts'
 import type { LoadedSettings } from '../../src/config/load.ts'
-import { defaultSettings, type Settings } from '../../src/config/settings.ts'
+import { defaultSettings, type Settings, settingKeys } from '../../src/config/settings.ts'
 import { MemoryBudget } from '../../src/core/memory-budget.ts'
 import { Metrics } from '../../src/core/metrics.ts'
 import { KafkaServer } from '../../src/kafka/server.ts'
@@ -95,7 +95,7 @@ const testSettings = (settings: Partial<Settings> = {}): LoadedSettings => ({
     'group.initial.rebalance.delay.ms': 0,
     ...settings,
   },
-  origins: new Map(),
+  origins: new Map(settingKeys.map(key => [key, 'default'])),
 })
 
 const recordingLogger = (lines: LogLine[]): Logger => {
