@@ -39,6 +39,7 @@ const keepAliveParts = 8
 const closeAfterMs = 1000
 const drainAfterMs = 10_000
 const retryAfterMs = 10
+const pubrecType = 5
 const empty = Buffer.alloc(0)
 
 // nothing yields in between, so that one scanner serves all connections
@@ -273,10 +274,11 @@ export class MqttConnection {
     })
   }
 
-  /** The end of the run of frames that are for the engine. */
+  /** The end of the run of frames that are for the engine. PUBREC goes alone: the engine may be done with it before it looks at the next. */
   #coldEnd(firstEnd: number): number {
     let end = firstEnd
-    while (end < this.#bytes.length) {
+    if (this.#isPubrec(this.#at)) return end
+    while (end < this.#bytes.length && !this.#isPubrec(end)) {
       const kind = this.#scan(end)
       if (kind !== frameKinds.other && kind !== frameKinds.plainPublish) break
       if (scanner.needBytes > this.#parts.maxPacketBytes) break
@@ -284,6 +286,10 @@ export class MqttConnection {
       end = scanner.frameEnd
     }
     return end
+  }
+
+  #isPubrec(at: number): boolean {
+    return this.#bytes[at]! >> 4 === pubrecType
   }
 
   /** Gives the engine everything up to `end`; the rest waits until it is idle. */

@@ -1,20 +1,30 @@
 import type { Clock } from '../platform/clock.ts'
 import { FilterTree } from '../wire/mqtt/topic-filter.ts'
 
+export interface EmittedPacket {
+  readonly topic: string
+  /** Rises with every publish of the engine. */
+  readonly brokerCounter?: number
+}
+
 /** What a subscriber of the engine is called with: a packet, and what to call when it is done with it. */
-export type Deliver = (packet: { readonly topic: string }, done: () => void) => void
+export type Deliver = (packet: EmittedPacket, done: () => void) => void
 
 /** Publishes to this topic reach nobody: what was refused and already answered goes here. */
 export const discardedTopic = '$brooklet/discarded'
 
 /**
- * The event bus inside the session engine (aedes' `mq`), and with it the index of live subscriptions. It holds no packets: each emit
- * calls the matching subscribers at once.
+ * The event bus inside the session engine (aedes' `mq`), and with it the index of live subscriptions.
+ *
+ * Packets are delivered once per turn of the event loop, in the order in which the engine numbered them. A QoS 0 packet reaches `emit` at once,
+ * a QoS 1 packet that was numbered before it only after some promises, and the engine takes a packet with a lower number than the last one
+ * it gave a client for a duplicate and drops it. All of these ways end within the turn in which they began.
  */
 export class Emitter {
   readonly #tree = new FilterTree<Deliver>()
   readonly #clock: Clock
   #closed = false
+  #pending: { readonly packet: EmittedPacket; readonly done: (error?: Error) => void }[] = []
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -41,20 +51,25 @@ export class Emitter {
     return this
   }
 
-  /** Calls `done` once every subscriber is done with the packet. */
-  emit(packet: { readonly topic: string }, done: (error?: Error) => void = () => {}): this {
-    if (this.#closed || packet.topic === discardedTopic) {
-      done()
-      return this
-    }
-    const matches = this.#tree.match(packet.topic)
-    let left = matches.length
-    if (left === 0) done()
-    const one = (): void => {
-      if (--left === 0) done()
-    }
-    for (const deliver of matches) deliver(packet, one)
+  /** Calls `done` once every subscriber is done with the packet, never before this returns. */
+  emit(packet: EmittedPacket, done: (error?: Error) => void = () => {}): this {
+    this.#pending.push({ packet, done })
+    if (this.#pending.length === 1) this.#clock.afterIo(() => this.#deliverPending())
     return this
+  }
+
+  #deliverPending(): void {
+    const pending = this.#pending.sort((one, other) => counterOf(one.packet) - counterOf(other.packet))
+    this.#pending = []
+    for (const { packet, done } of pending) {
+      const matches = this.#closed || packet.topic === discardedTopic ? [] : this.#tree.match(packet.topic)
+      let left = matches.length
+      if (left === 0) done()
+      const one = (): void => {
+        if (--left === 0) done()
+      }
+      for (const deliver of matches) deliver(packet, one)
+    }
   }
 
   close(done: () => void): this {
@@ -63,3 +78,5 @@ export class Emitter {
     return this
   }
 }
+
+const counterOf = (packet: EmittedPacket): number => packet.brokerCounter ?? 0

@@ -56,8 +56,8 @@ export class PublishGate {
     const fault = topicNameFault(packet.topic)
     if (fault !== undefined) throw new BrokerError('invalidTopic', fault)
     const isQos2 = packet.qos === 2 && packet.messageId !== undefined
-    // the repeat waits for its original, which is in the open group or an earlier one
-    if (isQos2 && state.holds(clientId, packet.messageId!)) return { group: broker.openGroup }
+    // the repeat waits for its original
+    if (isQos2 && state.holds(clientId, packet.messageId!)) return { group: state.newestGroup }
     if (isQos2 && !state.hasRoom(clientId))
       throw new BrokerError('policyViolation', 'too many QoS 2 packet ids are not released')
     const changes: StateChange[] = []

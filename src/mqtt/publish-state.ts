@@ -12,6 +12,8 @@ export class PublishState {
   readonly #limits: RetainedLimits & { readonly inflightPerClient: number }
   /** PUBLISH packets whose id was stored with them just now, so that they are not taken for repeats of themselves. */
   readonly #fresh = new WeakSet<object>()
+  /** Group of the newest change made with a publish; undefined: there was none since the start. */
+  newestGroup: GroupNumber | undefined
 
   constructor(
     log: StateLog,
@@ -88,7 +90,8 @@ export class PublishState {
 
   /** The group of state changes with the record that goes with them. */
   write(changes: readonly StateChange[], batches: Parameters<StateLog['write']>[1]): GroupNumber {
-    return this.#log.write(changes, batches)
+    this.newestGroup = this.#log.write(changes, batches)
+    return this.newestGroup
   }
 
   /** Housekeeping that nobody waits for: where the log cannot be written, publishes and connections tell it. */

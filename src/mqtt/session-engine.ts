@@ -168,7 +168,19 @@ export class SessionEngine {
     events.on('error', error => logger.warn({ error: error.message }, 'mqtt session engine'))
   }
 
-  #authorizePublish(client: Client | null, packet: PublishPacket, done: Done): void {
+  /** Never calls back before it returns: the engine would ask for more while it still has packets of the last read. */
+  #authorizePublish(client: Client | null, packet: PublishPacket, callback: Done): void {
+    const { clock } = this.#parts
+    let returned = false
+    const done: Done = error => {
+      if (returned) callback(error)
+      else clock.afterIo(() => callback(error))
+    }
+    this.#admit(client, packet, done)
+    returned = true
+  }
+
+  #admit(client: Client | null, packet: PublishPacket, done: Done): void {
     const { metrics } = this.#parts
     const isWill = packet.cmd !== 'publish'
     if (!isWill) metrics.add('mqttReceived', 1, String(packet.qos))

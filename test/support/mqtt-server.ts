@@ -124,7 +124,7 @@ export class MqttServer {
   }
 
   async stop(): Promise<void> {
-    this.log.held = false
+    this.log.release()
     this.open.groups.stop()
     await this.front.close()
   }
