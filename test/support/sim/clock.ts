@@ -12,6 +12,10 @@ export class SimStuck extends Error {}
 /** The machine that this clock belongs to has crashed: what was under way never finishes. */
 export class SimCrashed extends Error {}
 
+/** Virtual time that no run needs. */
+const stuckAfterMs = 3_600_000
+const stuckAfterEvents = 200_000
+
 /** Lets all promise reactions run, as between two events of a real event loop. */
 const settle = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
@@ -92,12 +96,15 @@ export class SimClock implements Clock {
       settled = true
     }
     promise.then(done, done)
-    for (;;) {
+    const limitMs = this.#nowMs + stuckAfterMs
+    for (let events = 0; ; events++) {
       await settle()
       if (this.betweenEvents !== undefined) await this.betweenEvents()
       if (this.#crashed) throw new SimCrashed('crashed')
       if (settled) return promise
       if (!this.#step()) throw new SimStuck(`nothing is left to happen at ${this.#nowMs} ms`)
+      if (this.#nowMs > limitMs || events > stuckAfterEvents)
+        throw new SimStuck(`no end after ${this.#nowMs} ms, ${events} events`)
     }
   }
 

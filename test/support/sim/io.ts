@@ -42,8 +42,10 @@ export class SimIo {
   change<T>(durationMs: number, text: string, operate: () => T): Promise<T> {
     if (this.clock.crashed) return new Promise(() => {})
     this.#point(`begin ${text}`)
+    if (this.clock.crashed) return new Promise(() => {})
     return this.operation(durationMs, () => {
       this.#point(`end ${text}`)
+      if (this.clock.crashed) throw new SimCrashed(text)
       return operate()
     })
   }

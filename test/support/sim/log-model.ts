@@ -1,0 +1,168 @@
+import { expect } from 'vitest'
+import type { PartitionId } from '../../../src/core/brand.ts'
+import type { Gap, Log } from '../../../src/storage/log.ts'
+import { openRecords } from '../../../src/wire/kafka/records.ts'
+
+interface ModelRecord {
+  readonly value: string
+  /** Group that it was appended to; groups survive whole, and none without those before it. */
+  readonly group: number
+}
+
+interface ModelPartition {
+  /** Offset of `records[0]`. */
+  base: number
+  records: ModelRecord[]
+  /** The log start may not be seen below this any more. */
+  floor: number
+}
+
+/** What a log must show after a restart; the smallest thing that can be compared with it. */
+export interface CheckOptions {
+  /** Records may be missing where a gap record says so. */
+  readonly gapsAllowed?: boolean
+}
+
+/** Everything appended, in plain arrays, and what of it was promised. */
+export class LogModel {
+  readonly #partitions = new Map<PartitionId, ModelPartition>()
+  #durableGroup = 0
+  #acked = 0
+
+  /** A copy that goes its own way from here. */
+  clone(): LogModel {
+    const copy = new LogModel()
+    for (const [id, partition] of this.#partitions) {
+      copy.#partitions.set(id, { ...partition, records: [...partition.records] })
+    }
+    copy.#durableGroup = this.#durableGroup
+    copy.#acked = this.#acked
+    return copy
+  }
+
+  get ackedGroups(): number {
+    return this.#acked
+  }
+
+  partitions(): PartitionId[] {
+    return [...this.#partitions.keys()]
+  }
+
+  open(partition: PartitionId): void {
+    if (!this.#partitions.has(partition)) this.#partitions.set(partition, { base: 0, records: [], floor: 0 })
+  }
+
+  end(partition: PartitionId): number {
+    const { base, records } = this.#of(partition)
+    return base + records.length
+  }
+
+  appended(partition: PartitionId, baseOffset: number, values: readonly string[], group: number): void {
+    expect(baseOffset, `partition ${partition}: appended offsets are dense`).toBe(this.end(partition))
+    const { records } = this.#of(partition)
+    for (const value of values) records.push({ value, group })
+  }
+
+  /** The log has said that the group is durable. */
+  acked(group: number): void {
+    this.#durableGroup = Math.max(this.#durableGroup, group)
+    this.#acked++
+  }
+
+  /** A log start that is durable, or that a reader of durable state has seen. */
+  logStarts(partition: PartitionId, offset: number): void {
+    const of = this.#of(partition)
+    of.floor = Math.max(of.floor, offset)
+  }
+
+  /** Compares a running log: everything below the high watermark, nothing about what was not promised. */
+  async checkReads(log: Log, options: CheckOptions = {}): Promise<void> {
+    for (const [partition] of this.#partitions) await this.#checkPartition(log, partition, options)
+  }
+
+  /**
+   * Compares a log just opened after a stop or a crash. What it shows was seen from now on; what was neither promised nor has survived
+   * is forgotten.
+   */
+  async checkRestarted(log: Log, options: CheckOptions = {}): Promise<void> {
+    let newestSurvivor = 0
+    let oldestLost = Number.POSITIVE_INFINITY
+    for (const [partition, model] of this.#partitions) {
+      log.openPartition(partition)
+      const { logEnd, highWatermark } = log.offsets(partition)
+      expect(highWatermark, `partition ${partition}: all that was recovered is durable`).toBe(logEnd)
+      const promised = model.records.findLastIndex(({ group }) => group <= this.#durableGroup) + 1
+      expect(logEnd, `partition ${partition}: acked records are there`).toBeGreaterThanOrEqual(model.base + promised)
+      expect(logEnd, `partition ${partition}: nothing was invented`).toBeLessThanOrEqual(
+        model.base + model.records.length,
+      )
+      const survivors = logEnd - model.base
+      if (survivors > 0) newestSurvivor = Math.max(newestSurvivor, model.records[survivors - 1]!.group)
+      if (survivors < model.records.length) oldestLost = Math.min(oldestLost, model.records[survivors]!.group)
+      model.records.length = survivors
+    }
+    expect(newestSurvivor, 'groups survive whole and in order').toBeLessThan(oldestLost)
+    this.#durableGroup = Math.max(this.#durableGroup, newestSurvivor)
+    await this.checkReads(log, options)
+  }
+
+  async #checkPartition(log: Log, partition: PartitionId, { gapsAllowed = false }: CheckOptions): Promise<void> {
+    const model = this.#of(partition)
+    const { logStart, highWatermark } = log.offsets(partition)
+    expect(logStart, `partition ${partition}: the log start never goes back`).toBeGreaterThanOrEqual(model.floor)
+    expect(logStart, `partition ${partition}: the log start is in the log`).toBeLessThanOrEqual(this.end(partition))
+    const gaps = log.gaps().filter(gap => gap.partition === partition)
+    let offset = logStart
+    while (offset < highWatermark) {
+      const { batches, nextOffset } = await log.read(partition, offset, 16 * 1024, highWatermark)
+      const now = log.offsets(partition).logStart
+      expect(nextOffset, `partition ${partition}: a read at ${offset} gets on`).toBeGreaterThan(offset)
+      let next = offset
+      for (const batch of batches) {
+        const cursor = openRecords(batch)
+        while (cursor.next()) {
+          if (cursor.offset < offset) continue
+          if (cursor.offset > next) this.#expectGap(partition, next, cursor.offset - 1, gaps, gapsAllowed, now)
+          const expected = model.records[cursor.offset - model.base]?.value
+          const where = `partition ${partition} offset ${cursor.offset}`
+          expect(cursor.value()?.toString('latin1'), `${where}: the bytes appended`).toBe(expected)
+          next = cursor.offset + 1
+        }
+      }
+      if (next < nextOffset) this.#expectGap(partition, next, nextOffset - 1, gaps, gapsAllowed, now)
+      offset = nextOffset
+    }
+    const start = log.offsets(partition).logStart
+    model.floor = Math.max(model.floor, logStart)
+    // what lies below the log start is nobody's any more
+    if (start - model.base > 256) {
+      model.records.splice(0, Math.min(start - model.base, model.records.length))
+      model.base = this.#baseAfter(model, start)
+    }
+  }
+
+  #baseAfter(model: ModelPartition, start: number): number {
+    return Math.max(model.base, start)
+  }
+
+  #expectGap(
+    partition: PartitionId,
+    first: number,
+    last: number,
+    gaps: readonly Gap[],
+    allowed: boolean,
+    logStart: number,
+  ): void {
+    if (last < logStart) return
+    const covered = gaps.some(gap => gap.first <= first && gap.last >= last)
+    expect(allowed && covered, `partition ${partition}: offsets ${first} to ${last} are there, or a gap record`).toBe(
+      true,
+    )
+  }
+
+  #of(partition: PartitionId): ModelPartition {
+    const model = this.#partitions.get(partition)
+    expect(model, `partition ${partition} is open`).toBeDefined()
+    return model!
+  }
+}

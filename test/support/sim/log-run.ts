@@ -1,0 +1,190 @@
+import { partitionId } from '../../../src/core/brand.ts'
+import { BrokerError } from '../../../src/core/errors.ts'
+import { MemoryBudget } from '../../../src/core/memory-budget.ts'
+import { Metrics } from '../../../src/core/metrics.ts'
+import { sleep } from '../../../src/platform/clock.ts'
+import { openCommitLog } from '../../../src/storage/commit-log.ts'
+import { firstTopicPartitionId, type Log } from '../../../src/storage/log.ts'
+import type { CommitLogOptions } from '../../../src/storage/options.ts'
+import { BatchBuilder } from '../../../src/wire/kafka/batch-builder.ts'
+import type { CheckOptions, LogModel } from './log-model.ts'
+import type { SimMachine } from './machine.ts'
+import { SimRandom } from './random.ts'
+
+const KiB = 1024
+const noHeaders = Buffer.from([0])
+const internal = partitionId(1)
+const topics = [0, 1, 2, 3].map(index => partitionId(firstTopicPartitionId + index))
+const directory = '/data'
+
+/** Tiny slots, so that a short run seals, evicts and checkpoints. */
+export const tinyLog = (changes: Partial<CommitLogOptions> = {}): CommitLogOptions => ({
+  directory,
+  budgetBytes: 12 * 64 * KiB,
+  slotBytes: 64 * KiB,
+  reserve: false,
+  commitMaxBytes: 8 * KiB,
+  maxMessageBytes: 12 * KiB,
+  align: 'auto',
+  retention: { ms: -1, bytes: -1 },
+  tailBytes: 32 * KiB,
+  cacheBytes: 128 * KiB,
+  gapsMax: 100,
+  memory: new MemoryBudget(64 * 1024 * KiB),
+  metrics: new Metrics(),
+  ...changes,
+})
+
+const storageRefused = (error: unknown): boolean =>
+  error instanceof BrokerError && ['storageFull', 'storageFailed', 'memoryFull'].includes(error.kind)
+
+/** A seeded workload on a log, and the model that goes with it. */
+export class LogRun {
+  readonly machine: SimMachine
+  readonly model: LogModel
+  readonly random: SimRandom
+  readonly options: Partial<CommitLogOptions>
+  log!: Log
+  /** Appends that the log refused. */
+  refused = 0
+  metrics = new Metrics()
+  #value = 0
+
+  constructor(machine: SimMachine, model: LogModel, seed: number, options: Partial<CommitLogOptions> = {}) {
+    this.machine = machine
+    this.model = model
+    this.random = new SimRandom(seed)
+    this.options = options
+  }
+
+  /** Opens the log and compares it with the model. */
+  async open(check: CheckOptions = {}): Promise<void> {
+    const { platform } = this.machine
+    await platform.files.makeDirectory(directory)
+    const checkpoints = await platform.openCheckpointStore(`${directory}/views`, 1024 * KiB)
+    this.metrics = new Metrics()
+    this.log = await openCommitLog({ ...platform, checkpoints }, tinyLog({ ...this.options, metrics: this.metrics }))
+    for (const partition of [internal, ...topics]) {
+      this.model.open(partition)
+      this.log.openPartition(partition)
+    }
+    const { log } = this
+    log.onInternalPinned(partition => this.#rewrite(log, partition))
+    await this.model.checkRestarted(log, check)
+  }
+
+  /** `count` random steps. */
+  async steps(count: number): Promise<void> {
+    for (let step = 0; step < count; step++) await this.#step()
+  }
+
+  async close(): Promise<void> {
+    await this.log.close()
+  }
+
+  /** Waits for all that was appended. */
+  async settle(): Promise<void> {
+    await this.log.whenDurable(this.log.openGroup).catch(() => undefined)
+  }
+
+  async #step(): Promise<void> {
+    const { random, log, machine } = this
+    const choice = random.below(100)
+    try {
+      if (choice < 35) this.#append(random.between(1, 3))
+      else if (choice < 65) this.#appendRecords(random.between(1, 8))
+      else if (choice < 72) this.#appendInternal()
+      else if (choice < 76) this.#advanceLogStart()
+      else if (choice < 80) log.ensureRoom(random.between(1, 4096))
+      else if (choice < 90) await sleep(machine.clock, random.pick([0, 1, 20, 300]))
+      else if (choice < 97) await this.settle()
+      else await this.model.checkReads(log, { gapsAllowed: true })
+    } catch (error) {
+      if (!storageRefused(error)) throw error
+      this.refused++
+      await sleep(machine.clock, 50)
+    }
+    // the end of a batch of I/O events
+    if (random.chance(0.4)) await new Promise<void>(resolve => machine.clock.afterIo(resolve))
+  }
+
+  /** One atomic append of batches to some partitions. */
+  #append(batches: number): void {
+    const values = Array.from({ length: batches }, () =>
+      Array.from({ length: this.random.between(1, 5) }, () => this.#newValue(1200)),
+    )
+    const partitions = values.map(() => this.random.pick(topics))
+    const appended = this.log.append(
+      values.map((batch, index) => ({ partition: partitions[index]!, batch: this.#batchOf(batch) })),
+    )
+    for (const [index, batch] of values.entries()) {
+      this.model.appended(partitions[index]!, appended.baseOffsets[index]!, batch, appended.group)
+    }
+    this.#promise(appended.group)
+  }
+
+  #appendRecords(count: number): void {
+    for (let index = 0; index < count; index++) {
+      const partition = this.random.pick(topics)
+      const value = this.#newValue(200)
+      const source = Buffer.from(`..${value}.`, 'latin1')
+      const { clock } = this.machine
+      const offset = this.log.appendRecord(partition, clock.wallMs(), null, source, 2, 2 + value.length, noHeaders)
+      this.model.appended(partition, offset, [value], this.log.openGroup)
+    }
+    this.#promise(this.log.openGroup)
+  }
+
+  #appendInternal(): void {
+    const values = [this.#newValue(100)]
+    const { baseOffsets, group } = this.log.append([{ partition: internal, batch: this.#batchOf(values) }])
+    this.model.appended(internal, baseOffsets[0]!, values, group)
+    this.#promise(group)
+  }
+
+  #advanceLogStart(): void {
+    const partition = this.random.pick(topics)
+    const { logStart, highWatermark } = this.log.offsets(partition)
+    if (highWatermark === logStart) return
+    const offset = logStart + this.random.between(1, Math.min(20, highWatermark - logStart))
+    const { log, model } = this
+    const group = log.advanceLogStart(partition, offset)
+    log.whenDurable(group).then(
+      () => model.logStarts(partition, offset),
+      () => undefined,
+    )
+  }
+
+  /** The owner of an internal partition writes its state again. */
+  async #rewrite(log: Log, partition: typeof internal): Promise<void> {
+    if (partition !== internal) return
+    const values = [this.#newValue(300), this.#newValue(300)]
+    const { baseOffsets, group } = log.append([{ partition, batch: this.#batchOf(values) }])
+    this.model.appended(partition, baseOffsets[0]!, values, group)
+    await log.whenDurable(group)
+    await log.whenDurable(log.advanceLogStart(partition, baseOffsets[0]!))
+    this.model.logStarts(partition, baseOffsets[0]!)
+  }
+
+  #promise(group: number): void {
+    const { log, model } = this
+    log.whenDurable(group as typeof log.openGroup).then(
+      () => model.acked(group),
+      () => undefined,
+    )
+  }
+
+  #newValue(mostBytes: number): string {
+    const text = `${++this.#value}:${this.random.below(2 ** 32)}:`
+    return text.repeat(Math.max(1, Math.floor(this.random.below(mostBytes) / text.length)))
+  }
+
+  #batchOf(values: readonly string[]): Buffer {
+    const builder = new BatchBuilder()
+    for (const value of values) {
+      const source = Buffer.from(value, 'latin1')
+      builder.append(this.machine.clock.wallMs(), null, source, 0, source.length, noHeaders)
+    }
+    return Buffer.from(builder.finish(0, 0))
+  }
+}
