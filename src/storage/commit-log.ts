@@ -250,6 +250,8 @@ class CommitLog implements Log {
   ensureRoom(bytes: number): void {
     this.#checkWritable()
     this.#gatherer.groupFor(bytes, 1)
+    // it may stay empty, and still somebody may wait for it
+    this.#pipeline.wake()
   }
 
   get openGroup(): GroupNumber {
