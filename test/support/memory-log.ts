@@ -48,6 +48,8 @@ export class MemoryLog implements Log {
   writable = true
   /** While true, no sync ends. */
   held = false
+  /** Groups that may wait for the device; one more is `memoryFull`. */
+  maxWaitingGroups = Number.POSITIVE_INFINITY
   /** Reads so far; for tests that count them. */
   reads = 0
   readonly #partitions = new Map<PartitionId, Partition>()
@@ -95,6 +97,7 @@ export class MemoryLog implements Log {
 
   append(batches: readonly BatchAppend[]): Appended {
     if (!this.writable) throw new BrokerError('storageFailed', 'the device failed')
+    if (this.#group - this.#durable >= this.maxWaitingGroups) throw new BrokerError('memoryFull', 'the device is slow')
     this.#group += 1
     const touched = new Set<PartitionId>()
     const baseOffsets = batches.map(({ partition, batch }) => {

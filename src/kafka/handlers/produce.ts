@@ -5,6 +5,7 @@ import type { GroupNumber } from '../../core/brand.ts'
 import { BrokerError } from '../../core/errors.ts'
 import type { RequestOf, ResponseInputOf } from '../../wire/kafka/api.ts'
 import { produce } from '../../wire/kafka/contracts/index.ts'
+import { appendWithRoom } from '../append-room.ts'
 import { CloseConnection, type Refusal } from '../errors.ts'
 import { defineHandler, noResponse, type RequestContext } from '../handler.ts'
 import { findTopic } from '../topic-lookup.ts'
@@ -31,7 +32,7 @@ const acksLegal = [-1, 0, 1]
 
 /**
  * Produce (0), versions 3-13. Every batch goes to the log as it came; the answer leaves once all of them are synced, for acks 1 as for
- * acks all. The next request of the connection starts as soon as these batches have their offsets. acks 0 has no answer: when
+ * acks all. The next request of the connection starts as soon as these batches have their offsets, which takes room in the log. acks 0 has no answer: when
  * anything fails, the connection closes. Transactional batches get INVALID_TXN_STATE.
  * - v3-v6: zstd is refused (KIP-110)
  * - v5: log start offset in the answer
@@ -58,7 +59,7 @@ function appendAll(request: Request, context: RequestContext): Promise<TopicOutc
   return Promise.all(
     request.topicData.map(async data => {
       const topic = topicOf(data, request.acks, context)
-      const appends = data.partitionData.map(partition => append(topic, partition, context))
+      const appends = data.partitionData.map(partition => append(topic, partition, request.timeoutMs, context))
       return { data, topic: topic instanceof BrokerError ? undefined : topic, partitions: await Promise.all(appends) }
     }),
   )
@@ -81,12 +82,15 @@ function topicOf(
 async function append(
   topic: Topic | BrokerError,
   { index, records }: PartitionData,
+  timeoutMs: number,
   { services, version }: RequestContext,
 ): Promise<Outcome> {
   try {
     if (topic instanceof BrokerError) throw topic
     if (records === null) throw new BrokerError('invalidRecord', 'a partition of a produce request needs a batch')
-    return { index, result: await services.broker.produce(topic, index, records, { zstd: version >= 7 }) }
+    const options = { zstd: version >= 7 }
+    const produceOnce = () => services.broker.produce(topic, index, records, options)
+    return { index, result: await appendWithRoom(produceOnce, timeoutMs, services) }
   } catch (error) {
     return { index, error }
   }

@@ -106,6 +106,22 @@ describe('pipelines', () => {
     expect((await client.request(fetch, 4, fetchFrom(0, 0))).responses[0]!.partitions[0]!.errorCode).toBe(0)
   })
 
+  it('waits for room in the log, in order, where the device is slow', async () => {
+    await start()
+    const partition = server.open.broker.topics.ensure('t').partitions[0]!
+    const client = await server.connect()
+    await client.request(listGroups, 0, {})
+    server.log.maxWaitingGroups = 2
+    server.log.held = true
+    for (let count = 0; count < 10; count++) client.send(produce, 7, produceOne(`v${count}`))
+    await until(() => server.log.offsets(partition).logEnd === 2)
+    server.log.release()
+    await correlationIds(client, 10)
+    const { batches } = await server.open.broker.read(partition, 0, 1 << 20)
+    expect(batches.map((one, index) => one.includes(`v${index}`))).toEqual(Array.from({ length: 10 }, () => true))
+    expect(server.metrics.count('kafkaErrors')).toBe(0)
+  })
+
   it('is bounded: what a connection pipelines beyond the limit stays in the socket', async () => {
     await start()
     server.open.broker.topics.ensure('t')
