@@ -1,6 +1,5 @@
 import { assert } from '../core/assert.ts'
 import { BrokerError } from '../core/errors.ts'
-import { groupHeaderBytes } from './group.ts'
 import { type GroupStamp, OpenGroup } from './open-group.ts'
 
 /**
@@ -31,11 +30,7 @@ export class GroupGatherer {
 
   /** Something is in the group that gathers. */
   get hasOpen(): boolean {
-    return this.#open !== undefined
-  }
-
-  get hasWork(): boolean {
-    return this.#open !== undefined || this.#closed.length > 0
+    return this.#open !== undefined && !this.#open.isEmpty
   }
 
   /** Bytes that wait to be written. */
@@ -52,7 +47,8 @@ export class GroupGatherer {
   groupFor(bytes: number, frames: number): OpenGroup {
     const open = this.#open
     if (open !== undefined) {
-      if (open.hasRoom(bytes, frames, this.#maxBytes)) return open
+      if (open.hasRoom(bytes, frames, open.isEmpty ? open.capacityBytes : this.#maxBytes)) return open
+      if (open.isEmpty) throw this.#tooLarge(bytes, open)
       this.#needArena()
       this.#closeOpen(open)
     }
@@ -61,18 +57,20 @@ export class GroupGatherer {
 
   /** A group of its own with these flags; nothing need be in it. */
   special(flags: number): OpenGroup {
-    if (this.#open !== undefined) {
+    const open = this.#open
+    if (open !== undefined && !open.isEmpty) {
       this.#needArena()
-      this.#closeOpen(this.#open)
+      this.#closeOpen(open)
     }
-    const group = this.#begin(0, 0)
+    const group = this.#open ?? this.#begin(0, 0)
     group.flags = flags
     return group
   }
 
   /** The oldest group that waits; the one that gathers is closed for it. */
   takeNext(): OpenGroup | undefined {
-    if (this.#closed.length === 0 && this.#open !== undefined) this.#closeOpen(this.#open)
+    const open = this.#open
+    if (this.#closed.length === 0 && open !== undefined && !open.isEmpty) this.#closeOpen(open)
     return this.#closed.shift()
   }
 
@@ -82,19 +80,12 @@ export class GroupGatherer {
     this.#freeArenas.push(arena)
   }
 
-  /** Largest sum of batches and their frame headers that one group holds. */
-  get capacityBytes(): number {
-    return new OpenGroup(0, 0, this.#arenas[0]!, this.#stamp()).capacityBytes - groupHeaderBytes
-  }
-
   #begin(bytes: number, frames: number): OpenGroup {
     const arena = this.#freeArenas.at(-1)
     const buffer = arena === undefined ? undefined : this.#arenas[arena]
     if (arena === undefined || buffer === undefined) throw this.#memoryFull()
     const group = new OpenGroup(this.#nextNumber, arena, buffer, this.#stamp())
-    if (!group.hasRoom(bytes, frames, group.capacityBytes)) {
-      throw new BrokerError('recordTooLarge', `${bytes} bytes do not fit in one commit of ${group.capacityBytes}`)
-    }
+    if (!group.hasRoom(bytes, frames, group.capacityBytes)) throw this.#tooLarge(bytes, group)
     this.#freeArenas.pop()
     this.#nextNumber++
     this.#open = group
@@ -109,6 +100,10 @@ export class GroupGatherer {
 
   #needArena(): void {
     if (this.#freeArenas.length === 0) throw this.#memoryFull()
+  }
+
+  #tooLarge(bytes: number, group: OpenGroup): BrokerError {
+    return new BrokerError('recordTooLarge', `${bytes} bytes do not fit in one commit of ${group.capacityBytes}`)
   }
 
   #memoryFull(): BrokerError {

@@ -60,8 +60,9 @@ export class OpenGroup {
     return this.#end - arenaGroupStart + this.#openBytes
   }
 
+  /** Nothing is in it, and it says nothing by itself either. */
   get isEmpty(): boolean {
-    return this.frameCount === 0 && this.#openLogs.length === 0
+    return this.flags === 0 && this.frameCount === 0 && this.#openLogs.length === 0
   }
 
   /** Whether `bytes` in `frames` frames more fit within `limitBytes`. */

@@ -146,11 +146,6 @@ export class SlotPool {
     return Math.min(stepBytes, this.#slotBytes)
   }
 
-  /** A slot may be taken from here on; the rest is prepared while it is written. */
-  get #usableBytes(): number {
-    return Math.min(stepBytes, this.#slotBytes)
-  }
-
   get #hasWork(): boolean {
     return this.#unprepared.length > 0 || this.#wantsNew
   }
