@@ -4,7 +4,7 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import { encodeRefusal } from '../wire/mqtt/acks.ts'
-import { topicFilterFault } from '../wire/mqtt/topic-filter.ts'
+import { filterMatches, topicFilterFault } from '../wire/mqtt/topic-filter.ts'
 import type { CloseLog } from './close-log.ts'
 import type { MqttConnection } from './connection.ts'
 import type { DurableWork } from './durable-work.ts'
@@ -115,8 +115,7 @@ export class SessionEngine {
       address: this.#remoteOf(client),
       protocolVersion: client.version,
       connectedMs: Math.round(nowMs - (this.#connectedAtMs.get(client) ?? nowMs)),
-      // aedes has it, its types have not
-      subscriptions: Object.keys((client as unknown as { subscriptions: object }).subscriptions).length,
+      subscriptions: Object.keys(subscriptionsOf(client)).length,
     }))
   }
 
@@ -277,7 +276,7 @@ export class SessionEngine {
   ): void {
     const { topic } = subscription
     const fault = topicFilterFault(topic)
-    const { subscriptions } = client as unknown as { subscriptions: Record<string, unknown> }
+    const subscriptions = subscriptionsOf(client)
     const isNew = !Object.hasOwn(subscriptions, topic)
     if (fault !== undefined) done(new Error(`cannot subscribe: ${fault}`))
     else if (isNew && Object.keys(subscriptions).length >= this.#parts.maxSubscriptions) {
@@ -292,7 +291,7 @@ export class SessionEngine {
     if (connection === undefined || !this.#parts.outbound.tooSlow(connection.pendingBytes)) return packet
     const { metrics, closeLog } = this.#parts
     metrics.add('mqttDropped', 1, 'slow subscriber')
-    if (packet.qos === 0) return null
+    if (packet.qos === 0 || subscribedQos(client, packet.topic) === 0) return null
     closeLog.closed('slow.subscriber', connection.remote, `${connection.pendingBytes} bytes wait for it`)
     connection.destroy()
     return packet
@@ -306,6 +305,19 @@ export class SessionEngine {
     return this.#connectionOf(client)?.remote ?? ''
   }
 }
+
+/** The highest QoS with which the client subscribes to the topic. */
+function subscribedQos(client: Client, topic: string): number {
+  let highest = 0
+  for (const [filter, { qos }] of Object.entries(subscriptionsOf(client))) {
+    if (qos > highest && filterMatches(filter, topic)) highest = qos
+  }
+  return highest
+}
+
+// aedes has it, its types have not
+const subscriptionsOf = (client: Client): Record<string, { readonly qos: number }> =>
+  (client as unknown as { subscriptions: Record<string, { readonly qos: number }> }).subscriptions
 
 /** The engine has no way to take a packet back: it goes on as a publish to a topic that the emitter drops. */
 function discard(packet: EnginePublish | PublishPacket): void {

@@ -5,6 +5,8 @@ import mqttPacket, { type Packet } from 'mqtt-packet'
 export class RawMqttClient {
   readonly packets: Packet[] = []
   closed = false
+  /** For clients that send nonsense: what comes back need not parse. */
+  ignoreErrors = false
   readonly #socket: Socket
   readonly #version: number
   #changed: () => void = () => {}
@@ -47,7 +49,7 @@ export class RawMqttClient {
       this.#changed()
     })
     parser.on('error', error => {
-      throw error
+      if (!this.ignoreErrors) throw error
     })
     socket.on('data', chunk => parser.parse(chunk))
     socket.on('error', () => {})

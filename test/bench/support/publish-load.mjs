@@ -1,0 +1,137 @@
+// Publishes as fast as the broker acknowledges: `connections` clients, each with `inFlight` QoS 1 publishes under way. Frames are encoded once;
+// packet ids go round. Run as a process of its own: node publish-load.mjs '{"port":1883,...}'; prints one line of JSON at the end.
+import { createConnection } from 'node:net'
+
+const options = {
+  host: '127.0.0.1',
+  connections: 50,
+  inFlight: 20,
+  payloadBytes: 64,
+  warmUpMs: 1000,
+  runMs: 4000,
+  topic: 'bench/device-{n}/reading',
+  qos: 1,
+  ...JSON.parse(process.argv[2] ?? '{}'),
+}
+
+/** Publishes are timed one in so many: the generator must not be what is measured. */
+const sampleEvery = 8
+const ids = Math.max(1024, 8 * options.inFlight)
+const ackBytes = 4
+
+const variableLength = value => (value < 128 ? [value] : [(value & 127) | 128, value >> 7])
+
+const connectFrame = clientId => {
+  const id = Buffer.from(clientId)
+  const body = Buffer.concat([Buffer.from([0, 4, 77, 81, 84, 84, 4, 2, 0, 0, 0, id.length]), id])
+  return Buffer.concat([Buffer.from([0x10, ...variableLength(body.length)]), body])
+}
+
+const publishFrame = (topic, packetId, payload) => {
+  const name = Buffer.from(topic)
+  const head = Buffer.from([name.length >> 8, name.length & 255])
+  const body = Buffer.concat([head, name, Buffer.from([packetId >> 8, packetId & 255]), payload])
+  return Buffer.concat([Buffer.from([0x32, ...variableLength(body.length)]), body])
+}
+
+let measuring = false
+let ended = false
+let measured = 0
+const samples = []
+
+class Client {
+  constructor(number) {
+    const payload = Buffer.alloc(options.payloadBytes, 0x61 + (number % 26))
+    const topic = options.topic.replace('{n}', String(number))
+    const frames = Array.from({ length: ids }, (_, index) => publishFrame(topic, index + 1, payload))
+    this.frameBytes = frames[0].length
+    this.frames = Buffer.concat(frames)
+    this.sentAt = new Float64Array(ids)
+    this.next = 0
+    this.acked = 0
+    this.sent = 0
+    this.rest = 0
+    this.clientId = `bench-${number}`
+    this.socket = createConnection({ host: options.host, port: options.port, noDelay: true })
+    this.ready = new Promise((resolve, reject) => {
+      this.socket.once('error', reject)
+      this.socket.once('connect', () => this.socket.write(connectFrame(this.clientId)))
+      this.socket.once('data', chunk => (chunk[0] === 0x20 && chunk[3] === 0 ? resolve() : reject(new Error('refused'))))
+    })
+  }
+
+  start() {
+    this.socket.on('data', chunk => this.receive(chunk))
+    this.socket.on('close', () => {
+      if (!ended) throw new Error(`${this.clientId} was disconnected after ${this.acked} acknowledgements`)
+    })
+    this.send(options.inFlight)
+  }
+
+  send(count) {
+    if (ended) return
+    const now = performance.now()
+    let left = count
+    while (left > 0) {
+      const run = Math.min(left, ids - this.next)
+      const first = this.next * this.frameBytes
+      this.socket.write(this.frames.subarray(first, first + run * this.frameBytes))
+      for (let index = 0; index < run; index++) {
+        if ((this.next + index) % sampleEvery === 0) this.sentAt[this.next + index] = now
+      }
+      this.next = (this.next + run) % ids
+      left -= run
+    }
+    this.sent += count
+  }
+
+  // acknowledgements come in order, so that counting bytes is enough; the last ids are looked at
+  receive(chunk) {
+    const bytes = this.rest + chunk.length
+    const count = (bytes - (bytes % ackBytes)) / ackBytes
+    this.rest = bytes % ackBytes
+    if (measuring) {
+      const now = performance.now()
+      for (let index = 0; index < count; index++) {
+        const slot = (this.acked + index) % ids
+        if (slot % sampleEvery === 0) samples.push(now - this.sentAt[slot])
+      }
+      measured += count
+    }
+    this.acked += count
+    if (this.rest === 0) {
+      const last = chunk.readUInt16BE(chunk.length - 2)
+      if (chunk[chunk.length - 4] !== 0x40 || last !== ((this.acked - 1) % ids) + 1)
+        throw new Error(`${this.clientId}: acknowledgement ${last} out of order after ${this.acked}`)
+    }
+    this.send(count)
+  }
+}
+
+const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
+const clients = Array.from({ length: options.connections }, (_, index) => new Client(index))
+await Promise.all(clients.map(client => client.ready))
+for (const client of clients) client.start()
+await sleep(options.warmUpMs)
+measuring = true
+process.send?.('measuring')
+const startedMs = performance.now()
+await sleep(options.runMs)
+const elapsedMs = performance.now() - startedMs
+measuring = false
+process.send?.('measured')
+ended = true
+// what is under way is still acknowledged
+for (let waited = 0; waited < 5000 && clients.some(client => client.acked < client.sent); waited += 20) await sleep(20)
+samples.sort((a, b) => a - b)
+const at = part => samples[Math.min(samples.length - 1, Math.floor(samples.length * part))] ?? 0
+const result = {
+  rate: Math.round((measured / elapsedMs) * 1000),
+  measured,
+  p50Ms: at(0.5),
+  p99Ms: at(0.99),
+  sent: clients.reduce((sum, { sent }) => sum + sent, 0),
+  acked: clients.reduce((sum, { acked }) => sum + acked, 0),
+}
+for (const { socket } of clients) socket.destroy()
+process.stdout.write(`${JSON.stringify(result)}\n`)
