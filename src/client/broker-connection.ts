@@ -17,6 +17,9 @@ export interface ConnectOptions {
   readonly softwareVersion: string
 }
 
+/** The body, or what makes it for a version: fields that a version lacks must be left out. */
+export type RequestBody<A extends AnyApi> = RequestInputOf<A> | ((version: number) => RequestInputOf<A>)
+
 interface Waiting {
   readonly api: AnyApi
   readonly version: number
@@ -86,9 +89,13 @@ export class BrokerConnection {
     )
   }
 
-  /** Sends a request in the newest common version and resolves with its answer. `extraMs`: time the broker may sit on it (long polls). */
-  request<A extends AnyApi>(api: A, body: RequestInputOf<A>, extraMs = 0): Promise<ResponseOf<A>> {
-    return this.#send(api, this.versionOf(api), body, extraMs)
+  /**
+   * Sends a request in the newest common version and resolves with its answer; `body` may depend on that version.
+   * `extraMs`: time the broker may sit on it (long polls).
+   */
+  request<A extends AnyApi>(api: A, body: RequestBody<A>, extraMs = 0): Promise<ResponseOf<A>> {
+    const version = this.versionOf(api)
+    return this.#send(api, version, typeof body === 'function' ? body(version) : body, extraMs)
   }
 
   close(): void {

@@ -100,7 +100,9 @@ export class Cluster {
   /** The group's coordinator, on a connection of its own: its long answers must not hold up fetches. */
   async coordinator(groupId: string): Promise<BrokerConnection> {
     const connection = await this.any()
-    const answer = await connection.request(findCoordinator, { key: groupId, coordinatorKeys: [groupId] })
+    const answer = await connection.request(findCoordinator, version =>
+      version >= 4 ? { coordinatorKeys: [groupId] } : { key: groupId },
+    )
     const found = answer.coordinators[0] ?? answer
     checkCode(found.errorCode, `coordinator of group ${groupId}`, found.errorMessage)
     this.#nodes.set(found.nodeId, { host: found.host, port: found.port })

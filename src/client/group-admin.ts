@@ -25,7 +25,7 @@ export interface GroupDetails extends GroupSummary {
 
 export const listAllGroups = async (cluster: Cluster): Promise<readonly GroupSummary[]> => {
   const connection = await cluster.any()
-  const answer = await connection.request(listGroups, { statesFilter: [], typesFilter: [] })
+  const answer = await connection.request(listGroups, {})
   checkCode(answer.errorCode, 'list groups')
   return answer.groups.map(({ groupId, protocolType, groupState }) => ({ groupId, protocolType, state: groupState }))
 }
@@ -33,7 +33,7 @@ export const listAllGroups = async (cluster: Cluster): Promise<readonly GroupSum
 /** Throws `KafkaError` for an unknown group (from brokers that say so; older ones describe it as Dead). */
 export const describeGroup = async (cluster: Cluster, groupId: string): Promise<GroupDetails> => {
   const coordinator = await cluster.coordinator(groupId)
-  const answer = await coordinator.request(describeGroups, { groups: [groupId], includeAuthorizedOperations: false })
+  const answer = await coordinator.request(describeGroups, { groups: [groupId] })
   const group = answer.groups[0]
   if (group === undefined) throw new Error(`DescribeGroups of ${groupId}: the answer names no group`)
   checkCode(group.errorCode, `group ${groupId}`, group.errorMessage)
@@ -50,7 +50,9 @@ export const describeGroup = async (cluster: Cluster, groupId: string): Promise<
 /** Everything that the group has committed. */
 export const committedOffsets = async (cluster: Cluster, groupId: string): Promise<readonly Position[]> => {
   const coordinator = await cluster.coordinator(groupId)
-  const answer = await coordinator.request(offsetFetch, { groupId, topics: null, groups: [{ groupId, topics: null }] })
+  const answer = await coordinator.request(offsetFetch, version =>
+    version >= 8 ? { groups: [{ groupId, topics: null }] } : { groupId, topics: null },
+  )
   const grouped = answer.groups[0]
   checkCode(grouped?.errorCode ?? answer.errorCode, `offsets of group ${groupId}`)
   const known = new Map((await cluster.describe(null)).map(({ id, name }) => [id, name]))

@@ -100,7 +100,9 @@ export class GroupMember {
       }),
     )
     const { groupId } = this.#options
-    const answer = await coordinator.request(offsetFetch, { groupId, topics, groups: [{ groupId, topics }] })
+    const answer = await coordinator.request(offsetFetch, version =>
+      version >= 8 ? { groups: [{ groupId, topics }] } : { groupId, topics },
+    )
     const grouped = answer.groups[0]
     checkCode(grouped?.errorCode ?? answer.errorCode, `offsets of group ${groupId}`)
     const named = grouped?.topics.map(({ name, topicId, partitions }) => ({
@@ -121,11 +123,9 @@ export class GroupMember {
     if (this.#memberId === '') return
     const coordinator = await this.#coordinator()
     const { groupId } = this.#options
-    await coordinator.request(leaveGroup, {
-      groupId,
-      memberId: this.#memberId,
-      members: [{ memberId: this.#memberId }],
-    })
+    await coordinator.request(leaveGroup, version =>
+      version >= 3 ? { groupId, members: [{ memberId: this.#memberId }] } : { groupId, memberId: this.#memberId },
+    )
     this.#memberId = ''
     this.#mustJoin = true
   }
