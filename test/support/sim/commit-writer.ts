@@ -1,27 +1,21 @@
 import { assert } from '../../../src/core/assert.ts'
 import type { CommitWriter, OpenCommitWriter } from '../../../src/platform/commit-writer.ts'
-import type { SimIo } from './io.ts'
-
-/** Planted bugs, for the test that the checker finds them. */
-export interface CommitWriterBugs {
-  /** Says so before the bytes are on the device: they wait in the page cache for a sync that never comes. */
-  acksEarly?: boolean
-}
+import type { PlantedBugs, SimIo } from './io.ts'
 
 /** A write is durable when it resolves, torn at a crash before. It notices when an arena changes under it. */
 export const simCommitWriter =
-  (io: SimIo, bugs: CommitWriterBugs = {}): OpenCommitWriter =>
+  (io: SimIo, bugs: PlantedBugs = {}): OpenCommitWriter =>
   (arenaCount, arenaBytes) =>
     new SimCommitWriter(io, bugs, arenaCount, arenaBytes)
 
 class SimCommitWriter implements CommitWriter {
   readonly arenas: readonly Buffer[]
   readonly #io: SimIo
-  readonly #bugs: CommitWriterBugs
+  readonly #bugs: PlantedBugs
   #busy = false
   #closed = false
 
-  constructor(io: SimIo, bugs: CommitWriterBugs, arenaCount: number, arenaBytes: number) {
+  constructor(io: SimIo, bugs: PlantedBugs, arenaCount: number, arenaBytes: number) {
     this.#io = io
     this.#bugs = bugs
     this.arenas = Array.from({ length: arenaCount }, () => Buffer.alloc(arenaBytes))

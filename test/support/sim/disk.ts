@@ -14,8 +14,11 @@ interface SimFile {
   pending: PendingWrite[]
 }
 
-/** `kill`: the process ends, the page cache lives on. `power`: what was not synced may be lost, torn or there. */
-export type CrashKind = 'kill' | 'power'
+/**
+ * `kill`: the process ends, the page cache lives on. `power`: what was not synced may be lost, torn or there. `failed`: the device refused
+ * the write under way, then the process ends: the page cache shows it and takes it for clean.
+ */
+export type CrashKind = 'kill' | 'power' | 'failed'
 
 /** What a power cut does to each piece that was not synced. */
 export type Tear = 'random' | 'lose' | 'keep'
@@ -152,6 +155,8 @@ export class SimDisk {
     this.write(path, position, bytes)
     const file = this.#file(path)
     file.pending.pop()
+    // a page has one content: what waited for these bytes will never come after them
+    file.pending = file.pending.flatMap(write => outside(write, position, position + bytes.length))
     file.device = overwritten(file.device, position, bytes)
   }
 
@@ -197,11 +202,12 @@ export class SimDisk {
       const file = this.#files.get(path)
       if (file === undefined) continue
       if (kind === 'kill') this.#cutShort(file, write, tear, random)
+      else if (kind === 'failed') file.cache = overwritten(file.cache, write.position, write.bytes)
       else file.pending.push(write)
       if (kind === 'power' && this.damagesNeighbours && random.chance(0.5)) damageBlocks(file, write, random)
     }
     this.#underWay.clear()
-    if (kind === 'kill') return
+    if (kind !== 'power') return
     for (const file of this.#files.values()) {
       for (const write of file.pending) tearInto(file, write, tear, random)
       file.pending = []
@@ -227,6 +233,18 @@ export class SimDisk {
 }
 
 const parentOf = (path: string): string => path.slice(0, Math.max(1, path.lastIndexOf('/')))
+
+/** The parts of a write before `from` and from `to` on. */
+const outside = (write: PendingWrite, from: number, to: number): PendingWrite[] => {
+  const end = write.position + write.bytes.length
+  if (to <= write.position || from >= end) return [write]
+  const parts: PendingWrite[] = []
+  if (write.position < from) {
+    parts.push({ position: write.position, bytes: write.bytes.subarray(0, from - write.position) })
+  }
+  if (to < end) parts.push({ position: to, bytes: write.bytes.subarray(to - write.position) })
+  return parts
+}
 
 /** Each sector, or each block, of the write reaches the device or does not, in any order. */
 const tearInto = (file: SimFile, { position, bytes }: PendingWrite, tear: Tear, random: SimRandom): void => {

@@ -1,12 +1,14 @@
 import type { Files, RandomAccessFile } from '../../../src/platform/files.ts'
-import type { SimIo } from './io.ts'
+import type { PlantedBugs, SimIo } from './io.ts'
 
 class SimFile implements RandomAccessFile {
   readonly path: string
   readonly #io: SimIo
+  readonly #bugs: PlantedBugs
 
-  constructor(io: SimIo, path: string) {
+  constructor(io: SimIo, bugs: PlantedBugs, path: string) {
     this.#io = io
+    this.#bugs = bugs
     this.path = path
   }
 
@@ -26,6 +28,8 @@ class SimFile implements RandomAccessFile {
   async write(source: Uint8Array, position: number): Promise<void> {
     const { disk, speed } = this.#io
     const bytes = Buffer.from(source)
+    const shown = disk.content(this.path).subarray(position, position + bytes.length)
+    if (this.#bugs.skipsRewrites === true && shown.equals(bytes)) return
     const underWay = disk.begin(this.path, position, bytes)
     await this.#io.change(speed.writeMs, `write ${this.path} ${position}+${bytes.length}`, () => {
       disk.end(underWay)
@@ -45,7 +49,7 @@ class SimFile implements RandomAccessFile {
 }
 
 /** `Files` of a simulated machine. Entries of directories are durable when the call returns, and there or not at a crash before. */
-export const simFiles = (io: SimIo): Files => {
+export const simFiles = (io: SimIo, bugs: PlantedBugs = {}): Files => {
   const { disk } = io
   return {
     async open(path, options = {}) {
@@ -56,7 +60,7 @@ export const simFiles = (io: SimIo): Files => {
         })
       }
       disk.content(path)
-      return new SimFile(io, path)
+      return new SimFile(io, bugs, path)
     },
     exists: async path => disk.has(path),
     list: async directory => disk.list(directory),

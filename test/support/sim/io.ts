@@ -11,6 +11,14 @@ export interface DiskSpeed {
 
 export const sdCard: DiskSpeed = { readMs: 0.2, writeMs: 0.1, syncMs: 4 }
 
+/** Planted bugs, for the test that the checker finds them. */
+export interface PlantedBugs {
+  /** A commit resolves before the bytes are on the device: they wait in the page cache for a sync that never comes. */
+  acksEarly?: boolean
+  /** What the page cache already shows is not written again. */
+  skipsRewrites?: boolean
+}
+
 /** The disk as one running machine uses it: operations take time, and never end once the machine has crashed. */
 export class SimIo {
   readonly disk: SimDisk

@@ -97,6 +97,10 @@ export class LogModel {
         model.base + model.records.length,
       )
       const survivors = logEnd - model.base
+      expect(
+        survivors,
+        `partition ${partition}: the log end never goes back behind the log start`,
+      ).toBeGreaterThanOrEqual(0)
       if (survivors > 0) newestSurvivor = Math.max(newestSurvivor, model.records[survivors - 1]!.group)
       if (survivors < model.records.length) oldestLost = Math.min(oldestLost, model.records[survivors]!.group)
       model.records.length = survivors
@@ -104,6 +108,8 @@ export class LogModel {
     expect(newestSurvivor, 'groups survive whole and in order').toBeLessThan(oldestLost)
     this.#durableGroup = Math.max(this.#durableGroup, newestSurvivor)
     await this.checkReads(log, options)
+    // log starts move at once and are durable later; after a restart what is seen is durable
+    for (const [partition] of this.#partitions) this.logStarts(partition, log.offsets(partition).logStart)
   }
 
   async #checkPartition(log: Log, partition: PartitionId, { gapsAllowed = false }: CheckOptions): Promise<void> {
@@ -133,16 +139,12 @@ export class LogModel {
       offset = nextOffset
     }
     const start = log.offsets(partition).logStart
-    model.floor = Math.max(model.floor, logStart)
-    // what lies below the log start is nobody's any more
-    if (start - model.base > 256) {
-      model.records.splice(0, Math.min(start - model.base, model.records.length))
-      model.base = this.#baseAfter(model, start)
+    // what lies below the durable log start is nobody's any more
+    const dead = Math.min(start, model.floor) - model.base
+    if (dead > 256) {
+      model.records.splice(0, dead)
+      model.base += dead
     }
-  }
-
-  #baseAfter(model: ModelPartition, start: number): number {
-    return Math.max(model.base, start)
   }
 
   #expectGap(

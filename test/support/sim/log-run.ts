@@ -17,8 +17,11 @@ const internal = partitionId(1)
 const topics = [0, 1, 2, 3].map(index => partitionId(firstTopicPartitionId + index))
 const directory = '/data'
 
+/** What a simulated log is opened with, where it differs from `tinyLog`. */
+export type LogRunOptions = Partial<CommitLogOptions>
+
 /** Tiny slots, so that a short run seals, evicts and checkpoints. */
-export const tinyLog = (changes: Partial<CommitLogOptions> = {}): CommitLogOptions => ({
+export const tinyLog = (changes: LogRunOptions = {}): CommitLogOptions => ({
   directory,
   budgetBytes: 12 * 64 * KiB,
   slotBytes: 64 * KiB,
@@ -43,14 +46,14 @@ export class LogRun {
   readonly machine: SimMachine
   readonly model: LogModel
   readonly random: SimRandom
-  readonly options: Partial<CommitLogOptions>
+  readonly options: LogRunOptions
   log!: Log
   /** Appends that the log refused. */
   refused = 0
   metrics = new Metrics()
   #value = 0
 
-  constructor(machine: SimMachine, model: LogModel, seed: number, options: Partial<CommitLogOptions> = {}) {
+  constructor(machine: SimMachine, model: LogModel, seed: number, options: LogRunOptions = {}) {
     this.machine = machine
     this.model = model
     this.random = new SimRandom(seed)

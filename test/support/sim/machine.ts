@@ -3,12 +3,14 @@ import type { Logger } from '../../../src/platform/logger.ts'
 import type { Platform } from '../../../src/platform/platform.ts'
 import { type SimCheckpoints, simCheckpointStore } from './checkpoint-store.ts'
 import { SimClock } from './clock.ts'
-import { type CommitWriterBugs, simCommitWriter } from './commit-writer.ts'
+import { simCommitWriter } from './commit-writer.ts'
 import { type CrashKind, SimDisk, type Tear } from './disk.ts'
 import { simFiles } from './files.ts'
-import { SimIo } from './io.ts'
+import { type PlantedBugs, SimIo } from './io.ts'
 import { SimNetwork } from './network.ts'
 import { SimRandom } from './random.ts'
+
+export type { PlantedBugs }
 
 const noteLog =
   (disk: SimDisk, part: string): Logger['info'] =>
@@ -30,7 +32,7 @@ const simLogger = (disk: SimDisk, part: string): Logger => ({
 export class SimMachine {
   readonly disk: SimDisk
   readonly random: SimRandom
-  readonly bugs: CommitWriterBugs = {}
+  readonly bugs: PlantedBugs = {}
   clock: SimClock
   io: SimIo
   network: SimNetwork
@@ -54,7 +56,7 @@ export class SimMachine {
   get platform(): Platform {
     return {
       clock: this.clock,
-      files: simFiles(this.io),
+      files: simFiles(this.io, this.bugs),
       network: this.network,
       random: this.random,
       logger: simLogger(this.disk, 'main'),
