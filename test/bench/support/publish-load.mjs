@@ -52,16 +52,22 @@ class Client {
     this.sent = 0
     this.rest = 0
     this.clientId = `bench-${number}`
-    this.socket = createConnection({ host: options.host, port: options.port, noDelay: true })
     this.ready = new Promise((resolve, reject) => {
+      this.take = chunk => (chunk[0] === 0x20 && chunk[3] === 0 ? resolve() : reject(new Error('refused')))
+      // reads into one buffer, past the stream machinery
+      const callback = (length, buffer) => {
+        this.take(buffer.subarray(0, length))
+        return true
+      }
+      const onread = { buffer: Buffer.alloc(64 * 1024), callback }
+      this.socket = createConnection({ host: options.host, port: options.port, noDelay: true, onread })
       this.socket.once('error', reject)
       this.socket.once('connect', () => this.socket.write(connectFrame(this.clientId)))
-      this.socket.once('data', chunk => (chunk[0] === 0x20 && chunk[3] === 0 ? resolve() : reject(new Error('refused'))))
     })
   }
 
   start() {
-    this.socket.on('data', chunk => this.receive(chunk))
+    this.take = chunk => this.receive(chunk)
     this.socket.on('close', () => {
       if (!ended) throw new Error(`${this.clientId} was disconnected after ${this.acked} acknowledgements`)
     })
@@ -115,9 +121,11 @@ for (const client of clients) client.start()
 await sleep(options.warmUpMs)
 measuring = true
 process.send?.('measuring')
+const cpuBefore = process.cpuUsage()
 const startedMs = performance.now()
 await sleep(options.runMs)
 const elapsedMs = performance.now() - startedMs
+const cpuAfter = process.cpuUsage(cpuBefore)
 measuring = false
 process.send?.('measured')
 ended = true
@@ -125,7 +133,10 @@ ended = true
 for (let waited = 0; waited < 5000 && clients.some(client => client.acked < client.sent); waited += 20) await sleep(20)
 samples.sort((a, b) => a - b)
 const at = part => samples[Math.min(samples.length - 1, Math.floor(samples.length * part))] ?? 0
+const { user, system } = cpuAfter
 const result = {
+  // near 1 the generator may be the limit, not the broker
+  loadCore: (user + system) / 1000 / elapsedMs,
   rate: Math.round((measured / elapsedMs) * 1000),
   measured,
   p50Ms: at(0.5),
