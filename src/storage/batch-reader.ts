@@ -107,11 +107,13 @@ export class BatchReader {
         const baseOffset = baseOffsetOf(buffer, at + frameHeaderBytes)
         const lastOffset = baseOffset + frameLastOffsetDelta(buffer, at)
         if (baseOffset > expected) this.#lost(log, Math.max(expected, offset), baseOffset - 1)
-        expected = lastOffset + 1
-        if (lastOffset < offset) {
+        // before `expected`: the copy of a group that a recovery wrote again
+        if (lastOffset < offset || lastOffset < expected) {
+          expected = Math.max(expected, lastOffset + 1)
           walk.skip()
           continue
         }
+        expected = lastOffset + 1
         const { batch, trusted } = await walk.batch()
         if (trusted || (byteLengthOf(batch) === batch.length && hasValidCrc(batch)))
           yield { baseOffset, lastOffset, batch }

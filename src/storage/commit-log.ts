@@ -5,6 +5,7 @@ import type { CommitWriter } from '../platform/commit-writer.ts'
 import { byteLengthOf } from '../wire/kafka/record-batch.ts'
 import { BatchReader } from './batch-reader.ts'
 import { Checkpointer, type CheckpointSource } from './checkpointer.ts'
+import { CommitLinger } from './commit-linger.ts'
 import { CommitPipeline } from './commit-pipeline.ts'
 import type { ControlRecord } from './control-record.ts'
 import { type ControlOwner, ControlWriter } from './control-writer.ts'
@@ -120,7 +121,15 @@ class CommitLog implements Log {
     const active = segments.at(-1)
     if (active !== undefined && !active.sealed) this.#segmentWriter.active = active
     else this.#segmentWriter.lastSequence = active?.sequence ?? 0
-    const parts = { writer: this.#writer, clock, logger, metrics, gatherer: this.#gatherer, logAge: this.#logAge }
+    const parts = {
+      writer: this.#writer,
+      clock,
+      logger,
+      metrics,
+      gatherer: this.#gatherer,
+      logAge: this.#logAge,
+      linger: new CommitLinger(options.lingerMs ?? 0),
+    }
     this.#pipeline = new CommitPipeline(
       { ...parts, segments: this.#segmentWriter },
       { logId: meta.logId, logEpoch, salt },

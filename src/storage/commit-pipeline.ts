@@ -1,8 +1,9 @@
 import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
-import type { Clock } from '../platform/clock.ts'
+import type { Clock, Timer } from '../platform/clock.ts'
 import type { CommitWriter } from '../platform/commit-writer.ts'
 import type { Logger } from '../platform/logger.ts'
+import type { CommitLinger } from './commit-linger.ts'
 import { groupFlags, writeGroupHeader } from './group.ts'
 import type { GroupGatherer } from './group-gatherer.ts'
 import { firstGroupPosition } from './layout.ts'
@@ -32,7 +33,7 @@ export interface StartIdentity {
 
 /**
  * Group commit: one commit is under way at a time while the next group gathers. Idle, a group goes out at the end of the present batch
- * of I/O events; under load, as soon as the commit before it has returned. A sync is never retried.
+ * of I/O events; under load, when the commit before it has returned and `CommitLinger` lets it go. A sync is never retried.
  */
 export class CommitPipeline {
   readonly #writer: CommitWriter
@@ -42,6 +43,7 @@ export class CommitPipeline {
   readonly #gatherer: GroupGatherer
   readonly #segments: SegmentWriter
   readonly #logAge: LogAge
+  readonly #linger: CommitLinger
   readonly #identity: StartIdentity
   readonly #owner: PipelineOwner
   #end: ChainEnd
@@ -50,6 +52,7 @@ export class CommitPipeline {
   #placed: Placement | undefined
   #busy = false
   #armed = false
+  #lingering: Timer | undefined
   #failure: BrokerError | undefined
 
   constructor(
@@ -61,6 +64,7 @@ export class CommitPipeline {
       gatherer: GroupGatherer
       segments: SegmentWriter
       logAge: LogAge
+      linger: CommitLinger
     },
     identity: StartIdentity,
     end: ChainEnd,
@@ -73,6 +77,7 @@ export class CommitPipeline {
     this.#gatherer = parts.gatherer
     this.#segments = parts.segments
     this.#logAge = parts.logAge
+    this.#linger = parts.linger
     this.#identity = identity
     this.#end = end
     this.#owner = owner
@@ -111,6 +116,7 @@ export class CommitPipeline {
   /** Starts the next commit unless one is under way or there is no space for it. */
   pump(): void {
     if (this.#busy || this.#failure !== undefined) return
+    if (this.#next === undefined && this.#lingers()) return
     const group = this.#next ?? this.#gatherer.takeNext()
     if (group === undefined) return
     this.#next = group
@@ -137,6 +143,24 @@ export class CommitPipeline {
       },
       (error: unknown) => this.fail(error),
     )
+  }
+
+  /** True: the group that gathers stays open for now; a timer calls `pump` when it has waited long enough. */
+  #lingers(): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    const records = this.#gatherer.openRecords
+    const waitMs = records === undefined ? 0 : this.#linger.waitMs(nowMs, records)
+    if (waitMs > 0) {
+      this.#lingering ??= this.#clock.after(waitMs, () => {
+        this.#lingering = undefined
+        this.pump()
+      })
+      return true
+    }
+    this.#lingering?.cancel()
+    this.#lingering = undefined
+    if (records !== undefined) this.#linger.committed(nowMs, records)
+    return false
   }
 
   /** Any error on the way to the device ends writing: what the device holds is not known any more. */

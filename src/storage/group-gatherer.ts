@@ -33,6 +33,12 @@ export class GroupGatherer {
     return this.#open !== undefined && !this.#open.isEmpty
   }
 
+  /** Records in the group that gathers, if it may wait for more: nothing older waits and it is no group of its own. */
+  get openRecords(): number | undefined {
+    if (this.#closed.length > 0 || !this.hasOpen || this.#open?.flags !== 0) return undefined
+    return this.#open.recordCount
+  }
+
   /** Bytes that wait to be written. */
   get waitingBytes(): number {
     let bytes = this.#open?.bytes ?? 0

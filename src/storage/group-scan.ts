@@ -58,7 +58,19 @@ export const nextInChain = async (
   return verdict
 }
 
-const continues = (header: GroupHeader, chain: ChainLink): boolean =>
+/**
+ * Where the copy of the newest group ends that a recovery has written behind it (see `writeAgain`); undefined when there is none.
+ */
+export const copyOfNewest = async (reader: SlotReader, end: number, chain: ChainLink): Promise<number | undefined> => {
+  const position = alignUp(end, blockBytes)
+  const header = readGroupHeader(await reader.bytes(position, groupHeaderBytes), 0)
+  if (header === undefined || header.number !== chain.group || header.crc !== chain.crc) return undefined
+  const copy = await wholeGroup(reader, position, header)
+  return copy === undefined ? undefined : position + header.length
+}
+
+/** The group continues the chain, wherever it stands. */
+export const continues = (header: GroupHeader, chain: ChainLink): boolean =>
   header.number === chain.group + 1 &&
   header.previousCrc === chain.crc &&
   (header.salt === chain.salt || (header.flags & groupFlags.start) !== 0)
@@ -95,7 +107,7 @@ export const batchIsIntact = (bytes: Buffer, frameAt: number): boolean => {
 
 /**
  * The first whole group of this log at or behind `from` that was written when group `chain.group + 1` was durable: the witness that what
- * stands before it is damage and no torn tail. Salts are secret and random, so that neither a former life of the slot nor a payload
+ * stands before it is damage and no torn tail; or that group itself, as the copy that a recovery wrote. Salts are secret and random, so that neither a former life of the slot nor a payload
  * can look like it.
  */
 export const findWitness = async (
@@ -113,7 +125,8 @@ export const findWitness = async (
     ) {
       if (at % groupAlignBytes !== 0) continue
       const header = readGroupHeader(bytes, at)
-      if (header === undefined || header.durableThrough <= chain.group || !salts.has(header.salt)) continue
+      if (header === undefined || !salts.has(header.salt)) continue
+      if (header.durableThrough <= chain.group && !continues(header, chain)) continue
       const group = await wholeGroup(reader, start + at, header)
       if (group !== undefined) return group
     }

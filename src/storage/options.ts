@@ -28,6 +28,8 @@ export interface CommitLogOptions {
   readonly slotBytes?: number
   /** A group that gathers this many bytes is closed and waits for its turn. */
   readonly commitMaxBytes: number
+  /** Longest wait for more records under load; 0 when absent. */
+  readonly lingerMs?: number
   /** `always` starts every group on a new block: for cards where a power cut damages the neighbours of what is written. */
   readonly align: 'auto' | 'always'
   /** The largest batch that `append` takes. */

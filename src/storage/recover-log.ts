@@ -69,7 +69,7 @@ export const recoverLog = async (platform: StoragePlatform, options: CommitLogOp
     producerBatches.push({ partition, header: Buffer.from(batch.subarray(0, HEADER_BYTES)) })
   })
   const segments = await recovery.run(found.segments, checkpoints, checkpoint)
-  await recovery.writeAgain(segments.at(-1))
+  await recovery.writeAgain(segments.at(-1), options.align)
   await settleSlots(pool, meta, found.free, found.segments, segments)
 
   const tail = new Tail(options.tailBytes ?? 4 * MiB, options.memory)

@@ -10,6 +10,8 @@ import { groupFlags, groupHeaderBytes } from './group.ts'
 import {
   batchIsIntact,
   type ChainLink,
+  continues,
+  copyOfNewest,
   findWitness,
   nextInChain,
   type ScannedGroup,
@@ -40,7 +42,7 @@ export class Recovery {
   readonly lost: LostOffsets[] = []
   /** Newest group that is part of the log, and where it stands. */
   chain: ChainLink = { group: 0, crc: 0, salt: 0n }
-  lastGroupAt: { readonly segment: Segment; readonly position: number } | undefined
+  lastGroupAt: { readonly segment: Segment; readonly position: number; readonly length: number } | undefined
   logAgeMark: LogAgeMark | undefined
   logEpoch = 0
   tornTail = false
@@ -159,9 +161,18 @@ export class Recovery {
         this.#take(segment, group)
         continue
       }
+      const copyEnd = await copyOfNewest(reader, segment.end, this.chain)
+      if (copyEnd !== undefined) {
+        segment.end = copyEnd
+        continue
+      }
       const [next] = later
       if (next !== undefined && this.#isFollowedBy(segment, next)) return true
       const witness = await findWitness(reader, segment.end, this.chain, this.#salts)
+      if (witness !== undefined && continues(witness.header, this.chain)) {
+        this.#take(segment, witness)
+        continue
+      }
       if (witness !== undefined) {
         await this.#passDamage(segment, reader, witness.position, witness.header.number)
         this.chain = { group: witness.header.number - 1, crc: witness.header.previousCrc, salt: witness.header.salt }
@@ -203,7 +214,7 @@ export class Recovery {
     segment.lastGroup = header.number
     segment.lastCrc = header.crc
     this.chain = { group: header.number, crc: header.crc, salt: header.salt }
-    this.lastGroupAt = { segment, position }
+    this.lastGroupAt = { segment, position, length: header.length }
     this.logAgeMark = header
     this.logEpoch = Math.max(this.logEpoch, header.logEpoch)
     this.cleanStop = (header.flags & groupFlags.witness) !== 0
@@ -255,14 +266,20 @@ export class Recovery {
   }
 
   /**
-   * Writes the newest group again, its slot header too when it stands right behind it, and zeros up to the end of its last block: after
-   * kill -9 or a failed sync these bytes may stand in the page cache alone, and a cut group must not be met again.
+   * Writes the newest group again: after kill -9 or a failed sync its bytes may stand in the page cache alone. In place, its slot header
+   * too when it stands right behind it, and zeros up to the end of its last block, where a cut group may stand. With `always` a write
+   * may damage what it touches: then a copy goes behind the group, as far as the slot has room.
    */
-  async writeAgain(last: Segment | undefined): Promise<void> {
+  async writeAgain(last: Segment | undefined, align: 'auto' | 'always'): Promise<void> {
     if (last === undefined) return
+    const group = this.lastGroupAt?.segment === last ? this.lastGroupAt : undefined
+    if (align === 'always') {
+      // blocks are not shared: what was known to be durable before needs nothing
+      if (group === undefined) return
+      if (group.position !== firstGroupPosition && (await this.#copyNewest(last, group))) return
+    }
     const { end, slot } = last
-    const group = this.lastGroupAt
-    const start = group?.segment === last ? group.position : end
+    const start = group?.position ?? end
     const from = start === firstGroupPosition ? 0 : alignDown(start, blockBytes)
     const bytes = Buffer.alloc(alignUp(end, blockBytes) - from)
     if (bytes.length === 0) return
@@ -270,5 +287,20 @@ export class Recovery {
     assert(count === end - from, 'the newest group can be read again')
     await slot.file.write(bytes, from)
     await slot.file.sync()
+  }
+
+  /** False when the slot has no room left before its footer. */
+  async #copyNewest(segment: Segment, group: { readonly position: number; readonly length: number }): Promise<boolean> {
+    const { slot, header, footerBytes } = segment
+    const target = alignUp(group.position + group.length, blockBytes)
+    const bytes = Buffer.alloc(alignUp(group.length, blockBytes))
+    const room = Math.min(slot.preparedBytes, header.slotBytes - alignUp(footerBytes, blockBytes))
+    if (target + bytes.length > room) return false
+    const count = await slot.file.read(bytes.subarray(0, group.length), group.position)
+    assert(count === group.length, 'the newest group can be read again')
+    await slot.file.write(bytes, target)
+    await slot.file.sync()
+    segment.end = target + group.length
+    return true
   }
 }

@@ -105,7 +105,9 @@ export class SegmentWriter {
     const { fixed, salt, span, epoch, block } = footerCost
     const growth = salt + group.partitions.length * (span + epoch) + group.frameCount * block
     const footer = alignUp(Math.max(segment.footerBytes, fixed) + growth, blockBytes)
-    return alignUp(position + group.bytes, blockBytes) + footer <= this.#slotBytes
+    // recovery may have to write the newest group a second time behind it
+    const copy = this.#align === 'always' && position !== firstGroupPosition ? alignUp(group.bytes, blockBytes) : 0
+    return alignUp(position + group.bytes, blockBytes) + copy + footer <= this.#slotBytes
   }
 
   #placeAt(segment: Segment, position: number, group: OpenGroup, arena: Buffer): Placement {
