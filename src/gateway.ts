@@ -61,6 +61,7 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
       budgetBytes: budgetBytes - viewBytes,
       reserve: settings['disk.reserve'],
       commitMaxBytes: settings['commit.max.bytes'],
+      lingerMs: settings['commit.linger.ms'],
       align: settings['commit.align'],
       maxMessageBytes: settings['max.message.bytes'],
       retention: { ms: settings['retention.ms'], bytes: settings['retention.bytes'] },

@@ -3,6 +3,7 @@ import { type GroupNumber, groupNumber, type PartitionId, partitionId } from '..
 import { BrokerError } from '../core/errors.ts'
 import type { CommitWriter } from '../platform/commit-writer.ts'
 import { byteLengthOf } from '../wire/kafka/record-batch.ts'
+import { AppendSpace } from './append-space.ts'
 import { BatchReader } from './batch-reader.ts'
 import { Checkpointer, type CheckpointSource } from './checkpointer.ts'
 import { CommitLinger } from './commit-linger.ts'
@@ -34,16 +35,15 @@ import {
 } from './log.ts'
 import { LogAge } from './log-age.ts'
 import { arenaGroupStart, type OpenGroup, recordOverheadBytes } from './open-group.ts'
-import { arenaCount, type CommitLogOptions, reservedSlots, type StoragePlatform } from './options.ts'
+import { arenaCount, type CommitLogOptions, type StoragePlatform } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
 import { type RecoveredLog, recoverLog } from './recover-log.ts'
 import type { Segment } from './segment.ts'
 import { type Placement, SegmentWriter } from './segment-writer.ts'
+import { sampleStorage } from './storage-gauges.ts'
 
 /** Room that an open batch may take besides its records. */
 const batchOverheadBytes = 128
-/** For headers, padding and the footer's growth. */
-const spaceMarginBytes = 64 * 1024
 const retentionCheckMs = 10_000
 
 /** Opens or makes the log in `options.directory`, recovers it and returns it writable. Throws `StartError` 65. */
@@ -75,6 +75,7 @@ class CommitLog implements Log {
   readonly #listeners: DurableListener[] = []
   readonly #beforeCheckpoint: (() => void)[] = []
   readonly #control: ControlWriter
+  readonly #space: AppendSpace
   #producerBatches: readonly RecoveredBatch[]
   #rewriteInternal: ((partition: PartitionId) => Promise<void>) | undefined
   #closing = false
@@ -139,6 +140,7 @@ class CommitLog implements Log {
         failed: error => this.#waiters.rejectAll(error),
       },
     )
+    this.#space = new AppendSpace(pool, this.#segmentWriter, this.#pipeline, metrics, () => this.#housekeeping.soon())
     const source = this.#checkpointSource(salt)
     this.#checkpointer = new Checkpointer(platform.checkpoints, meta.logId, source, logger)
     const evictable = evictableLog({
@@ -154,7 +156,7 @@ class CommitLog implements Log {
       if (this.writable) void eviction.check()
     })
     pool.onChange(() => this.#pipeline.pump())
-    this.#sampleGauges()
+    sampleStorage(metrics, recovered)
   }
 
   /** Writes the first group of this start: its epoch, and a gap record for whatever recovery found damaged. */
@@ -227,7 +229,7 @@ class CommitLog implements Log {
       assert(byteLengthOf(batch) === batch.length, 'a batch is as long as it says')
       bytes += frameHeaderBytes + batch.length
     }
-    if (batches.some(({ partition }) => partition >= firstTopicPartitionId)) this.#checkSpace(bytes)
+    if (batches.some(({ partition }) => partition >= firstTopicPartitionId)) this.#space.check(bytes)
     const group = this.#gatherer.groupFor(bytes, batches.length)
     const before = group.bytes
     const baseOffsets = batches.map(({ partition, batch }) => group.addBatch(this.#log(partition), batch))
@@ -247,7 +249,7 @@ class CommitLog implements Log {
   ): number {
     this.#checkWritable()
     const bytes = end - start + (key === null ? 0 : key.length) + headers.length + recordOverheadBytes
-    if (partition >= firstTopicPartitionId) this.#checkSpace(bytes)
+    if (partition >= firstTopicPartitionId) this.#space.check(bytes)
     const group = this.#gatherer.groupFor(bytes + batchOverheadBytes, 1)
     const before = group.bytes
     const offset = group.addRecord(this.#log(partition), timestampMs, key, source, start, end, headers)
@@ -413,20 +415,6 @@ class CommitLog implements Log {
     }
   }
 
-  #sampleGauges(): void {
-    const { metrics } = this.#options
-    const { pool } = this.#recovered
-    metrics.gauge(
-      'storageSlots',
-      () =>
-        new Map([
-          ['hot', this.#segments.length],
-          ['free', pool.freeCount],
-        ]),
-    )
-    metrics.gauge('storageBytes', () => new Map([['log', pool.usedBytes]]))
-  }
-
   #log(partition: PartitionId): PartitionLog {
     const log = this.#logs.get(partition)
     assert(log !== undefined, `partition ${partition} is open`)
@@ -436,16 +424,5 @@ class CommitLog implements Log {
   #checkWritable(): void {
     if (this.#pipeline.failure !== undefined) throw this.#pipeline.failure
     if (this.#closing) throw new BrokerError('shuttingDown', 'the log is closing')
-  }
-
-  /** Topic data leaves the reserve alone: what has no place in the active segment nor in another free slot is refused. */
-  #checkSpace(bytes: number): void {
-    const { pool } = this.#recovered
-    const slots = pool.outOfSpace ? pool.freeCount : pool.available
-    if (slots > (pool.outOfSpace ? 0 : reservedSlots)) return
-    if (this.#pipeline.waitingBytes + bytes + spaceMarginBytes <= this.#segmentWriter.activeRoomBytes) return
-    this.#options.metrics.add('storageFull')
-    this.#housekeeping.soon()
-    throw new BrokerError('storageFull', 'no slot of the log is free; disk.budget or the file system is full')
   }
 }
