@@ -3,6 +3,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Files, RandomAccessFile } from '../platform/files.ts'
 import type { Logger } from '../platform/logger.ts'
 import { alignDown, blockBytes } from './layout.ts'
+import { salvagingFile } from './salvaging-file.ts'
 import { encodeSlotHeader, slotFileName, slotOfFileName } from './slot.ts'
 
 /** One slot file. */
@@ -87,7 +88,7 @@ export class SlotPool {
     const number = slotOfFileName(name)
     if (number === undefined) return
     const path = join(this.#directory, name)
-    const file = await this.#files.open(path)
+    const file = await this.#open(path)
     const preparedBytes = Math.min(this.#slotBytes, alignDown(await file.size(), blockBytes))
     const slot: Slot = { number, path, file, preparedBytes, taken: true }
     this.#slots.set(number, slot)
@@ -207,11 +208,17 @@ export class SlotPool {
     if (slot.preparedBytes === this.#slotBytes) this.#unprepared.splice(this.#unprepared.indexOf(slot), 1)
   }
 
+  async #open(path: string, options: { create?: boolean } = {}): Promise<RandomAccessFile> {
+    return salvagingFile(await this.#files.open(path, options), position =>
+      this.#logger.error({ path, position }, 'a block of a slot cannot be read'),
+    )
+  }
+
   async #create(): Promise<Slot> {
     let number = 1
     while (this.#slots.has(number)) number++
     const path = join(this.#directory, slotFileName(number))
-    const file = await this.#files.open(path, { create: true })
+    const file = await this.#open(path, { create: true })
     const slot: Slot = { number, path, file, preparedBytes: 0, taken: false }
     this.#slots.set(number, slot)
     this.#unprepared.push(slot)

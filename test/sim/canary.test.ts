@@ -1,14 +1,13 @@
 import { expect, it } from 'vitest'
-import { crashEverywhere } from '../support/sim/crash-points.ts'
-import type { PlantedBugs } from '../support/sim/io.ts'
+import { type CrashPlan, crashEverywhere } from '../support/sim/crash-points.ts'
 
-const plan = { steps: 40, restarts: 1, crashesPerPoint: 3 }
+const usual = { steps: 40, restarts: 1, crashesPerPoint: 3 }
 
 /** Seeds until the bug shows; the message of the first that found it. */
-const found = async (bugs: PlantedBugs): Promise<string> => {
+const found = async (plan: Partial<CrashPlan>): Promise<string> => {
   for (let seed = 1; seed <= 3; seed++) {
     try {
-      await crashEverywhere({ ...plan, seed, bugs })
+      await crashEverywhere({ ...usual, ...plan, seed })
     } catch (error) {
       return (error as Error).message
     }
@@ -17,9 +16,13 @@ const found = async (bugs: PlantedBugs): Promise<string> => {
 }
 
 it('finds a commit writer that acks before the write is on the device', async () => {
-  expect(await found({ acksEarly: true })).toMatch(/acked records are there|the log is damaged/)
+  expect(await found({ bugs: { acksEarly: true } })).toMatch(/acked records are there|the log is damaged/)
 })
 
 it('finds a recovery that shows the newest group without writing it again', async () => {
-  expect(await found({ skipsRewrites: true })).toContain('acked records are there')
+  expect(await found({ bugs: { skipsRewrites: true } })).toContain('acked records are there')
+})
+
+it('finds that a power cut which damages neighbours needs commit.align=always', async () => {
+  expect(await found({ damagesNeighbours: true, options: { align: 'auto' } })).toContain('acked records are there')
 })

@@ -11,7 +11,7 @@ interface Crash {
   readonly tear: Tear
 }
 
-const crashes: readonly Crash[] = [
+const crashKinds: readonly Crash[] = [
   { kind: 'power', tear: 'random' },
   { kind: 'power', tear: 'random' },
   { kind: 'power', tear: 'lose' },
@@ -28,17 +28,26 @@ export interface CrashPlan {
   readonly restarts: number
   /** Crashes tried at each point. */
   readonly crashesPerPoint: number
+  /** Share of the points that are tried; all when absent. */
+  readonly share?: number
   readonly options?: LogRunOptions
   readonly bugs?: PlantedBugs
   readonly damagesNeighbours?: boolean
 }
 
+/** What a run went through. */
+export interface CrashReport {
+  readonly crashes: number
+  /** Records that left the log in the workload, so that space was reused. */
+  readonly evictedRecords: number
+}
+
 /**
  * Runs a workload once and stops the world at the beginning and before the end of everything that changes the disk. At each such point
  * copies of the machine crash, each in its own way, recover (some crash again while they do), are compared with the model, go on for a
- * while, and crash once more. Returns how many crashes were survived.
+ * while, and crash once more.
  */
-export const crashEverywhere = async (plan: CrashPlan): Promise<number> => {
+export const crashEverywhere = async (plan: CrashPlan): Promise<CrashReport> => {
   const machine = new SimMachine(plan.seed)
   machine.disk.damagesNeighbours = plan.damagesNeighbours ?? false
   Object.assign(machine.bugs, plan.bugs)
@@ -50,14 +59,16 @@ export const crashEverywhere = async (plan: CrashPlan): Promise<number> => {
     readonly crash: Crash
     readonly seed: number
   }[] = []
-  let survived = 0
+  let crashes = 0
+  let evictedRecords = 0
 
   machine.disk.onPoint = () => {
+    if (!random.chance(plan.share ?? 1)) return
     for (let index = 0; index < plan.crashesPerPoint; index++) {
       const seed = random.below(2 ** 32)
       const copy = machine.fork(seed)
       Object.assign(copy.bugs, plan.bugs)
-      waiting.push({ machine: copy, model: run.model.clone(), crash: random.pick(crashes), seed })
+      waiting.push({ machine: copy, model: run.model.clone(), crash: random.pick(crashKinds), seed })
     }
   }
   machine.clock.betweenEvents = async () => {
@@ -65,7 +76,7 @@ export const crashEverywhere = async (plan: CrashPlan): Promise<number> => {
       await reportHistory(point.machine, () =>
         surviveCrashes(point.machine, point.model, point.crash, point.seed, plan),
       )
-      survived++
+      crashes++
     }
   }
   await reportHistory(machine, () =>
@@ -74,12 +85,13 @@ export const crashEverywhere = async (plan: CrashPlan): Promise<number> => {
         for (let start = 0; start <= plan.restarts; start++) {
           await run.open()
           await run.steps(plan.steps)
+          evictedRecords += run.metrics.count('storageEvictedRecords')
           await run.close()
         }
       })(),
     ),
   )
-  return survived
+  return { crashes, evictedRecords }
 }
 
 const surviveCrashes = async (

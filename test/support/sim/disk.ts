@@ -26,6 +26,7 @@ export type Tear = 'random' | 'lose' | 'keep'
 export type DiskOperation = 'read' | 'write' | 'commit' | 'sync' | 'create' | 'replace' | 'remove'
 
 export interface DiskFault {
+  /** Of the file, or what its path begins with. */
   readonly path: string
   readonly operation: DiskOperation
   readonly code: string
@@ -123,7 +124,7 @@ export class SimDisk {
 
   check(path: string, operation: DiskOperation, from = 0, to = Number.POSITIVE_INFINITY): void {
     for (const fault of this.faults) {
-      if (fault.operation !== operation || fault.path !== path || fault.times === 0) continue
+      if (fault.operation !== operation || !path.startsWith(fault.path) || fault.times === 0) continue
       if ((fault.to ?? Number.POSITIVE_INFINITY) <= from || (fault.from ?? 0) >= to) continue
       if (fault.times !== undefined) fault.times--
       if (fault.losesPages === true) this.#file(path).pending = []

@@ -38,7 +38,7 @@ export const tinyLog = (changes: LogRunOptions = {}): CommitLogOptions => ({
   ...changes,
 })
 
-const storageRefused = (error: unknown): boolean =>
+const storageRefused = (error: unknown): error is BrokerError =>
   error instanceof BrokerError && ['storageFull', 'storageFailed', 'memoryFull'].includes(error.kind)
 
 /** A seeded workload on a log, and the model that goes with it. */
@@ -48,8 +48,8 @@ export class LogRun {
   readonly random: SimRandom
   readonly options: LogRunOptions
   log!: Log
-  /** Appends that the log refused. */
-  refused = 0
+  /** Appends that the log refused, by kind of error. */
+  readonly refused = new Map<string, number>()
   metrics = new Metrics()
   #value = 0
 
@@ -104,7 +104,7 @@ export class LogRun {
       else await this.model.checkReads(log, { gapsAllowed: true })
     } catch (error) {
       if (!storageRefused(error)) throw error
-      this.refused++
+      this.refused.set(error.kind, (this.refused.get(error.kind) ?? 0) + 1)
       await sleep(machine.clock, 50)
     }
     // the end of a batch of I/O events
