@@ -4,6 +4,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Connection } from '../platform/network.ts'
 import { frameKinds, PublishScanner } from '../wire/mqtt/publish-scanner.ts'
 import { AckQueue } from './ack-queue.ts'
+import type { CloseLog } from './close-log.ts'
 import type { DurableWork } from './durable-work.ts'
 import { ClientPlans, type Ingest, type PublishPlan } from './ingest.ts'
 import type { OutboundLimit } from './outbound-limit.ts'
@@ -15,6 +16,7 @@ export interface ConnectionParts {
   readonly work: DurableWork
   readonly gate: ReadGate
   readonly outbound: OutboundLimit
+  readonly closeLog: CloseLog
   readonly clock: Clock
   readonly metrics: Metrics
   readonly maxPacketBytes: number
@@ -37,6 +39,7 @@ const maxHeldBytes = 64 * 1024
 /** The engine sees a packet at least so often in a keep alive interval: only that winds its timer up. */
 const keepAliveParts = 8
 const closeAfterMs = 1000
+const partialFrameMs = 10_000
 const drainAfterMs = 10_000
 const retryAfterMs = 10
 const pubrecType = 5
@@ -331,12 +334,22 @@ export class MqttConnection {
     if (gate.closed && !this.#gated) {
       this.#gated = true
       gate.park(this.#resume)
+      const heldBytes = this.#heldBytes
+      this.#parts.clock.after(partialFrameMs, () => this.#dropPartialFrame(heldBytes))
     }
     const stop = this.#gated || ((this.#engineBusy || this.#parked) && this.#heldBytes > maxHeldBytes)
     if (stop === this.#paused) return
     this.#paused = stop
     if (stop) this.#socket.pause()
     else this.#socket.resume()
+  }
+
+  /** Begun packets that nobody ends must not keep the memory that all others wait for. */
+  #dropPartialFrame(heldBytes: number): void {
+    const waitsForBytes = this.#gated && !this.#engineBusy && !this.#parked && this.#heldBytes > 0
+    if (this.#closed || !waitsForBytes || this.#heldBytes !== heldBytes) return
+    this.#parts.closeLog.closed('memory', this.remote, `${heldBytes} bytes of a packet are here and the memory is out`)
+    this.destroy()
   }
 
   readonly #resume = (): void => {

@@ -79,6 +79,7 @@ export const closeReasons = [
   'packet.size',
   'keep.alive',
   'slow.subscriber',
+  'memory',
   'not.stored',
   'storage',
   'internal',

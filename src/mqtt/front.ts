@@ -54,6 +54,7 @@ export interface MqttAddress {
 
 /** Bytes of retained publishes that are kept, topics included. */
 const retainedMaxBytes = 8 * 1024 * 1024
+const closeWaitMs = 2000
 
 /** The MQTT front: listeners, sessions, routes, ingest and deliver rules. */
 export class MqttFront {
@@ -81,7 +82,7 @@ export class MqttFront {
     const emitter = new Emitter(clock)
     const state = new PublishState(parts.state, parts.retained, parts.inflight, {
       count: settings['mqtt.retained.max'],
-      bytes: retainedMaxBytes,
+      bytes: Math.min(retainedMaxBytes, broker.memory.limitBytes / 8),
       inflightPerClient: settings['mqtt.inflight.max'],
     })
     const store = new SessionStore({
@@ -171,9 +172,17 @@ export class MqttFront {
   async close(): Promise<void> {
     for (const listener of this.#listeners) await listener.close()
     await this.#deliveries.stop()
-    await new Promise<void>(resolve => this.#work.afterPending(() => resolve()))
+    await this.#acknowledged()
     await this.#engine.close()
     for (const connection of [...this.#connections]) connection.destroy()
+  }
+
+  /** Everything taken is acknowledged, or the device takes too long. */
+  #acknowledged(): Promise<void> {
+    return new Promise(resolve => {
+      this.#parts.clock.after(closeWaitMs, resolve)
+      this.#work.afterPending(() => resolve())
+    })
   }
 
   #connected(socket: Connection): void {
@@ -188,6 +197,7 @@ export class MqttFront {
       work: this.#work,
       gate: this.#gate,
       outbound: this.#outbound,
+      closeLog: this.#closeLog,
       clock,
       metrics,
       maxPacketBytes: settings['mqtt.max.packet.bytes'],

@@ -40,6 +40,8 @@ export interface IngestParts {
 }
 
 const defaultMaxPlans = 65_536
+/** Plans may hold this part of the memory budget. */
+const planShare = 16
 const maxPlansPerClient = 256
 const planOverheadBytes = 512
 const noHeaders: readonly [Buffer, Buffer] = [Buffer.from([0]), Buffer.from([0])]
@@ -69,7 +71,8 @@ export class Ingest {
 
   constructor(parts: IngestParts) {
     this.#parts = parts
-    this.#maxPlans = parts.maxPlans ?? defaultMaxPlans
+    const affordable = parts.broker.memory.limitBytes / planShare / planOverheadBytes
+    this.#maxPlans = Math.min(parts.maxPlans ?? defaultMaxPlans, affordable)
   }
 
   /** All publishes of one read get one receive time. */

@@ -11,6 +11,29 @@ export interface OutgoingPacket {
 }
 
 const packetOverheadBytes = 256
+/** The queues of all sessions together may hold this part of the memory budget. */
+const share = 4
+
+/** Memory of all session queues together: absent clients must not stop those that are there. */
+export class QueueMemory {
+  readonly #memory: MemoryBudget
+  #bytes = 0
+
+  constructor(memory: MemoryBudget) {
+    this.#memory = memory
+  }
+
+  hasRoom(bytes: number): boolean {
+    return this.#bytes + bytes <= this.#memory.limitBytes / share
+  }
+
+  /** `bytes` more are held than before; negative: less. */
+  hold(bytes: number): void {
+    this.#bytes += bytes
+    if (bytes >= 0) this.#memory.take(bytes)
+    else this.#memory.give(-bytes)
+  }
+}
 
 /** Packets of one session that its client has not acknowledged, in order, bounded by bytes. */
 export class SessionQueue {
@@ -18,9 +41,9 @@ export class SessionQueue {
   readonly #packets = new Map<number, OutgoingPacket>()
   readonly #byMessageId = new Map<number, number>()
   readonly #limitBytes: number
-  readonly #memory: MemoryBudget
+  readonly #memory: QueueMemory
 
-  constructor(limitBytes: number, memory: MemoryBudget) {
+  constructor(limitBytes: number, memory: QueueMemory) {
     this.#limitBytes = limitBytes
     this.#memory = memory
   }
@@ -36,7 +59,7 @@ export class SessionQueue {
   /** False: there is no room, nothing was kept. */
   add(packet: OutgoingPacket): boolean {
     const bytes = sizeOf(packet)
-    if (this.#bytes + bytes > this.#limitBytes) return false
+    if (this.#bytes + bytes > this.#limitBytes || !this.#memory.hasRoom(bytes)) return false
     this.#packets.set(packet.brokerCounter ?? 0, packet)
     this.#hold(bytes)
     return true
@@ -83,8 +106,7 @@ export class SessionQueue {
 
   #hold(bytes: number): void {
     this.#bytes += bytes
-    if (bytes >= 0) this.#memory.take(bytes)
-    else this.#memory.give(-bytes)
+    this.#memory.hold(bytes)
   }
 }
 

@@ -4,7 +4,7 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import { FilterTree, filterMatches } from '../wire/mqtt/topic-filter.ts'
 import type { PublishState } from './publish-state.ts'
-import { type OutgoingPacket, SessionQueue } from './session-queue.ts'
+import { type OutgoingPacket, QueueMemory, SessionQueue } from './session-queue.ts'
 
 export interface SessionLimits {
   readonly sessions: number
@@ -44,7 +44,7 @@ export class SessionStore {
   readonly #clock: Clock
   readonly #metrics: Metrics
   readonly #limits: SessionLimits
-  readonly #memory: MemoryBudget
+  readonly #memory: QueueMemory
   readonly #isConnected: (clientId: string) => boolean
   /** Least recently used first. */
   readonly #sessions = new Map<string, Session>()
@@ -64,7 +64,7 @@ export class SessionStore {
     this.#clock = parts.clock
     this.#metrics = parts.metrics
     this.#limits = parts.limits
-    this.#memory = parts.memory
+    this.#memory = new QueueMemory(parts.memory)
     this.#isConnected = parts.isConnected
   }
 

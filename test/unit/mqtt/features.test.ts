@@ -245,6 +245,27 @@ describe('limits', () => {
     await slow.waitCount('pingresp', 1)
   })
 
+  it('takes no more than mqtt.inflight.max unacknowledged publishes from a client', async () => {
+    await start({ settings: { 'mqtt.inflight.max': 10 } })
+    const client = await connect('p')
+    client.publish('a/x', 'v', 1, 1)
+    await client.waitCount('puback', 1)
+    server.log.held = true
+    for (let id = 2; id <= 200; id++) client.publish('a/x', 'v', 1, id)
+    const other = await connect('q')
+    for (let round = 1; round <= 20; round++) {
+      other.send({ cmd: 'pingreq' })
+      await other.waitCount('pingresp', round)
+    }
+    const appended = server.open.broker.topics
+      .get('a')
+      .partitions.reduce((sum, id) => sum + server.open.broker.offsets(id).logEnd, 0)
+    expect(appended).toBe(11)
+    server.log.release()
+    const acks = await client.waitCount('puback', 200)
+    expect(acks.map(({ messageId }) => messageId)).toEqual(Array.from({ length: 200 }, (_, index) => index + 1))
+  })
+
   it('gives back all memory when connections end', async () => {
     await start()
     const client = await connect('p')
