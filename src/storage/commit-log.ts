@@ -1,14 +1,14 @@
 import { assert } from '../core/assert.ts'
-import { type GroupNumber, groupNumber, type PartitionId, partitionId } from '../core/brand.ts'
+import { type GroupNumber, groupNumber, type PartitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { CommitWriter } from '../platform/commit-writer.ts'
 import { byteLengthOf } from '../wire/kafka/record-batch.ts'
 import { AppendSpace } from './append-space.ts'
 import { BatchReader } from './batch-reader.ts'
-import { Checkpointer, type CheckpointSource } from './checkpointer.ts'
+import { checkpointSource } from './checkpoint-source.ts'
+import { Checkpointer } from './checkpointer.ts'
 import { CommitLinger } from './commit-linger.ts'
 import { CommitPipeline } from './commit-pipeline.ts'
-import type { ControlRecord } from './control-record.ts'
 import { type ControlOwner, ControlWriter } from './control-writer.ts'
 import { DamageReports } from './damage-reports.ts'
 import { DurableWaiters } from './durable-waiters.ts'
@@ -19,7 +19,7 @@ import { indexGroup } from './frame-indexer.ts'
 import { groupFlags, groupHeaderBytes } from './group.ts'
 import { GroupGatherer } from './group-gatherer.ts'
 import { Housekeeping } from './housekeeping.ts'
-import { alignUp, blockBytes, saltSeed } from './layout.ts'
+import { saltSeed } from './layout.ts'
 import {
   type Appended,
   type BatchAppend,
@@ -34,7 +34,8 @@ import {
   type RecoveredBatch,
 } from './log.ts'
 import { LogAge } from './log-age.ts'
-import { arenaGroupStart, type OpenGroup, recordOverheadBytes } from './open-group.ts'
+import { startRecords } from './log-control.ts'
+import { arenaBytesFor, arenaGroupStart, type OpenGroup, recordOverheadBytes } from './open-group.ts'
 import { arenaCount, type CommitLogOptions, type StoragePlatform } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
 import { type RecoveredLog, recoverLog } from './recover-log.ts'
@@ -103,8 +104,7 @@ class CommitLog implements Log {
       segment => indexLoader.load(segment),
       (log, first, last) => damage.report(log, first, last, this.logAge),
     )
-    const largest = Math.max(options.commitMaxBytes, options.maxMessageBytes + frameHeaderBytes + blockBytes)
-    this.#writer = platform.openCommitWriter(arenaCount, arenaGroupStart + alignUp(largest, blockBytes) + blockBytes)
+    this.#writer = platform.openCommitWriter(arenaCount, arenaBytesFor(options))
     const seed = saltSeed(salt)
     this.#gatherer = new GroupGatherer(this.#writer.arenas, chain.group + 1, options.commitMaxBytes, () => ({
       logEpoch,
@@ -141,7 +141,15 @@ class CommitLog implements Log {
       },
     )
     this.#space = new AppendSpace(pool, this.#segmentWriter, this.#pipeline, metrics, () => this.#housekeeping.soon())
-    const source = this.#checkpointSource(salt)
+    const source = checkpointSource({
+      recovered,
+      pipeline: this.#pipeline,
+      control: this.#control,
+      logAge: this.#logAge,
+      salt,
+      prepare: () => this.#prepareCheckpoint(),
+      onFooter: () => this.#housekeeping.soon(),
+    })
     this.#checkpointer = new Checkpointer(platform.checkpoints, meta.logId, source, logger)
     const evictable = evictableLog({
       recovered,
@@ -164,13 +172,8 @@ class CommitLog implements Log {
     const { pool, lost, segments } = this.#recovered
     pool.prepare()
     this.openPartition(logControlPartition)
-    const records: ControlRecord[] = [{ kind: 'start', logEpoch: this.logEpoch, incarnation: this.incarnation }]
-    for (const { partition, first, last } of lost) {
-      const gap = { partition: partitionId(partition), first, last, reason: 'damage', logAge: this.logAge } as const
-      records.push({ kind: 'gap', gap })
-    }
     const group = this.#gatherer.special(groupFlags.start)
-    this.#control.append(records)
+    this.#control.append(startRecords(this.logEpoch, this.incarnation, lost, this.logAge))
     await this.#waiters.wait(groupNumber(group.number))
     for (const segment of segments) if (segment.sealed && !segment.hasFooter) this.#checkpointer.sealed(segment)
     this.#checkpointer.request()
@@ -375,44 +378,19 @@ class CommitLog implements Log {
   }
 
   #controlOwner(): ControlOwner {
-    const log = this
     return {
       segments: this.#segments,
       logs: this.#logs,
       appendControlBatch: batch => this.#appendBatches([{ partition: logControlPartition, batch }]).group,
       whenDurable: group => this.whenDurable(group),
-      get openGroup() {
-        return log.openGroup
-      },
+      openGroup: () => this.openGroup,
       onRemoved: partition => this.#removing.delete(partition),
     }
   }
 
-  #checkpointSource(salt: bigint): CheckpointSource {
-    return {
-      segments: this.#segments,
-      prepare: async () => {
-        if (!this.#closing && this.writable) for (const before of this.#beforeCheckpoint) before()
-        await this.whenDurable(this.openGroup)
-      },
-      capture: () => {
-        const active = this.#segments.at(-1)
-        if (active === undefined || active.lastGroup !== this.#pipeline.durableGroup) return undefined
-        return {
-          chain: { group: active.lastGroup, crc: active.lastCrc, salt },
-          activeSequence: active.sequence,
-          logAge: { logAge: this.logAge, sinceBoot: this.#logAge.sinceBoot, bootHash: this.#logAge.bootHash },
-          control: this.#control.snapshotBatch(),
-        }
-      },
-      logAgeSeconds: () => this.logAge,
-      onFooter: segment => {
-        segment.hasFooter = true
-        this.#recovered.indexLoader.touch(segment)
-        this.#housekeeping.soon()
-      },
-      onFailure: error => this.#pipeline.fail(error),
-    }
+  async #prepareCheckpoint(): Promise<void> {
+    if (!this.#closing && this.writable) for (const before of this.#beforeCheckpoint) before()
+    await this.whenDurable(this.openGroup)
   }
 
   #log(partition: PartitionId): PartitionLog {

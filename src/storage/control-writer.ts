@@ -12,7 +12,7 @@ export interface ControlOwner {
   readonly logs: ReadonlyMap<number, PartitionLog>
   appendControlBatch(batch: Buffer): GroupNumber
   whenDurable(group: GroupNumber): Promise<void>
-  readonly openGroup: GroupNumber
+  openGroup(): GroupNumber
   /** The removal of a partition is durable. */
   onRemoved(partition: number): void
 }
@@ -61,7 +61,7 @@ export class ControlWriter {
     const log = this.#owner.logs.get(logControlPartition)
     if (log === undefined) return
     // a snapshot is made of durable state: nothing of this partition may be on its way
-    while (log.highWatermark < log.logEnd) await this.#owner.whenDurable(this.#owner.openGroup)
+    while (log.highWatermark < log.logEnd) await this.#owner.whenDurable(this.#owner.openGroup())
     const offset = log.logEnd
     const durable = this.write([...this.#snapshot(), { kind: 'logStart', partition: logControlPartition, offset }])
     await durable

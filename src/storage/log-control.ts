@@ -1,7 +1,9 @@
+import { partitionId } from '../core/brand.ts'
 import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { openRecords } from '../wire/kafka/records.ts'
 import { type ControlRecord, decodeControlRecord, encodeControlRecord } from './control-record.ts'
 import { Gaps } from './gaps.ts'
+import type { LostOffsets } from './recovery.ts'
 
 const noHeaders = Buffer.from([0])
 
@@ -79,3 +81,17 @@ export const controlBatch = (records: readonly ControlRecord[], timestampMs: num
   }
   return builder.finish(0, 0)
 }
+
+/** What the first group of a start says: its epoch, and a gap for whatever recovery found damaged. */
+export const startRecords = (
+  logEpoch: number,
+  incarnation: string,
+  lost: readonly LostOffsets[],
+  logAge: number,
+): ControlRecord[] => [
+  { kind: 'start', logEpoch, incarnation },
+  ...lost.map(({ partition, first, last }): ControlRecord => {
+    const gap = { partition: partitionId(partition), first, last, reason: 'damage', logAge } as const
+    return { kind: 'gap', gap }
+  }),
+]

@@ -4,7 +4,7 @@ import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { HEADER_BYTES, lastOffsetDeltaOf, stamp } from '../wire/kafka/record-batch.ts'
 import { frameHeaderBytes, maxFrames, writeFrameHeader } from './frame.ts'
 import { groupHeaderBytes } from './group.ts'
-import { blockBytes } from './layout.ts'
+import { alignUp, blockBytes } from './layout.ts'
 import type { PartitionLog } from './partition-log.ts'
 
 /** Where the group header stands in an arena; before it is room for the tail block or the slot header. */
@@ -17,6 +17,15 @@ const keepBuilderBytes = 64 * 1024
 const firstBuilderBytes = 1024
 /** Room that an open batch takes besides its records. */
 const batchOverheadBytes = frameHeaderBytes + HEADER_BYTES
+
+/** Bytes of an arena that takes a full group, or the largest batch as a group of its own. */
+export const arenaBytesFor = (options: {
+  readonly commitMaxBytes: number
+  readonly maxMessageBytes: number
+}): number => {
+  const largest = Math.max(options.commitMaxBytes, options.maxMessageBytes + frameHeaderBytes + blockBytes)
+  return arenaGroupStart + alignUp(largest, blockBytes) + blockBytes
+}
 
 /** What every frame of the group carries. */
 export interface GroupStamp {
