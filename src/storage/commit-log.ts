@@ -2,7 +2,6 @@ import { assert } from '../core/assert.ts'
 import { type GroupNumber, groupNumber, type PartitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { CommitWriter } from '../platform/commit-writer.ts'
-import { byteLengthOf } from '../wire/kafka/record-batch.ts'
 import { AppendSpace } from './append-space.ts'
 import { BatchReader } from './batch-reader.ts'
 import { checkpointSource } from './checkpoint-source.ts'
@@ -14,7 +13,6 @@ import { DamageReports } from './damage-reports.ts'
 import { DurableWaiters } from './durable-waiters.ts'
 import { evictableLog } from './evictable-log.ts'
 import { Eviction } from './eviction.ts'
-import { frameHeaderBytes } from './frame.ts'
 import { indexGroup } from './frame-indexer.ts'
 import { groupFlags, groupHeaderBytes } from './group.ts'
 import { GroupGatherer } from './group-gatherer.ts'
@@ -35,7 +33,7 @@ import {
 } from './log.ts'
 import { LogAge } from './log-age.ts'
 import { startRecords } from './log-control.ts'
-import { arenaBytesFor, arenaGroupStart, type OpenGroup, recordOverheadBytes } from './open-group.ts'
+import { arenaBytesFor, arenaGroupStart, framedBytes, type OpenGroup, recordOverheadBytes } from './open-group.ts'
 import { arenaCount, type CommitLogOptions, type StoragePlatform } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
 import { type RecoveredLog, recoverLog } from './recover-log.ts'
@@ -227,11 +225,7 @@ class CommitLog implements Log {
   }
 
   #appendBatches(batches: readonly BatchAppend[]): Appended {
-    let bytes = 0
-    for (const { batch } of batches) {
-      assert(byteLengthOf(batch) === batch.length, 'a batch is as long as it says')
-      bytes += frameHeaderBytes + batch.length
-    }
+    const bytes = framedBytes(batches)
     if (batches.some(({ partition }) => partition >= firstTopicPartitionId)) this.#space.check(bytes)
     const group = this.#gatherer.groupFor(bytes, batches.length)
     const before = group.bytes

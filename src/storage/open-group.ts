@@ -1,7 +1,7 @@
 import { assert } from '../core/assert.ts'
 import type { PartitionId } from '../core/brand.ts'
 import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
-import { HEADER_BYTES, lastOffsetDeltaOf, stamp } from '../wire/kafka/record-batch.ts'
+import { byteLengthOf, HEADER_BYTES, lastOffsetDeltaOf, stamp } from '../wire/kafka/record-batch.ts'
 import { frameHeaderBytes, maxFrames, writeFrameHeader } from './frame.ts'
 import { groupHeaderBytes } from './group.ts'
 import { alignUp, blockBytes } from './layout.ts'
@@ -25,6 +25,16 @@ export const arenaBytesFor = (options: {
 }): number => {
   const largest = Math.max(options.commitMaxBytes, options.maxMessageBytes + frameHeaderBytes + blockBytes)
   return arenaGroupStart + alignUp(largest, blockBytes) + blockBytes
+}
+
+/** Bytes that whole batches take as frames. */
+export const framedBytes = (batches: readonly { readonly batch: Buffer }[]): number => {
+  let bytes = 0
+  for (const { batch } of batches) {
+    assert(byteLengthOf(batch) === batch.length, 'a batch is as long as it says')
+    bytes += frameHeaderBytes + batch.length
+  }
+  return bytes
 }
 
 /** What every frame of the group carries. */
