@@ -9,6 +9,7 @@ import type { DurableWork } from './durable-work.ts'
 import { ClientPlans, type Ingest, type PublishPlan } from './ingest.ts'
 import type { OutboundLimit } from './outbound-limit.ts'
 import type { ReadGate } from './read-gate.ts'
+import { ReceivedBytes } from './received-bytes.ts'
 import { SessionStream } from './session-stream.ts'
 
 export interface ConnectionParts {
@@ -43,7 +44,6 @@ const partialFrameMs = 10_000
 const drainAfterMs = 10_000
 const retryAfterMs = 10
 const pubrecType = 5
-const empty = Buffer.alloc(0)
 
 // nothing yields in between, so that one scanner serves all connections
 const scanner = new PublishScanner()
@@ -59,11 +59,7 @@ export class MqttConnection {
   readonly #acks = new AckQueue()
   #client: AcceptedClient | undefined
   #plans: ClientPlans | undefined
-  /** Bytes read and not yet handled: from `#at` in `#bytes`, then the chunks. */
-  #bytes: Buffer = empty
-  #at = 0
-  readonly #chunks: Buffer[] = []
-  #chunkBytes = 0
+  readonly #input = new ReceivedBytes()
   #heldBytes = 0
   #outgoingBytes = 0
   #engineBusy = false
@@ -125,13 +121,7 @@ export class MqttConnection {
 
   #read(chunk: Buffer): void {
     if (this.#closed) return
-    if (this.#at === this.#bytes.length && this.#chunks.length === 0) {
-      this.#bytes = chunk
-      this.#at = 0
-    } else {
-      this.#chunks.push(chunk)
-      this.#chunkBytes += chunk.length
-    }
+    this.#input.push(chunk)
     this.#run()
   }
 
@@ -154,9 +144,7 @@ export class MqttConnection {
   #close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#chunks.length = 0
-    this.#bytes = empty
-    this.#at = this.#chunkBytes = 0
+    this.#input.takeAll()
     this.#account()
     if (this.#plans !== undefined) this.#parts.ingest.forget(this.#plans)
     if (this.#ended) return
@@ -183,22 +171,22 @@ export class MqttConnection {
 
   /** Handles a run of frames; false when more bytes are needed. */
   #step(): boolean {
-    const kind = this.#scan(this.#at)
+    const kind = this.#scan(this.#input.at)
     if (kind === frameKinds.malformed || scanner.needBytes > this.#parts.maxPacketBytes) {
       this.#raw = true
       this.#passRaw()
       return false
     }
-    if (kind === frameKinds.incomplete) return this.#joinChunks()
+    if (kind === frameKinds.incomplete) return this.#input.join(scanner.needBytes)
     if (this.#client === undefined) return this.#pass(scanner.frameEnd)
     if (kind === frameKinds.plainPublish && this.#takesHot()) return true
     return this.#parked ? false : this.#pass(this.#coldEnd(scanner.frameEnd))
   }
 
   #scan(at: number): number {
-    return at === this.#bytes.length
+    return at === this.#input.bytes.length
       ? this.#nothing()
-      : scanner.scan(this.#bytes, at, this.#bytes.length, this.#client?.version ?? 4)
+      : scanner.scan(this.#input.bytes, at, this.#input.bytes.length, this.#client?.version ?? 4)
   }
 
   #nothing(): number {
@@ -210,18 +198,18 @@ export class MqttConnection {
   #takesHot(): boolean {
     let taken = 0
     let acked = 0
-    const end = this.#bytes.length
+    const end = this.#input.bytes.length
     for (;;) {
       const plan = this.#hotPlan()
       if (plan === undefined || !this.#append(plan)) break
       taken++
       if (scanner.qos === 1) acked++
-      this.#at = scanner.frameEnd
+      this.#input.at = scanner.frameEnd
       if (this.#acks.count >= this.#parts.maxInflight) {
         this.#parked = true
         break
       }
-      if (this.#at === end || this.#scan(this.#at) !== frameKinds.plainPublish) break
+      if (this.#input.at === end || this.#scan(this.#input.at) !== frameKinds.plainPublish) break
     }
     if (acked > 0) this.#parts.metrics.add('mqttReceived', acked, '1')
     if (taken > acked) this.#parts.metrics.add('mqttReceived', taken - acked, '0')
@@ -232,7 +220,7 @@ export class MqttConnection {
   /** The plan of the PUBLISH that the scanner stands on, unless the engine must have it. */
   #hotPlan(): PublishPlan | undefined {
     if (!this.#parts.hotPath || this.#engineIsDue() || scanner.needBytes > this.#parts.maxPacketBytes) return undefined
-    const plan = this.#parts.ingest.planFor(this.#plans!, this.#bytes, scanner)
+    const plan = this.#parts.ingest.planFor(this.#plans!, this.#input.bytes, scanner)
     return plan.hot ? plan : undefined
   }
 
@@ -244,7 +232,7 @@ export class MqttConnection {
   /** False: it was not stored. Where only memory is missing the connection waits, else the engine's way tries again and says why. */
   #append(plan: PublishPlan): boolean {
     try {
-      const group = this.#parts.ingest.append(plan, this.#bytes, scanner)
+      const group = this.#parts.ingest.append(plan, this.#input.bytes, scanner)
       if (scanner.qos === 1 && this.#acks.add(scanner.packetId, group)) this.#parts.work.after(group, this.#acknowledge)
       return true
     } catch (error) {
@@ -280,8 +268,8 @@ export class MqttConnection {
   /** The end of the run of frames that are for the engine. PUBREC goes alone: the engine may be done with it before it looks at the next. */
   #coldEnd(firstEnd: number): number {
     let end = firstEnd
-    if (this.#isPubrec(this.#at)) return end
-    while (end < this.#bytes.length && !this.#isPubrec(end)) {
+    if (this.#isPubrec(this.#input.at)) return end
+    while (end < this.#input.bytes.length && !this.#isPubrec(end)) {
       const kind = this.#scan(end)
       if (kind !== frameKinds.other && kind !== frameKinds.plainPublish) break
       if (scanner.needBytes > this.#parts.maxPacketBytes) break
@@ -292,13 +280,13 @@ export class MqttConnection {
   }
 
   #isPubrec(at: number): boolean {
-    return this.#bytes[at]! >> 4 === pubrecType
+    return this.#input.bytes[at]! >> 4 === pubrecType
   }
 
   /** Gives the engine everything up to `end`; the rest waits until it is idle. */
   #pass(end: number): boolean {
-    const frames = this.#bytes.subarray(this.#at, end)
-    this.#at = end
+    const frames = this.#input.bytes.subarray(this.#input.at, end)
+    this.#input.at = end
     this.#engineBusy = true
     this.#engineFedMs = this.#nowMs
     this.stream.push(frames)
@@ -306,25 +294,7 @@ export class MqttConnection {
   }
 
   #passRaw(): void {
-    if (this.#at < this.#bytes.length) this.stream.push(this.#bytes.subarray(this.#at))
-    for (const chunk of this.#chunks) this.stream.push(chunk)
-    this.#chunks.length = this.#chunkBytes = 0
-    this.#bytes = empty
-    this.#at = 0
-  }
-
-  /** Puts the rest and the chunks together once they hold the frame; false when they do not. */
-  #joinChunks(): boolean {
-    if (this.#chunks.length === 0) return false
-    const rest = this.#bytes.length - this.#at
-    if (rest + this.#chunkBytes < scanner.needBytes) return false
-    this.#bytes =
-      rest === 0 && this.#chunks.length === 1
-        ? this.#chunks[0]!
-        : Buffer.concat([this.#bytes.subarray(this.#at), ...this.#chunks])
-    this.#at = 0
-    this.#chunks.length = this.#chunkBytes = 0
-    return true
+    for (const chunk of this.#input.takeAll()) this.stream.push(chunk)
   }
 
   /** Stops reading while too much is held or the gateway is out of memory. */
@@ -359,7 +329,7 @@ export class MqttConnection {
 
   /** Tells the memory budget what is held here. */
   #account(): void {
-    const held = this.#bytes.length - this.#at + this.#chunkBytes
+    const held = this.#input.length
     if (held === this.#heldBytes) return
     const { memory } = this.#parts.gate
     if (held > this.#heldBytes) memory.take(held - this.#heldBytes)
