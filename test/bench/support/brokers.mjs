@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url'
 const mainFile = fileURLToPath(new URL('../../../dist/main.js', import.meta.url))
 const brokerCore = '0'
 
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
+
 const freePort = () =>
   new Promise((resolve, reject) => {
     const server = createServer().once('error', reject)
@@ -44,6 +46,9 @@ const isInstalled = (program, args) => {
 
 const start = (command, args, directory) => {
   const child = spawn('taskset', ['-c', brokerCore, command, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  // a bench that is stopped leaves no broker behind
+  const end = () => child.kill('SIGKILL')
+  process.once('exit', end)
   child.output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', text => (child.output += text))
   const exited = new Promise(resolve => child.once('exit', resolve))
@@ -54,6 +59,7 @@ const start = (command, args, directory) => {
     async stop() {
       child.kill('SIGTERM')
       await exited
+      process.off('exit', end)
       rmSync(directory, { recursive: true, force: true })
     },
   }
