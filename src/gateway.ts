@@ -1,6 +1,7 @@
 import { openBroker } from './broker/open-broker.ts'
 import type { LoadedSettings } from './config/load.ts'
 import { shareOf } from './config/share.ts'
+import { slotBytesOf } from './config/slot-bytes.ts'
 import { StartError } from './core/errors.ts'
 import { MemoryBudget } from './core/memory-budget.ts'
 import { Metrics } from './core/metrics.ts'
@@ -8,7 +9,8 @@ import { gatewayId, gatewayStatus } from './gateway-status.ts'
 import { listenHttpFront } from './http/server.ts'
 import { KafkaServer } from './kafka/server.ts'
 import { watchClockQuality } from './mqtt/clock-quality.ts'
-import { MqttFront } from './mqtt/front.ts'
+import { type MqttAddress, MqttFront } from './mqtt/front.ts'
+import type { DirectoryLock } from './platform/lock.ts'
 import type { ListenAddress, Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
 import { listenHttp } from './platform/node/http-server.ts'
@@ -18,6 +20,7 @@ import type { Platform } from './platform/platform.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
 import { RetainedView } from './state/retained.ts'
 import { openCommitLog } from './storage/commit-log.ts'
+import { claimDataDirectory } from './storage/data-directory.ts'
 
 /** Addresses bound, `host:port`; the words of the ready line. */
 export interface GatewayAddresses {
@@ -47,10 +50,7 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
   const metrics = new Metrics()
   const memory = new MemoryBudget(shareOf(settings['memory.budget'], host.memoryBytes()))
   metrics.gauge('memoryUsedBytes', () => memory.usedBytes)
-  await makeDataDirectory(platform, directory)
-  const lock = await lockNodeDirectory(directory)
-  if (lock === undefined)
-    throw new StartError(65, `data directory ${directory} is in use by another process; stop it, or set data.dir`)
+  const lock = await claimedDirectory(platform, directory)
   const budgetBytes = shareOf(settings['disk.budget'], await fileSystemOf(platform, directory))
   const viewBytes = viewBytesOf(budgetBytes)
   const store = await platform.openCheckpointStore(`${directory}/views`, viewBytes)
@@ -59,6 +59,7 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
     {
       directory,
       budgetBytes: budgetBytes - viewBytes,
+      slotBytes: slotBytesOf(budgetBytes),
       reserve: settings['disk.reserve'],
       commitMaxBytes: settings['commit.max.bytes'],
       lingerMs: settings['commit.linger.ms'],
@@ -115,7 +116,7 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
   }
   addresses['http'] = joined(httpListeners.map(({ address }) => address))
   // devices come last: what they send finds everything else at work
-  for (const { scheme, address } of await mqtt.open()) {
+  for (const { scheme, address } of await openMqtt(mqtt)) {
     addresses[scheme] = addresses[scheme] ? `${addresses[scheme]},${address}` : address
   }
   return {
@@ -135,16 +136,21 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
 const joined = (addresses: readonly ListenAddress[]): string =>
   addresses.map(({ host: name, port }) => (name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`)).join(',')
 
-const makeDataDirectory = async ({ files }: Platform, directory: string): Promise<void> => {
+/** What the system refuses (no right, no space, a file in the way) is the user's to mend, like a directory in use. */
+const claimedDirectory = async ({ files }: Platform, directory: string): Promise<DirectoryLock> => {
   try {
-    await files.makeDirectory(directory)
+    return await claimDataDirectory(files, lockNodeDirectory, directory)
   } catch (error) {
+    if (error instanceof StartError || !isSystemError(error)) throw error
     throw new StartError(
       65,
-      `data directory ${directory} cannot be made: ${(error as Error).message}; set data.dir to one that can`,
+      `data directory ${directory} cannot be used: ${error.message}; set data.dir to one that can`,
     )
   }
 }
+
+const isSystemError = (error: unknown): error is Error & { code: string } =>
+  error instanceof Error && typeof (error as { code?: unknown }).code === 'string'
 
 const bind = async (
   key: string,
@@ -154,11 +160,21 @@ const bind = async (
   try {
     return await listen()
   } catch (error) {
-    const { code = String(error) } = error as { code?: string }
+    if (!isSystemError(error)) throw error
+    const { code } = error
     const flag = `--${key.replaceAll('.', '-')}`
     throw new StartError(
       69,
       `${key}: cannot bind ${name}:${port} (${code}); choose another address with ${flag} HOST:PORT`,
     )
+  }
+}
+
+const openMqtt = async (mqtt: MqttFront): Promise<readonly MqttAddress[]> => {
+  try {
+    return await mqtt.open()
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    throw new StartError(69, `mqtt.listen: ${error.message}; choose another address with --mqtt-listen HOST:PORT`)
   }
 }
