@@ -389,7 +389,7 @@ class CommitLog implements Log {
 
   #log(partition: PartitionId): PartitionLog {
     const log = this.#logs.get(partition)
-    assert(log !== undefined, `partition ${partition} is open`)
+    if (log === undefined) throw new BrokerError('unknownPartition', `partition ${partition} was removed meanwhile`)
     return log
   }
 

@@ -1,4 +1,3 @@
-import { assert } from '../../src/core/assert.ts'
 import { type GroupNumber, groupNumber, type PartitionId } from '../../src/core/brand.ts'
 import { BrokerError } from '../../src/core/errors.ts'
 import type {
@@ -50,7 +49,9 @@ export class MemoryLog implements Log {
   held = false
   /** Groups that may wait for the device; one more is `memoryFull`. */
   maxWaitingGroups = Number.POSITIVE_INFINITY
-  /** Reads so far; for tests that count them. */
+  /** Reads and searches go on when this resolves. */
+  readGate: Promise<void> = Promise.resolve()
+  /** Reads and searches begun so far. */
   reads = 0
   readonly #partitions = new Map<PartitionId, Partition>()
   readonly #listeners: DurableListener[] = []
@@ -151,6 +152,7 @@ export class MemoryLog implements Log {
 
   async read(partition: PartitionId, offset: number, maxBytes: number, limitOffset: number): Promise<ReadBatches> {
     this.reads += 1
+    await this.readGate
     const { logStart, logEnd, batches } = this.#open(partition)
     if (offset < logStart || offset > logEnd)
       throw new BrokerError('offsetOutOfRange', `${offset} is not within ${logStart} to ${logEnd}`)
@@ -166,11 +168,15 @@ export class MemoryLog implements Log {
   }
 
   async findBatchByTimestamp(partition: PartitionId, timestampMs: number): Promise<number | undefined> {
+    this.reads += 1
+    await this.readGate
     const found = this.#durableBatches(partition).find(batch => maxTimestampOf(batch) >= timestampMs)
     return found === undefined ? undefined : baseOffsetOf(found)
   }
 
   async maxTimestamp(partition: PartitionId): Promise<{ baseOffset: number; timestampMs: number } | undefined> {
+    this.reads += 1
+    await this.readGate
     let best: Buffer | undefined
     for (const batch of this.#durableBatches(partition)) {
       if (best === undefined || maxTimestampOf(batch) > maxTimestampOf(best)) best = batch
@@ -215,7 +221,7 @@ export class MemoryLog implements Log {
 
   #open(partition: PartitionId): Partition {
     const log = this.#partitions.get(partition)
-    assert(log !== undefined, `partition ${partition} is open`)
+    if (log === undefined) throw new BrokerError('unknownPartition', `partition ${partition} was removed`)
     return log
   }
 

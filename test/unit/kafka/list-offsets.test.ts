@@ -85,6 +85,22 @@ describe('list offsets', () => {
     expect((await at(-1, 11, 2)).offset).toBe(1)
   })
 
+  it('says that the topic is gone when it goes while it is looked up', async () => {
+    for (const timestamp of [150, -3]) {
+      const topic = server.open.broker.topics.create({ name: `gone${timestamp}` })
+      let open = (): void => {}
+      server.log.readGate = new Promise(resolve => {
+        open = resolve
+      })
+      const reads = server.log.reads
+      const lookup = at(timestamp, 11, 0, topic.name)
+      while (server.log.reads === reads) await new Promise(setImmediate)
+      server.open.broker.topics.delete(topic.name)
+      open()
+      expect((await lookup).errorCode).toBe(errorCodes.UNKNOWN_TOPIC_OR_PARTITION)
+    }
+  })
+
   it('shows durable records only', async () => {
     const { broker } = server.open
     server.log.held = true
