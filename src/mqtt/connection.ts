@@ -144,6 +144,7 @@ export class MqttConnection {
   #close(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#parts.gate.forget(this.#resume)
     this.#input.takeAll()
     this.#account()
     if (this.#plans !== undefined) this.#parts.ingest.forget(this.#plans)
