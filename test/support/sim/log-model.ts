@@ -110,9 +110,9 @@ export class LogModel {
     }
     expect(newestSurvivor, 'groups survive whole and in order').toBeLessThan(oldestLost)
     this.#durableGroup = Math.max(this.#durableGroup, newestSurvivor)
-    await this.checkReads(log, options)
-    // log starts move at once and are durable later; after a restart what is seen is durable
+    // later, log starts move at once and are durable some time after; now what is seen is durable
     for (const [partition] of this.#partitions) this.logStarts(partition, log.offsets(partition).logStart)
+    await this.checkReads(log, options)
   }
 
   async #checkPartition(log: Log, partition: PartitionId, { gapsAllowed = false }: CheckOptions): Promise<void> {

@@ -62,7 +62,8 @@ export class LogRun {
 
   /** Opens the log and compares it with the model. */
   async open(check: CheckOptions = {}): Promise<void> {
-    const { platform } = this.machine
+    const { machine } = this
+    const { platform } = machine
     await platform.files.makeDirectory(directory)
     const checkpoints = await platform.openCheckpointStore(`${directory}/views`, 1024 * KiB)
     this.metrics = new Metrics()
@@ -73,6 +74,8 @@ export class LogRun {
     }
     const { log } = this
     log.onInternalPinned(partition => this.#rewrite(log, partition))
+    const starts = [internal, ...topics].map(partition => log.offsets(partition).logStart)
+    machine.disk.note(`opened: epoch ${log.logEpoch}, group ${log.durableGroup}, log starts ${starts}`)
     await this.model.checkRestarted(log, check)
   }
 
@@ -152,6 +155,7 @@ export class LogRun {
     const offset = logStart + this.random.between(1, Math.min(20, highWatermark - logStart))
     const { log, model } = this
     const group = log.advanceLogStart(partition, offset)
+    this.machine.disk.note(`log start of ${partition} to ${offset} in group ${group}`)
     log.whenDurable(group).then(
       () => model.logStarts(partition, offset),
       () => undefined,
@@ -165,7 +169,9 @@ export class LogRun {
     const { baseOffsets, group } = log.append([{ partition, batch: this.#batchOf(values) }])
     this.model.appended(partition, baseOffsets[0]!, values, group)
     await log.whenDurable(group)
-    await log.whenDurable(log.advanceLogStart(partition, baseOffsets[0]!))
+    const moved = log.advanceLogStart(partition, baseOffsets[0]!)
+    this.machine.disk.note(`rewritten: log start of ${partition} to ${baseOffsets[0]} in group ${moved}`)
+    await log.whenDurable(moved)
     this.model.logStarts(partition, baseOffsets[0]!)
   }
 
