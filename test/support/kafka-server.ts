@@ -75,8 +75,9 @@ export class KafkaTestServer {
     return this.server.addresses[0]!.port
   }
 
-  async connect(): Promise<KafkaTestClient> {
-    const client = await KafkaTestClient.connect(this.port)
+  /** To the listener with this position in `kafka.listen`. */
+  async connect(listener = 0): Promise<KafkaTestClient> {
+    const client = await KafkaTestClient.connect(this.server.addresses[listener]!.port)
     this.#clients.push(client)
     return client
   }
