@@ -56,6 +56,8 @@ const codeOfKind: Readonly<Record<ErrorKind, number>> = {
   shuttingDown: errorCodes.NOT_LEADER_OR_FOLLOWER,
 }
 
+const maxMessageLength = 1000
+
 /** What a response says of a failure. */
 export interface Refusal {
   readonly errorCode: number
@@ -67,12 +69,18 @@ export interface Refusal {
  * (MalformedFrame: we store batches as they come) counts as an invalid record.
  */
 export function refusalOf(error: unknown, metrics: Metrics): Refusal {
-  if (error instanceof BrokerError) return { errorCode: refusedKind(error.kind, metrics), errorMessage: error.message }
+  if (error instanceof BrokerError) {
+    return { errorCode: refusedKind(error.kind, metrics), errorMessage: shortened(error.message) }
+  }
   if (error instanceof MalformedFrame) {
-    return { errorCode: refusedKind('invalidRecord', metrics), errorMessage: error.message }
+    return { errorCode: refusedKind('invalidRecord', metrics), errorMessage: shortened(error.message) }
   }
   throw error
 }
+
+/** A message may quote what the peer sent; a string of the protocol ends at 32767 bytes. */
+const shortened = (message: string): string =>
+  message.length <= maxMessageLength ? message : `${message.slice(0, maxMessageLength)}...`
 
 /** The code of a kind that came as part of a result, counted. */
 export function refusedKind(kind: ErrorKind, metrics: Metrics): number {

@@ -89,6 +89,12 @@ describe('alter configs', () => {
     expect(overrides()).toEqual({ 'retention.ms': '1000' })
   })
 
+  it('answers also where the message would quote a very long name', async () => {
+    const answer = await alter(topic!, 't', [{ name: '\u00e4'.repeat(16_000), value: '1' }])
+    expect(answer.errorCode).toBe(errorCodes.INVALID_CONFIG)
+    expect(answer.errorMessage!.length).toBeLessThan(1100)
+  })
+
   it('of the gateway says where its settings are changed', async () => {
     const answer = await alter(broker!, '1', [{ name: 'num.partitions', value: '8' }])
     expect(answer.errorCode).toBe(errorCodes.INVALID_REQUEST)
