@@ -14,8 +14,11 @@ export interface RandomAccessFile {
 
 /** The directory part of the system. Paths are absolute. */
 export interface Files {
-  /** Opens an existing file for reading and writing; with `create`, makes it when missing (directory entry synced). */
-  open(path: string, options?: { create?: boolean }): Promise<RandomAccessFile>
+  /**
+   * Opens an existing file for reading and writing; with `create`, makes it when missing (directory entry synced). With `readOnly` every
+   * write fails, and the file need not be writable for this user.
+   */
+  open(path: string, options?: { create?: boolean; readOnly?: boolean }): Promise<RandomAccessFile>
   exists(path: string): Promise<boolean>
   /** Names in the directory, sorted; empty when it does not exist. */
   list(directory: string): Promise<string[]>

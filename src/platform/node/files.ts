@@ -56,7 +56,9 @@ class NodeFile implements RandomAccessFile {
 
 export const nodeFiles: Files = {
   async open(path, options = {}) {
-    if (!options.create) return new NodeFile(path, await fs.open(path, constants.O_RDWR))
+    if (!options.create) {
+      return new NodeFile(path, await fs.open(path, options.readOnly ? constants.O_RDONLY : constants.O_RDWR))
+    }
     const handle = await fs.open(path, constants.O_RDWR | constants.O_CREAT, 0o640)
     try {
       await syncDirectory(dirname(path))
