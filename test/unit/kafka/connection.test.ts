@@ -246,6 +246,25 @@ describe('slow and silent peers', () => {
     expect(await correlationIds(client, 2)).toEqual([1, 2])
   })
 
+  it('gives up half a request that waits too long for memory, and only that', async () => {
+    const clock = new VirtualClock()
+    await start({ clock })
+    const [half, whole] = [await server.connect(), await server.connect()]
+    half.socket.write(Buffer.from('000003e8000000', 'hex'))
+    await until(() => server.memory.usedBytes > 0)
+    server.memory.take(64 << 20)
+    half.socket.write(Buffer.alloc(100))
+    // what was read already is answered, whatever the budget says
+    expect((await whole.request(apiVersions, 0, {})).errorCode).toBe(0)
+    await until(() => server.metrics.count('memoryPauses', 'kafka') === 2)
+    await clock.advance(31_000)
+    await half.closed
+    expect(server.metrics.count('kafkaRefusedConnections', 'memory')).toBe(1)
+    server.memory.give(64 << 20)
+    expect((await whole.request(apiVersions, 0, {})).errorCode).toBe(0)
+    await until(() => server.memory.usedBytes === 0)
+  })
+
   it('closes idle connections, not those that wait for an answer', async () => {
     const clock = new VirtualClock()
     await start({ clock, settings: { 'connections.max.idle.ms': 60_000 } })
