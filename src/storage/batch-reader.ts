@@ -46,7 +46,8 @@ export class BatchReader {
       }
       nextOffset = Math.max(nextOffset, span.endOffset)
     }
-    return { batches, nextOffset: Math.min(nextOffset, Math.max(offset, limit)) }
+    // whatever lies below the limit was visited; a hole at its end is passed too
+    return { batches, nextOffset: limit }
   }
 
   /** Base offset of the first live batch whose maximum timestamp is at least `timestampMs`. */

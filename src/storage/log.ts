@@ -45,7 +45,7 @@ export interface PartitionOffsets {
 export interface ReadBatches {
   /** Whole batches in offset order, the first one contains the offset asked for (or starts above it, where a gap lies). */
   readonly batches: readonly Buffer[]
-  /** Offset to go on from: one past the last record of the last batch, or the offset asked for when nothing was read. */
+  /** Offset to go on from: one past the last record of the last batch, further where a gap reaches up to the limit. */
   readonly nextOffset: number
 }
 

@@ -244,6 +244,8 @@ export class Recovery {
   #lose(log: PartitionLog, first: number, last: number): void {
     this.lost.push({ partition: log.id, first, last })
     log.logEnd = Math.max(log.logEnd, last + 1)
+    // what recovery finds, damaged or not, was durable
+    log.advanceHighWatermark(log.logEnd)
   }
 
   /** Saves what verifies between the end of the good part and `to`; groups from `before` on are not part of it. */

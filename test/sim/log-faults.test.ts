@@ -60,7 +60,7 @@ it.each(seedsOf(4))('a card that takes seconds for a sync loses nothing: seed %i
   }),
 )
 
-it.each(seedsOf(30))('a flipped bit loses one frame, and says so: seed %i', seed =>
+it.each(seedsOf(30, [49, 106]))('a flipped bit loses one frame, and says so: seed %i', seed =>
   simulate(seed, async (run, machine) => {
     const random = new SimRandom(seed)
     await machine.clock.run(run.open())
