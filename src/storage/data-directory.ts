@@ -88,7 +88,8 @@ export const claimDataDirectory = async (
 /** What a first start may have left behind when it was cut off before `meta` was there. */
 const ownNames = new Set(['LOCK', 'log', 'views', 'meta.new', 'lost+found'])
 
-const readMeta = (file: Buffer, directory: string): Meta => {
+/** The content of `meta`; throws `StartError` 65 when it is of a newer format or not ours. */
+export const readMeta = (file: Buffer, directory: string): Meta => {
   const meta = decodeMeta(file)
   if (meta === 'newer') {
     throw new StartError(
