@@ -1,0 +1,72 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { SimRandom } from '../support/sim/random.ts'
+
+// a damaged file may end the process (SIGBUS, SIGABRT, SIGSEGV): each start is a process of its own
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+const program = file(`../../node_modules/.cache/brooklet-fault/checkpoint-child-${process.pid}.mjs`)
+const allEntries = 200
+
+let root = ''
+let views = ''
+beforeAll(async () => {
+  await mkdir(dirname(program), { recursive: true })
+  const entryPoints = [file('./checkpoint-child.ts')]
+  await build({ entryPoints, outfile: program, bundle: true, platform: 'node', format: 'esm', packages: 'external' })
+})
+afterAll(() => rm(program, { force: true }))
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'brooklet-fault-'))
+  views = join(root, 'views')
+})
+afterEach(() => rm(root, { recursive: true, force: true }))
+
+/** Entries that the start found, or undefined when it did not get that far. */
+const start = (ending: 'close' | 'kill'): Promise<number | undefined> =>
+  new Promise(resolve => {
+    execFile(process.execPath, [program, views, ending], { timeout: 30_000 }, (_error, stdout) => {
+      const found = /found (\d+)/.exec(stdout)?.[1]
+      resolve(found === undefined ? undefined : Number(found))
+    })
+  })
+
+const startsUntilWhole = async (): Promise<number> => {
+  for (let starts = 1; starts <= 4; starts++) if ((await start('close')) === allEntries) return starts
+  return Number.POSITIVE_INFINITY
+}
+
+const damages: Record<string, (random: SimRandom) => Promise<void>> = {
+  'cut in the middle': async () =>
+    truncate(join(views, 'data.mdb'), Math.floor((await stat(join(views, 'data.mdb'))).size / 8192) * 4096),
+  'cut to half a page': () => truncate(join(views, 'data.mdb'), 2000),
+  'cut to nothing': () => truncate(join(views, 'data.mdb'), 0),
+  'overwritten with random bytes': async random => {
+    const { size } = await stat(join(views, 'data.mdb'))
+    await writeFile(join(views, 'data.mdb'), random.bytes(size))
+  },
+  'overwritten behind the first two pages': async random => {
+    const { size } = await stat(join(views, 'data.mdb'))
+    await writeFile(join(views, 'data.mdb'), random.bytes(size - 8192), { flag: 'r+' })
+  },
+  deleted: () => rm(join(views, 'data.mdb')),
+  'a lock file of random bytes': random => writeFile(join(views, 'lock.mdb'), random.bytes(8192)),
+}
+
+it.each(Object.keys(damages))('views/ with data.mdb %s: the store comes back within three starts', async damage => {
+  expect(await start('close')).toBe(0)
+  expect(await start('close')).toBe(allEntries)
+  await damages[damage]!(new SimRandom(1))
+  expect(await startsUntilWhole()).toBeLessThanOrEqual(3)
+})
+
+it('keeps everything through one kill -9, and starts empty after two', async () => {
+  expect(await start('kill')).toBe(0)
+  expect(await start('kill')).toBe(allEntries)
+  expect(await start('close')).toBe(0)
+  expect(await start('close')).toBe(allEntries)
+})
