@@ -128,7 +128,7 @@ export class Cluster {
         failures.push(error.message)
       }
     }
-    throw new ConnectionLost(failures.join('; '))
+    throw new ConnectionLost(`${failures.join('; ')}; is the gateway running, and is --bootstrap its Kafka listener?`)
   }
 
   async #connected(slot: number, node: number): Promise<BrokerConnection> {

@@ -75,6 +75,8 @@ export const nodeNetwork: Network = {
       server.once('error', reject)
       server.listen(address.port, address.host, () => {
         server.off('error', reject)
+        // an accept that fails (no descriptor is left) costs that connection, not the process
+        server.on('error', () => undefined)
         const listener: Listener = {
           address: bound(server),
           close: async () => void server.close(),
