@@ -11,8 +11,8 @@ export interface CheckpointParts {
   readonly control: ControlWriter
   readonly logAge: LogAge
   readonly salt: bigint
-  /** Appends what the layers above want covered, and resolves when that is durable. */
-  prepare(): Promise<void>
+  /** See `CheckpointSource.prepare`. */
+  prepare(): Promise<boolean>
   /** Eviction may have something to do. */
   onFooter(): void
 }

@@ -10,8 +10,8 @@ const checkpointBytes = 4 * 1024 * 1024
 /** What a checkpoint is made from. */
 export interface CheckpointSource {
   readonly segments: readonly Segment[]
-  /** Appends what the layers above want covered, and resolves when that is durable. */
-  prepare(): Promise<void>
+  /** Appends what the layers above want covered, and resolves when that is durable: with nothing behind it. False: no checkpoint now. */
+  prepare(): Promise<boolean>
   /** The durable state now; undefined before there is any. */
   capture(): Checkpoint | undefined
   logAgeSeconds(): number
@@ -89,8 +89,7 @@ export class Checkpointer {
 
   async #run(): Promise<void> {
     try {
-      await this.#source.prepare()
-      await this.#write()
+      if (await this.#source.prepare()) await this.#write()
     } catch (error) {
       // recovery does without; the log itself is not concerned
       this.#logger.warn({ error: String(error) }, 'a checkpoint was not written')

@@ -4,6 +4,7 @@ import { BrokerError } from '../core/errors.ts'
 import type { CommitWriter } from '../platform/commit-writer.ts'
 import { AppendSpace } from './append-space.ts'
 import { BatchReader } from './batch-reader.ts'
+import { CheckpointPreparation } from './checkpoint-preparation.ts'
 import { checkpointSource } from './checkpoint-source.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { CommitLinger } from './commit-linger.ts'
@@ -72,10 +73,9 @@ class CommitLog implements Log {
   readonly #reader: BatchReader
   readonly #waiters = new DurableWaiters()
   readonly #listeners: DurableListener[] = []
-  readonly #beforeCheckpoint: (() => void)[] = []
+  readonly #preparation: CheckpointPreparation
   readonly #control: ControlWriter
   readonly #space: AppendSpace
-  #producerBatches: readonly RecoveredBatch[]
   #rewriteInternal: ((partition: PartitionId) => Promise<void>) | undefined
   #closing = false
 
@@ -92,7 +92,6 @@ class CommitLog implements Log {
     this.#recovered = recovered
     this.#logs = recovered.logs
     this.#segments = segments
-    this.#producerBatches = recovered.producerBatches
     this.#logAge = new LogAge(clock, recovered.logAgeMark)
     this.#control = new ControlWriter(recovered.control, this.#controlOwner(), clock)
     const damage = new DamageReports(recovered.control.gaps, this.#control, metrics, logger)
@@ -109,6 +108,12 @@ class CommitLog implements Log {
       logAge: this.logAge,
       seed,
     }))
+    const prepared = {
+      gatherer: this.#gatherer,
+      openGroup: () => this.openGroup,
+      whenDurable: (group: GroupNumber) => this.whenDurable(group),
+    }
+    this.#preparation = new CheckpointPreparation(prepared, recovered.producerBatches)
     this.#segmentWriter = new SegmentWriter(
       { slotBytes: meta.slotBytes, align: options.align },
       () => pool.take(),
@@ -145,7 +150,7 @@ class CommitLog implements Log {
       control: this.#control,
       logAge: this.#logAge,
       salt,
-      prepare: () => this.#prepareCheckpoint(),
+      prepare: async () => !this.#closing && this.#preparation.run(),
       onFooter: () => this.#housekeeping.soon(),
     })
     this.#checkpointer = new Checkpointer(platform.checkpoints, meta.logId, source, logger)
@@ -227,9 +232,10 @@ class CommitLog implements Log {
   #appendBatches(batches: readonly BatchAppend[]): Appended {
     const bytes = framedBytes(batches)
     if (batches.some(({ partition }) => partition >= firstTopicPartitionId)) this.#space.check(bytes)
+    const logs = batches.map(({ partition }) => this.#log(partition))
     const group = this.#gatherer.groupFor(bytes, batches.length)
     const before = group.bytes
-    const baseOffsets = batches.map(({ partition, batch }) => group.addBatch(this.#log(partition), batch))
+    const baseOffsets = batches.map(({ batch }, index) => group.addBatch(logs[index]!, batch))
     this.#options.memory.take(group.bytes - before)
     this.#pipeline.wake()
     return { group: groupNumber(group.number), baseOffsets }
@@ -317,13 +323,12 @@ class CommitLog implements Log {
   }
 
   onCheckpoint(before: () => void): void {
-    this.#beforeCheckpoint.push(before)
+    this.#preparation.add(before)
+    this.#checkpointer.request()
   }
 
   takeRecoveredBatches(): readonly RecoveredBatch[] {
-    const batches = this.#producerBatches
-    this.#producerBatches = []
-    return batches
+    return this.#preparation.takeRecovered()
   }
 
   diskUsage(): { readonly logBytes: number; readonly viewBytes: number; readonly budgetBytes: number } {
@@ -332,13 +337,14 @@ class CommitLog implements Log {
 
   async close(): Promise<void> {
     if (this.#closing) return
-    if (this.writable) for (const before of this.#beforeCheckpoint) before()
+    const preparing = this.#preparation.run()
     this.#closing = true
+    const prepared = await preparing.catch(() => false)
     this.#housekeeping.stop()
     const { pool, tail, cache } = this.#recovered
     if (this.writable) await this.#writeWitness().catch(() => {})
     await this.#checkpointer.settled()
-    if (this.writable) await this.#checkpointer.last().catch(() => {})
+    if (this.writable && prepared) await this.#checkpointer.last().catch(() => {})
     await this.#writer.close()
     await pool.close()
     tail.clear()
@@ -380,11 +386,6 @@ class CommitLog implements Log {
       openGroup: () => this.openGroup,
       onRemoved: partition => this.#removing.delete(partition),
     }
-  }
-
-  async #prepareCheckpoint(): Promise<void> {
-    if (!this.#closing && this.writable) for (const before of this.#beforeCheckpoint) before()
-    await this.whenDurable(this.openGroup)
   }
 
   #log(partition: PartitionId): PartitionLog {

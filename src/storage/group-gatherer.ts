@@ -73,6 +73,11 @@ export class GroupGatherer {
     return group
   }
 
+  /** What is appended from now on goes into a later group. */
+  close(): void {
+    if (this.#open !== undefined && !this.#open.isEmpty) this.#closeOpen(this.#open)
+  }
+
   /** The oldest group that waits; the one that gathers is closed for it. */
   takeNext(): OpenGroup | undefined {
     const open = this.#open
