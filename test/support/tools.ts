@@ -11,6 +11,7 @@ const tools = {
   mosquitto_pub: { probe: ['--help'], package: 'mosquitto-clients' },
   mosquitto_sub: { probe: ['--help'], package: 'mosquitto-clients' },
   python3: { probe: ['--version'], package: 'python3' },
+  unshare: { probe: ['--pid', '--fork', '--mount-proc', 'true'], package: 'util-linux' },
 } as const
 
 export type Tool = keyof typeof tools
