@@ -7,7 +7,7 @@ import type { ProducersView } from '../state/producers.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { DurableListener, LeaderEpoch, Log, PartitionOffsets, ReadBatches } from '../storage/log.ts'
 import { type AdvanceWait, AdvanceWaits } from './advance-waits.ts'
-import { type BatchRules, checkClientBatch, stampAppendTime } from './client-batch.ts'
+import { type BatchRules, checkClientBatch, checkRecordKeys, stampAppendTime } from './client-batch.ts'
 import { type FoundOffset, offsetAtMaxTimestamp, offsetByTimestamp } from './offset-search.ts'
 import type { Topic, Topics } from './topics.ts'
 
@@ -68,16 +68,20 @@ export class Broker {
 
   /**
    * Appends a producer's batch as it came. Throws `unknownPartition`, everything that `checkClientBatch` refuses, the producer errors
-   * (`outOfOrderSequence`, `invalidProducerEpoch`), and what `Log.append` throws. Check and append are one step.
+   * (`outOfOrderSequence`, `invalidProducerEpoch`), and what `Log.append` throws; then nothing was appended. Check and append are one step.
+   * Batches for topics that are not compacted are appended before the call returns.
    */
   async produce(topic: Topic, index: number, batch: Buffer, options: { zstd: boolean }): Promise<ProduceResult> {
     const { log, producers, clock } = this.#parts
     const rules = this.#parts.batchRules(topic)
     const partition = this.topics.partition(topic, index)
-    const header = await checkClientBatch(batch, rules, options, clock.wallMs())
+    const header = checkClientBatch(batch, rules, options, clock.wallMs())
+    if (rules.compacted) await checkRecordKeys(batch)
+    // from here to the append nothing may wait
     if (this.topics.findById(topic.id) === undefined)
       throw new BrokerError('unknownTopic', `topic "${topic.name}" was deleted`)
     const idempotent = header.producerId >= 0
+    if (idempotent && producers.needsFlush) producers.flush(this.#parts.state)
     const duplicate = idempotent ? producers.check(partition, header) : undefined
     if (duplicate !== undefined) return { ...duplicate, logAppendTimeMs: -1 }
     const logAppendTimeMs = rules.appendTime ? stampAppendTime(batch, clock.wallMs()) : -1
@@ -175,15 +179,18 @@ export class Broker {
         `cannot delete before offset ${offset}: records end at ${highWatermark}`,
       )
     }
-    if (offset > logStart) await this.whenDurable(this.#parts.log.advanceLogStart(partition, offset))
+    // another request may have moved it just now: then this answer waits for that
+    await this.whenDurable(offset > logStart ? this.#parts.log.advanceLogStart(partition, offset) : this.openGroup)
     return this.#parts.log.offsets(partition).logStart
   }
 
   /** A producer id never given before, durable. */
   async newProducerId(): Promise<number> {
-    const { producerId, changes } = this.#parts.producers.allocateProducerId()
-    if (changes.length > 0) this.#parts.state.write(changes)
-    await this.#parts.state.durable(this.#parts.producers)
+    const { producers, state } = this.#parts
+    const reservation = producers.reservation()
+    if (reservation !== undefined) state.write([reservation])
+    const producerId = producers.takeProducerId()
+    await state.durable(producers)
     return producerId
   }
 }

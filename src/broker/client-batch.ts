@@ -12,6 +12,7 @@ import {
   byteLengthOf,
   codecOf,
   frameFault,
+  HEADER_BYTES,
   hasLogAppendTime,
   isControl,
   isTransactional,
@@ -40,6 +41,8 @@ export interface BatchRules {
 
 const zstdCodec = 4
 const lastCodec = 4
+/** Length, attributes, two deltas, key and value length, header count: a batch cannot claim more records, and offsets, than it can hold. */
+const leastRecordBytes = 7
 /** Most bytes that a compressed batch may unpack to when its records must be looked into. */
 const maxUnpackedBytes = 64 << 20
 
@@ -74,15 +77,15 @@ const maxNamedRecords = 100
 
 /**
  * The checks that Kafka makes before a client's batch is appended (`LogValidator`): exactly one batch of magic 2, size, CRC, counts,
- * no control bit, timestamps within bounds, keys where the topic is compacted. Nothing is decompressed unless the topic is compacted.
+ * no control bit, timestamps within bounds. Nothing is decompressed and no record is looked at; compacted topics ask `checkRecordKeys` too.
  * Throws `corruptBatch`, `recordTooLarge`, `invalidRecord`, `invalidTimestamp`, `unsupportedCompression`, `invalidTransactionState`.
  */
-export const checkClientBatch = async (
+export const checkClientBatch = (
   batch: Buffer,
   rules: BatchRules,
   { zstd }: { readonly zstd: boolean },
   nowMs: number,
-): Promise<ProducerBatch> => {
+): ProducerBatch => {
   checkFrame(batch, rules)
   if (isTransactional(batch)) {
     throw new BrokerError('invalidTransactionState', 'transactions are not served: the batch has the transactional bit')
@@ -96,7 +99,6 @@ export const checkClientBatch = async (
   if (producerId >= 0 && (baseSequence < 0 || producerEpochOf(batch) < 0)) {
     throw new BrokerError('invalidRecord', `a batch of producer ${producerId} needs an epoch and a sequence`)
   }
-  if (rules.compacted) await checkKeys(batch)
   return { producerId, epoch: producerEpochOf(batch), baseSequence, count: recordCountOf(batch) }
 }
 
@@ -121,6 +123,8 @@ const checkFrame = (batch: Buffer, rules: BatchRules): void => {
   }
   const fault = batchFault(batch)
   if (fault !== undefined) throw new BrokerError(faultKinds[fault], faultText[fault])
+  const mostBytes = codecOf(batch) === 0 ? batch.length - HEADER_BYTES : maxUnpackedBytes
+  if (recordCountOf(batch) * leastRecordBytes > mostBytes) throw new BrokerError('invalidRecord', faultText.count)
 }
 
 const checkCodec = (codec: number, zstd: boolean): void => {
@@ -145,7 +149,11 @@ const checkTimestamps = (batch: Buffer, rules: BatchRules, nowMs: number): void 
   }
 }
 
-const checkKeys = async (batch: Buffer): Promise<void> => {
+/**
+ * Compacted topics take no record without a key. Throws `invalidRecord` with the positions, `corruptBatch` when the records cannot be
+ * taken apart.
+ */
+export const checkRecordKeys = async (batch: Buffer): Promise<void> => {
   try {
     const records = await decompressRecords(batch, maxUnpackedBytes)
     const positions: number[] = []

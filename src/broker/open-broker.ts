@@ -103,11 +103,9 @@ const takeUpProducers = (log: Log, state: ViewLog, producers: ProducersView): vo
     }
     producers.appended(partition, batch, baseOffsetOf(header), log.logAge)
   }
-  producers.replayed()
-  log.onCheckpoint(() => {
-    const changes = producers.takeTouched()
-    if (changes.length > 0) state.write(changes)
-  })
+  const present = new Set(log.partitions())
+  producers.replayed(partition => (present.has(partition) ? log.offsets(partition).logEnd : undefined))
+  log.onCheckpoint(() => producers.flush(state))
 }
 
 /** Expiry is not urgent: what cannot be written now is written at a later round. */
@@ -115,14 +113,21 @@ const sweepProducers = (options: BrokerOptions, state: ViewLog, producers: Produ
   const { platform, log } = options
   platform.clock.after(producerSweepMs, () => {
     try {
-      const changes = log.writable ? producers.expire(log.logAge) : []
-      if (changes.length > 0) state.write(changes)
+      expireProducers(log, state, producers)
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error
       platform.logger.warn({ error: error.message }, 'expired producers are kept for now')
     }
     sweepProducers(options, state, producers)
   })
+}
+
+const expireProducers = (log: Log, state: ViewLog, producers: ProducersView): void => {
+  while (log.writable) {
+    const changes = producers.expired(log.logAge)
+    if (changes.length === 0) return
+    state.write(changes)
+  }
 }
 
 const groupSettings = ({ settings }: LoadedSettings) => ({

@@ -30,6 +30,9 @@ export interface NewTopic {
   readonly configs?: ReadonlyMap<string, string>
 }
 
+/** Changes in one write: whatever `commit.max.bytes` is, they fit. */
+const changesPerWrite = 100
+
 interface TopicsParts {
   readonly view: TopicsView
   readonly state: StateLog
@@ -48,6 +51,8 @@ interface TopicsParts {
 export class Topics {
   readonly #parts: TopicsParts
   readonly #listeners: ((topic: Topic, change: 'created' | 'changed' | 'deleted') => void)[] = []
+  /** Of deleted topics, and the log still holds them. */
+  readonly #unremoved: PartitionId[] = []
   #partitionCount = 0
 
   constructor(parts: TopicsParts) {
@@ -156,18 +161,40 @@ export class Topics {
     return options.validateOnly ? topic : this.#store({ ...topic, configs }, 'changed')
   }
 
-  /** Removes the topic, its data, and the state that depends on it, in one group. */
+  /**
+   * Removes the topic, its data, and the state that depends on it. A crash in between leaves a topic without some of that state, whose
+   * removal was acknowledged to nobody.
+   */
   delete(name: string): void {
     const topic = this.get(name)
-    const { state, view, log, dependents } = this.#parts
-    state.write([...dependents(topic), view.remove(topic)])
-    for (const partition of topic.partitions) log.removePartition(partition)
+    const { state, view, dependents } = this.#parts
+    const changes = dependents(topic)
+    for (let from = 0; from < changes.length; from += changesPerWrite) {
+      state.write(changes.slice(from, from + changesPerWrite))
+    }
+    state.write([view.remove(topic)])
     this.#partitionCount -= topic.partitions.length
+    this.#unremoved.push(...topic.partitions)
+    this.#removePartitions()
     this.#tell(topic, 'deleted')
+  }
+
+  /** What the log cannot take in now is removed at the next change of a topic, or at the next start. */
+  #removePartitions(): void {
+    const { log } = this.#parts
+    try {
+      for (let next = this.#unremoved[0]; next !== undefined; next = this.#unremoved[0]) {
+        log.removePartition(next)
+        this.#unremoved.shift()
+      }
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
+    }
   }
 
   #store(topic: Topic, change: 'created' | 'changed'): Topic {
     const { state, view, log } = this.#parts
+    this.#removePartitions()
     const before = view.get(topic.name)?.partitions.length ?? 0
     state.write(view.put(topic))
     for (const partition of topic.partitions.slice(before)) log.openPartition(partition)
@@ -192,14 +219,19 @@ export class Topics {
     for (const partition of topic.partitions) this.#parts.log.setRetention(partition, retention)
   }
 
-  // a deletion that was durable, but whose removal in storage was not
+  /**
+   * Data of topics whose deletion was durable, but whose removal in storage was not. Where records of topics were damaged, nobody can tell
+   * such data from that of a topic that was lost: then it stays.
+   */
   #dropOrphans(): void {
     const { view, log } = this.#parts
+    if (log.gaps().some(({ partition }) => partition === view.partition)) return
     const owned = new Set<PartitionId>()
     for (const topic of view.all()) for (const partition of topic.partitions) owned.add(partition)
-    for (const partition of [...log.partitions()]) {
-      if (partition >= firstTopicPartitionId && !owned.has(partition)) log.removePartition(partition)
+    for (const partition of log.partitions()) {
+      if (partition >= firstTopicPartitionId && !owned.has(partition)) this.#unremoved.push(partition)
     }
+    this.#removePartitions()
   }
 
   #tell(topic: Topic, change: 'created' | 'changed' | 'deleted'): void {

@@ -1,9 +1,11 @@
+import { assert } from '../core/assert.ts'
 import type { GroupNumber, PartitionId } from '../core/brand.ts'
 import { partitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { decodeState, encodeState } from './codec.ts'
 import { internalPartitions } from './internal-partitions.ts'
+import type { StateLog } from './state-log.ts'
 import type { StateChange, StateRecord, View } from './view.ts'
 
 /** What a batch header says of its producer. */
@@ -28,6 +30,8 @@ export interface Duplicate {
 }
 
 interface Entry {
+  readonly partition: PartitionId
+  readonly producerId: number
   epoch: number
   /** The last five batches, oldest first. */
   batches: AppendedBatch[]
@@ -37,14 +41,24 @@ interface Entry {
 
 /** Kafka keeps five: the most that an idempotent client has in flight (`max.in.flight.requests.per.connection`). */
 const windowBatches = 5
-const maxEntries = 65_536
+/** Producers of all partitions; about 600 bytes each. */
+const maxEntries = 16_384
+/** Producers written again before the next checkpoint of the log is due: so many entries are quickly written. */
+const maxTouched = 1_000
+/** Changes in one write: whatever `commit.max.bytes` is, they fit. */
+const changesPerWrite = 200
 const producerIdBlock = 1_000
 const nextProducerIdKey = Buffer.from('next')
 
 /** Sequence numbers wrap from 2147483647 to 0. */
 const sequenceAfter = (sequence: number, by: number): number => (sequence + by) % 2 ** 31
 
-const entryKey = (partition: PartitionId, producerId: number): Buffer => {
+const described = ({ producerId, epoch }: ProducerBatch): string => `producer ${producerId} epoch ${epoch}`
+
+const outOfOrder = (batch: ProducerBatch, why: string): BrokerError =>
+  new BrokerError('outOfOrderSequence', `${described(batch)}: sequence ${batch.baseSequence}, but ${why}`)
+
+const entryKey = ({ partition, producerId }: { partition: PartitionId; producerId: number }): Buffer => {
   const key = Buffer.allocUnsafe(12)
   key.writeUInt32BE(partition, 0)
   key.writeBigUInt64BE(BigInt(producerId), 4)
@@ -59,7 +73,8 @@ export class ProducersView implements View {
   readonly name = 'producers'
   readonly partition = internalPartitions.producers
   readonly #entries = new Map<PartitionId, Map<number, Entry>>()
-  readonly #touched = new Set<string>()
+  /** Changed since they were written last. */
+  readonly #touched = new Set<Entry>()
   readonly #metrics: Metrics
   readonly #expirySeconds: number
   #count = 0
@@ -71,15 +86,16 @@ export class ProducersView implements View {
     this.#expirySeconds = expirySeconds
   }
 
-  /** A producer id never given before, and the change that must be durable before it is shown (none while the block lasts). */
-  allocateProducerId(): { producerId: number; changes: StateChange[] } {
-    const producerId = this.#nextProducerId++
-    if (producerId < this.#reservedProducerId) return { producerId, changes: [] }
-    this.#reservedProducerId = producerId + producerIdBlock
-    return {
-      producerId,
-      changes: [{ view: this, key: nextProducerIdKey, value: encodeState(this.#reservedProducerId) }],
-    }
+  /** What must be written before `takeProducerId`: the ids of another block are taken. Undefined while the present block lasts. */
+  reservation(): StateChange | undefined {
+    if (this.#nextProducerId < this.#reservedProducerId) return undefined
+    return { view: this, key: nextProducerIdKey, value: encodeState(this.#nextProducerId + producerIdBlock) }
+  }
+
+  /** A producer id never given before; to be shown once this view is durable. */
+  takeProducerId(): number {
+    assert(this.#nextProducerId < this.#reservedProducerId, 'a producer id is given when its block is reserved')
+    return this.#nextProducerId++
   }
 
   /**
@@ -89,16 +105,13 @@ export class ProducersView implements View {
   check(partition: PartitionId, batch: ProducerBatch): Duplicate | undefined {
     const entry = this.#entries.get(partition)?.get(batch.producerId)
     if (entry === undefined) return undefined
-    const who = `producer ${batch.producerId} epoch ${batch.epoch}`
     if (batch.epoch < entry.epoch) {
-      throw new BrokerError(
-        'invalidProducerEpoch',
-        `${who}: a newer epoch ${entry.epoch} has written to this partition`,
-      )
+      const why = `a newer epoch ${entry.epoch} has written to this partition`
+      throw new BrokerError('invalidProducerEpoch', `${described(batch)}: ${why}`)
     }
     if (batch.epoch > entry.epoch) {
       if (batch.baseSequence === 0) return undefined
-      throw new BrokerError('outOfOrderSequence', `${who}: a new epoch starts at sequence 0, not ${batch.baseSequence}`)
+      throw outOfOrder(batch, 'a new epoch starts at sequence 0')
     }
     const lastSequence = sequenceAfter(batch.baseSequence, batch.count - 1)
     for (const original of entry.batches) {
@@ -109,7 +122,7 @@ export class ProducersView implements View {
     const last = entry.batches.at(-1)
     const expected = last === undefined ? batch.baseSequence : sequenceAfter(last.lastSequence, 1)
     if (batch.baseSequence === expected) return undefined
-    throw new BrokerError('outOfOrderSequence', `${who}: sequence ${batch.baseSequence} where ${expected} was due`)
+    throw outOfOrder(batch, `${expected} was due`)
   }
 
   /** The batch is in the log at `baseOffset`. Idempotent: a batch that the state knows already, or a later one, changes nothing. */
@@ -132,28 +145,41 @@ export class ProducersView implements View {
     if (entry.batches.length > windowBatches) entry.batches.shift()
     entry.logAge = logAge
     entry.group = group
-    this.#touched.add(`${partition}/${batch.producerId}`)
+    this.#touched.add(entry)
   }
 
-  /** Records of what changed since the last call: written before each checkpoint of the log, so that replay starts there. */
-  takeTouched(): StateChange[] {
-    const changes: StateChange[] = []
-    for (const name of this.#touched) {
-      const [partition, producerId] = name.split('/').map(Number) as [PartitionId, number]
-      const entry = this.#entries.get(partition)?.get(producerId)
-      if (entry !== undefined) changes.push({ view: this, ...this.#record(partition, producerId, entry) })
+  /** So much changed since the last `flush` that the next one would take long. */
+  get needsFlush(): boolean {
+    return this.#touched.size >= maxTouched
+  }
+
+  /**
+   * Writes what changed since the last call: before each checkpoint of the log, so that replay starts there. What cannot be written
+   * stays to be written, and the error is thrown on.
+   */
+  flush(state: StateLog): void {
+    let written: Entry[] = []
+    const write = (): void => {
+      const changes = written.filter(entry => this.#isKnown(entry)).map(entry => this.#change(entry))
+      if (changes.length > 0) state.write(changes)
+      for (const entry of written) this.#touched.delete(entry)
+      written = []
     }
-    this.#touched.clear()
-    return changes
+    for (const entry of [...this.#touched]) if (written.push(entry) === changesPerWrite) write()
+    write()
   }
 
-  /** Drops what has not written for `producer.id.expiration.ms` of log age. The changes make it so after a restart too. */
-  expire(logAge: number): StateChange[] {
+  /**
+   * Some of those that have not written for `producer.id.expiration.ms` of log age, none when there are none. The changes take them out,
+   * after a restart too.
+   */
+  expired(logAge: number): StateChange[] {
     const changes: StateChange[] = []
-    for (const [partition, producers] of this.#entries) {
-      for (const [producerId, entry] of producers) {
+    for (const producers of this.#entries.values()) {
+      for (const entry of producers.values()) {
         if (entry.logAge + this.#expirySeconds > logAge) continue
-        changes.push({ view: this, key: entryKey(partition, producerId), value: null })
+        changes.push({ view: this, key: entryKey(entry), value: null })
+        if (changes.length === changesPerWrite) return changes
       }
     }
     return changes
@@ -161,8 +187,8 @@ export class ProducersView implements View {
 
   /** The partition is gone, its producers with it. */
   partitionRemoved(partition: PartitionId): StateChange[] {
-    const producers = this.#entries.get(partition)?.keys() ?? []
-    return [...producers].map(producerId => ({ view: this, key: entryKey(partition, producerId), value: null }))
+    const producers = this.#entries.get(partition)?.values() ?? []
+    return [...producers].map(entry => ({ view: this, key: entryKey(entry), value: null }))
   }
 
   apply(key: Buffer, value: Buffer | null): void {
@@ -178,15 +204,25 @@ export class ProducersView implements View {
     else this.#restore(partition, producerId, value)
   }
 
-  /** After replay no producer id of the reserved block is given again. */
-  replayed(): void {
+  /**
+   * After replay: no producer id of the reserved block is given again, and nothing is known that the log does not hold. `logEndOf` is
+   * undefined for partitions that are gone.
+   */
+  replayed(logEndOf: (partition: PartitionId) => number | undefined): void {
     this.#nextProducerId = Math.max(this.#nextProducerId, this.#reservedProducerId)
+    for (const [partition, producers] of [...this.#entries]) {
+      const logEnd = logEndOf(partition) ?? 0
+      for (const entry of [...producers.values()]) {
+        entry.batches = entry.batches.filter(({ baseOffset }) => baseOffset < logEnd)
+        if (entry.batches.length === 0) this.#remove(partition, entry.producerId)
+      }
+    }
   }
 
   *entries(): Iterable<StateRecord> {
     yield { key: nextProducerIdKey, value: encodeState(this.#reservedProducerId) }
-    for (const [partition, producers] of this.#entries) {
-      for (const [producerId, entry] of producers) yield this.#record(partition, producerId, entry)
+    for (const producers of this.#entries.values()) {
+      for (const entry of producers.values()) yield this.#change(entry)
     }
   }
 
@@ -205,7 +241,8 @@ export class ProducersView implements View {
     if (entry === undefined) {
       if (this.#count >= maxEntries) this.#dropOldest()
       this.#count += 1
-      entry = { epoch: batch.epoch, batches: [], logAge: 0, group: undefined }
+      const { producerId, epoch } = batch
+      entry = { partition, producerId, epoch, batches: [], logAge: 0, group: undefined }
     } else {
       producers.delete(batch.producerId)
     }
@@ -225,9 +262,13 @@ export class ProducersView implements View {
     this.#remove(largest[0], oldest.value)
   }
 
-  #record(partition: PartitionId, producerId: number, { epoch, batches, logAge }: Entry): StateRecord {
-    const window = batches.map(batch => [batch.firstSequence, batch.lastSequence, batch.baseOffset])
-    return { key: entryKey(partition, producerId), value: encodeState([epoch, logAge, window]) }
+  #isKnown(entry: Entry): boolean {
+    return this.#entries.get(entry.partition)?.get(entry.producerId) === entry
+  }
+
+  #change(entry: Entry): StateChange {
+    const window = entry.batches.map(batch => [batch.firstSequence, batch.lastSequence, batch.baseOffset])
+    return { view: this, key: entryKey(entry), value: encodeState([entry.epoch, entry.logAge, window]) }
   }
 
   #restore(partition: PartitionId, producerId: number, value: Buffer): void {

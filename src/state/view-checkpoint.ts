@@ -35,7 +35,7 @@ export const encodeViewCheckpoint = (view: View, logId: string, nextOffset: numb
   return bytes
 }
 
-/** Undefined when the bytes are not a whole checkpoint of this version and this log: the view is then replayed. */
+/** What it gives refers to `bytes`. Undefined when the bytes are not a whole checkpoint of this version and this log: the view is then replayed. */
 export const decodeViewCheckpoint = (bytes: Buffer, logId: string): ViewCheckpoint | undefined => {
   if (bytes.length < headerBytes || bytes.readUInt32BE(0) !== crc32c(bytes.subarray(4))) return undefined
   if (bytes.readUInt8(4) !== version || bytes.toString('latin1', 5, 37) !== logId) return undefined

@@ -11,14 +11,18 @@ import type { StateChange, StateRecord, View } from './view.ts'
 import { decodeViewCheckpoint, encodeViewCheckpoint } from './view-checkpoint.ts'
 
 const replayBytes = 1 << 20
-const rewriteBatchBytes = 64 << 10
-const checkpointEveryBytes = 1 << 20
+/** Whatever `commit.max.bytes` is, a group holds so much. */
+const rewriteBatchBytes = 32 << 10
+const leastCheckpointBytes = 1 << 20
 
 interface OpenView {
   readonly view: View
   /** Group of its last change. */
   group: GroupNumber
+  /** Changes written since the last checkpoint; what a start replays. */
   bytesSinceCheckpoint: number
+  /** Size of the last checkpoint: the next one is due after as many bytes of changes, so that checkpoints never cost more than changes. */
+  checkpointBytes: number
   checkpointing: boolean
 }
 
@@ -42,6 +46,7 @@ export class ViewLog implements StateLog {
   static async open(parts: ViewLogParts, views: readonly View[]): Promise<ViewLog> {
     const state = new ViewLog(parts)
     for (const view of views) await state.#open(view)
+    for (const view of views) await state.#mend(view)
     parts.log.onInternalPinned(partition => state.#rewrite(partition))
     return state
   }
@@ -69,7 +74,7 @@ export class ViewLog implements StateLog {
     for (const [index, open] of [...byView.keys()].entries()) {
       open.group = group
       open.bytesSinceCheckpoint += stateBatches[index]!.batch.length
-      if (open.bytesSinceCheckpoint >= checkpointEveryBytes) void this.#checkpoint(open)
+      if (open.bytesSinceCheckpoint >= Math.max(leastCheckpointBytes, open.checkpointBytes)) void this.#checkpoint(open)
     }
     return group
   }
@@ -102,28 +107,57 @@ export class ViewLog implements StateLog {
     // below the log start, removals may be gone that the checkpoint has not seen; above the end, the log lost what it was made of
     const usable = checkpoint !== undefined && checkpoint.nextOffset >= logStart && checkpoint.nextOffset <= logEnd
     if (usable) for (const { key, value } of checkpoint.records) view.apply(key, value)
-    else if (logEnd > logStart) {
+    // the log may grow past its offset again, with other records
+    else if (bytes !== undefined) await store.write(new Map([[checkpointKey(view), undefined]]))
+    if (!usable && logEnd > logStart) {
       metrics.add('viewRebuilds', 1, view.name)
       logger.info({ view: view.name, records: logEnd - logStart }, 'view is rebuilt from the log')
     }
-    await this.#replay(view, usable ? checkpoint.nextOffset : logStart, logEnd)
-    this.#views.set(view.partition, { view, group: groupNumber(0), bytesSinceCheckpoint: 0, checkpointing: false })
+    const replayedBytes = await this.#replay(view, usable ? checkpoint.nextOffset : logStart, logEnd)
+    this.#views.set(view.partition, {
+      view,
+      group: groupNumber(0),
+      bytesSinceCheckpoint: replayedBytes,
+      checkpointBytes: bytes?.length ?? 0,
+      checkpointing: false,
+    })
   }
 
-  async #replay(view: View, from: number, end: number): Promise<void> {
+  /** Where records are damaged, the view as it is now is written again: without its checkpoint the log alone must give the same. */
+  async #mend(view: View): Promise<void> {
+    const { log, logger } = this.#parts
+    const { logStart } = log.offsets(view.partition)
+    if (!log.gaps().some(({ partition, last }) => partition === view.partition && last >= logStart)) return
+    logger.error({ view: view.name }, 'records of a view are damaged; what is known of it is written again')
+    try {
+      await this.#rewrite(view.partition)
+    } catch (error) {
+      logger.warn(
+        { view: view.name, error: String(error) },
+        'a damaged view was not written again; the next start tries',
+      )
+    }
+  }
+
+  /** Returns the bytes that it read. */
+  async #replay(view: View, from: number, end: number): Promise<number> {
     let offset = from
+    let bytes = 0
     while (offset < end) {
       const { batches, nextOffset } = await this.#parts.log.read(view.partition, offset, replayBytes, end)
       assert(nextOffset > offset, `replay of view ${view.name} goes on`)
       for (const batch of batches) {
+        bytes += batch.length
         for (const record of allRecords(openRecords(batch))) {
           if (record.offset < offset) continue
           assert(record.key !== null, 'a record of a view has a key')
-          view.apply(record.key, record.value)
+          // a copy, because a view may keep it, and with it the megabyte that was read
+          view.apply(Buffer.from(record.key), record.value === null ? null : Buffer.from(record.value))
         }
       }
       offset = nextOffset
     }
+    return bytes
   }
 
   #encode(view: View, records: readonly StateRecord[]): BatchAppend {
@@ -142,7 +176,9 @@ export class ViewLog implements StateLog {
     open.bytesSinceCheckpoint = 0
     try {
       const bytes = encodeViewCheckpoint(open.view, log.logId, log.offsets(open.view.partition).logEnd)
-      await log.whenDurable(open.group)
+      open.checkpointBytes = bytes.length
+      // not only the view's own changes: producers are also made of the headers of what others appended
+      await log.whenDurable(log.openGroup)
       await store.write(new Map([[checkpointKey(open.view), bytes]]))
     } catch (error) {
       logger.warn(
@@ -155,16 +191,18 @@ export class ViewLog implements StateLog {
   }
 
   /**
-   * Appends the whole view again and moves the log start behind its old records. Changes made meanwhile come after the state that they
-   * change, or are in it: replay from the new start gives the same view.
+   * Appends the whole view again and moves the log start behind its old records. A change made meanwhile comes after the state that it
+   * changes, or is in it: replay from the new start gives the same view, and so does replay of what a crash leaves of this.
    */
   async #rewrite(partition: PartitionId): Promise<void> {
     const { log } = this.#parts
     const open = this.#opened(partition)
     const start = log.offsets(partition).logEnd
-    for (const records of inBatches(open.view.entries(), rewriteBatchBytes)) {
-      const { group } = log.append([this.#encode(open.view, records)])
+    for (const records of inBatches(onceEach(open.view.entries()), rewriteBatchBytes)) {
+      const batch = this.#encode(open.view, records)
+      const { group } = log.append([batch])
       open.group = group
+      open.bytesSinceCheckpoint += batch.batch.length
       await log.whenDurable(group)
     }
     await log.whenDurable(log.advanceLogStart(partition, start))
@@ -185,4 +223,15 @@ function* inBatches(records: Iterable<StateRecord>, batchBytes: number): Generat
     bytes = 0
   }
   if (batch.length > 0) yield batch
+}
+
+/** A view that changes while it is walked may show a key again, without end: by then its changes stand in the log themselves. */
+function* onceEach(records: Iterable<StateRecord>): Generator<StateRecord> {
+  const seen = new Set<string>()
+  for (const record of records) {
+    const key = record.key.toString('latin1')
+    if (seen.has(key)) continue
+    seen.add(key)
+    yield record
+  }
 }
