@@ -1,0 +1,38 @@
+import type { MissingOffsets } from './inspect-damage.ts'
+import type { WalkedFrame } from './inspect-frames.ts'
+
+/** Follows the offsets of all partitions through the log. */
+export class OffsetTrail {
+  /** Holes that were met, at most `maxMissing` of them. */
+  readonly missing: MissingOffsets[] = []
+  readonly #maxMissing: number
+  readonly #ends = new Map<number, number>()
+
+  constructor(maxMissing: number) {
+    this.#maxMissing = maxMissing
+  }
+
+  /** A stretch of the log was not looked at. */
+  restart(): void {
+    this.#ends.clear()
+  }
+
+  /** False: the offsets go back. */
+  take({ partition, firstOffset, lastOffset }: WalkedFrame): boolean {
+    const expected = this.#ends.get(partition)
+    if (expected !== undefined && firstOffset < expected) return false
+    this.#ends.set(partition, lastOffset + 1)
+    if (expected !== undefined && firstOffset > expected) {
+      this.addMissing({ partition, first: expected, last: firstOffset - 1 })
+    }
+    return true
+  }
+
+  /** Notes a hole unless it lies in one that was met. */
+  addMissing(missing: MissingOffsets): void {
+    const isKnown = this.missing.some(
+      ({ partition, first, last }) => partition === missing.partition && first <= missing.first && last >= missing.last,
+    )
+    if (!isKnown && this.missing.length < this.#maxMissing) this.missing.push(missing)
+  }
+}
