@@ -1,6 +1,4 @@
-import { Decoder } from 'cbor-x'
 import { Command, InvalidArgumentError } from 'commander'
-import { isBoundedCbor } from '../../devices/cbor-bounds.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { GroupMember } from '../client/group-member.ts'
 import {
@@ -13,6 +11,7 @@ import {
 } from '../client/partition-reader.ts'
 import { host } from '../platform/node/host.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
+import { decodeValue, plain } from './decode-value.ts'
 
 interface ConsumeFlags extends ClusterFlags {
   readonly group?: string
@@ -47,32 +46,6 @@ const atLeastOne = (text: string): number => {
   if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 is expected.')
   return value
 }
-
-const maxCborDepth = 64
-const cbor = new Decoder({ mapsAsObjects: true, useRecords: false })
-
-/** JSON and CBOR as what they say, text as text, the rest as base64. */
-const decodeValue = (value: Buffer | null): unknown => {
-  if (value === null || value.length === 0) return value === null ? null : ''
-  const text = value.toString()
-  if (Buffer.from(text).equals(value)) {
-    try {
-      return JSON.parse(text)
-    } catch {
-      return text
-    }
-  }
-  try {
-    if (isBoundedCbor(value, maxCborDepth)) return cbor.decode(value)
-  } catch {
-    // not CBOR after all
-  }
-  return { base64: value.toString('base64') }
-}
-
-// 64-bit numbers of CBOR have no place in JSON: as a number where it is exact, else as digits
-const plain = (_key: string, value: unknown): unknown =>
-  typeof value !== 'bigint' ? value : Number.isSafeInteger(Number(value)) ? Number(value) : value.toString()
 
 const printable = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value, plain))
 
