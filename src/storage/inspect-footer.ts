@@ -74,10 +74,10 @@ export class RebuiltIndex {
   }
 
   take(step: WalkStep): void {
-    if (this.#failed) return
     const { segment } = this
-    if (step.kind === 'damage' || step.kind === 'stray') this.#failed = true
+    if (step.kind === 'damage') this.#failed = true
     else if (step.kind === 'copy') segment.end = step.position + step.bytes
+    else if (step.kind === 'stray') for (const frame of step.frames) this.#index(frame)
     else {
       const { header, position } = step
       if (header.salt !== segment.header.salt && header.salt !== segment.salts.at(-1)) {

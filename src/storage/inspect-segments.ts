@@ -18,8 +18,10 @@ export interface InspectedSegment {
   readonly file: RandomAccessFile
   readonly footer: InspectedFooter
   readonly walk: SegmentWalk
-  /** A later segment exists. */
+  /** No group follows in this segment. */
   readonly isSealed: boolean
+  /** Number of its last group, where the next segment or the footer tells. */
+  readonly lastGroup: number | undefined
   /** Positions of blocks that the device could not read so far. */
   readonly unreadable: readonly number[]
 }
@@ -87,6 +89,7 @@ const openSegment = async (
   const footerLeads = direct === undefined || footer.trailer?.lastGroup === direct
   const trailer = footerLeads ? footer.trailer : undefined
   const lastGroup = direct ?? trailer?.lastGroup
+  const isSealed = next !== undefined || trailer !== undefined
   const walk = new SegmentWalk({
     slot: slot.number,
     file,
@@ -97,7 +100,7 @@ const openSegment = async (
     ...(lastGroup === undefined ? {} : { lastGroup }),
     ...(trailer === undefined ? {} : { endPosition: trailer.end }),
   })
-  return { slot, header, file, footer, walk, isSealed: next !== undefined || trailer !== undefined, unreadable }
+  return { slot, header, file, footer, walk, isSealed, lastGroup, unreadable }
 }
 
 /** A walk over a slot without a header that verifies; undefined when no group of this log stands in it. */
