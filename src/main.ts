@@ -4,7 +4,9 @@ import { consumeCommand } from './cli/consume.ts'
 import { demoCommand } from './cli/demo.ts'
 import { groupsCommand } from './cli/groups.ts'
 import { HttpFailure } from './cli/http-client.ts'
+import { logCommand } from './cli/log.ts'
 import { produceCommand } from './cli/produce.ts'
+import { routesCommand } from './cli/routes.ts'
 import { serveCommand } from './cli/serve.ts'
 import { simCommand } from './cli/sim.ts'
 import { topCommand } from './cli/top.ts'
@@ -32,6 +34,8 @@ const commands = [
   produceCommand(),
   consumeCommand(),
   groupsCommand(),
+  routesCommand(),
+  logCommand(),
   configCommand(),
   versionCommand(),
 ]

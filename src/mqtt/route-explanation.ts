@@ -1,4 +1,3 @@
-import type { Broker } from '../broker/broker.ts'
 import type { Topic } from '../broker/topics.ts'
 import { partitionOfKey } from '../core/murmur2.ts'
 import { topicNameFault } from '../wire/mqtt/topic-name.ts'
@@ -27,10 +26,15 @@ export interface RouteExplanation {
   readonly notes: readonly string[]
 }
 
+/** The topics that exist; those of a broker, or none where only the settings are known. */
+export interface KnownTopics {
+  readonly topics: { find(name: string): Pick<Topic, 'partitions'> | undefined }
+}
+
 /** Explains without changing anything: no topic is made. */
 export function explainRoute(
-  routes: TopicRoutes,
-  broker: Broker,
+  routes: Pick<TopicRoutes, 'routes' | 'placeFor' | 'sharedWith'>,
+  broker: KnownTopics,
   defaultPartitions: number,
   mqttTopic: string,
 ): RouteExplanation {
@@ -44,7 +48,7 @@ export function explainRoute(
     return { mqttTopic, rule: name, stored: false, notes: [why] }
   }
   const topic = routes.placeFor(destination)
-  const existing: Topic | undefined = broker.topics.find(topic)
+  const existing = broker.topics.find(topic)
   const partitions = existing?.partitions.length ?? defaultPartitions
   const sharedWith = routes.sharedWith(topic, destination.level)
   const notes = destination.note === undefined ? [] : [destination.note]
