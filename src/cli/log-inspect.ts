@@ -25,6 +25,8 @@ const duration = (seconds: number): string => {
   return minutes > 0 ? `${minutes}m${two(seconds % 60)}s` : `${seconds}s`
 }
 
+const ageRange = (first: string, last: string): string => (first === last ? first : `${first} to ${last}`)
+
 /** Everything under plain names, for `--json`. */
 const asJson = ({ inspected, segments, incarnation }: DirectorySummary): unknown => {
   const { directory, meta, slots, damages } = inspected
@@ -61,7 +63,7 @@ const endings = { sealed: 'sealed', open: 'open', torn: 'open, torn tail' } as c
 const row = (segment: SegmentSummary): (string | number)[] => {
   const { slot, kind, sequence, firstGroup, lastGroup, groups, usedBytes, partitions } = segment
   const { firstLogAge, lastLogAge, ending, damages } = segment
-  const ages = firstLogAge === undefined ? '-' : `${duration(firstLogAge)} to ${duration(lastLogAge ?? 0)}`
+  const ages = firstLogAge === undefined ? '-' : ageRange(duration(firstLogAge), duration(lastLogAge ?? 0))
   const state = damages > 0 ? `${endings[ending]}, ${damages} damaged` : endings[ending]
   return [slot, kind, sequence, firstGroup, lastGroup, groups, mebibytes(usedBytes), partitions, ages, state]
 }

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import type { LoadedSettings } from '../config/load.ts'
+import { otherTopic } from '../mqtt/default-route.ts'
 import { explainRoute, type RouteExplanation } from '../mqtt/route-explanation.ts'
 import { HttpClient } from './http-client.ts'
 import { settingsFromFlags } from './setting-flags.ts'
@@ -20,8 +21,8 @@ const explainFromSettings = ({ settings }: LoadedSettings, mqttTopic: string): R
   }
   const known = { topics: { find: () => undefined } }
   const { topicExists, sharedWith, ...explanation } = explainRoute(routes, known, settings['num.partitions'], mqttTopic)
-  if (explanation.rule !== 'default route') return explanation
-  const limit = `goes to mqtt.other instead once the gateway has ${settings['mqtt.auto.topics.max']} topics (mqtt.auto.topics.max)`
+  if (explanation.rule !== 'default route' || explanation.topic === otherTopic) return explanation
+  const limit = `goes to ${otherTopic} instead once the gateway has ${settings['mqtt.auto.topics.max']} topics (mqtt.auto.topics.max)`
   return { ...explanation, notes: [...explanation.notes, limit] }
 }
 

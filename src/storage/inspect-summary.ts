@@ -56,8 +56,34 @@ export const summarizeDirectory = async (
     segments.push(summary)
     if (newestSalt !== undefined) incarnation ??= await findIncarnation(found, segment, newestSalt)
   }
+  // its first group may have been evicted: the state of the log control partition names it again
+  incarnation ??= await newestIncarnation(platform, inspected, progress)
   return { inspected, segments, ...(incarnation === undefined ? {} : { incarnation }) }
 }
+
+/** What the newest start record of the log says. */
+const newestIncarnation = async (
+  platform: InspectPlatform,
+  inspected: InspectedDirectory,
+  progress: (slot: number) => void,
+): Promise<string | undefined> => {
+  const control = new LogControl(1)
+  for await (const { slot, header, file, footer, walk } of inspectSegments(platform, inspected)) {
+    const stored = segmentOfFooter(slot.number, file, header, footer)
+    if (stored !== undefined && !stored.spans.has(logControlPartition)) continue
+    progress(slot.number)
+    for await (const step of walk.steps()) {
+      if (step.kind !== 'group' && step.kind !== 'stray') continue
+      for (const { partition, bytes, at } of step.frames) {
+        if (partition === logControlPartition) control.applyBatch(batchAt(bytes, at))
+      }
+    }
+  }
+  return control.start.incarnation || undefined
+}
+
+const batchAt = (bytes: Buffer, at: number): Buffer =>
+  bytes.subarray(at + frameHeaderBytes, at + frameHeaderBytes + frameBatchBytes(bytes, at))
 
 const summarize = async (found: InspectedSegment): Promise<{ segment: Segment; summary: SegmentSummary }> => {
   const { slot, header, file, footer, walk } = found
@@ -129,6 +155,6 @@ const startRecordOf = (bytes: Buffer): string | undefined => {
   if (bytes.length < at + frameHeaderBytes || framePartition(bytes, at) !== logControlPartition) return undefined
   if (!batchIsIntact(bytes, at)) return undefined
   const control = new LogControl(1)
-  control.applyBatch(bytes.subarray(at + frameHeaderBytes, at + frameHeaderBytes + frameBatchBytes(bytes, at)))
+  control.applyBatch(batchAt(bytes, at))
   return control.start.incarnation || undefined
 }
