@@ -19,8 +19,8 @@ import { listenWebSocket } from './platform/node/stream-server.ts'
 import type { Platform } from './platform/platform.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
 import { RetainedView } from './state/retained.ts'
-import { openCommitLog } from './storage/commit-log.ts'
 import { claimDataDirectory } from './storage/data-directory.ts'
+import { openCommitLog } from './storage/open-commit-log.ts'
 
 /** Addresses bound, `host:port`; the words of the ready line. */
 export interface GatewayAddresses {
@@ -59,12 +59,14 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
     {
       directory,
       budgetBytes: budgetBytes - viewBytes,
+      viewBudgetBytes: viewBytes,
       slotBytes: slotBytesOf(budgetBytes),
       reserve: settings['disk.reserve'],
       commitMaxBytes: settings['commit.max.bytes'],
       lingerMs: settings['commit.linger.ms'],
       align: settings['commit.align'],
       maxMessageBytes: settings['max.message.bytes'],
+      maxPacketBytes: settings['mqtt.max.packet.bytes'],
       retention: { ms: settings['retention.ms'], bytes: settings['retention.bytes'] },
       gapsMax: settings['gaps.max'],
       memory,

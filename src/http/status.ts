@@ -27,7 +27,13 @@ export interface GatewayOverview {
   /** Address bound by front: `{"mqtt":"127.0.0.1:1883", ...}`. */
   readonly listeners: Readonly<Record<string, string>>
   readonly memory: { readonly residentBytes: number; readonly usedBytes: number; readonly budgetBytes: number }
-  readonly disk: { readonly logBytes: number; readonly viewBytes: number; readonly budgetBytes: number }
+  readonly disk: {
+    readonly logBytes: number
+    readonly viewBytes: number
+    readonly budgetBytes: number
+    /** Days that the budget holds at the present rate; null while there is too little data to tell. */
+    readonly daysHeld: number | null
+  }
   readonly topics: number
   readonly partitions: number
 }

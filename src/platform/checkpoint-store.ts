@@ -8,6 +8,8 @@ export interface CheckpointStore {
   entries(prefix: string): Iterable<readonly [key: string, value: Buffer]>
   /** All or nothing; durable when it resolves. `undefined` removes the key. */
   write(changes: ReadonlyMap<string, Uint8Array | undefined>): Promise<void>
+  /** Bytes that it occupies on disk. */
+  usedBytes(): number
   close(): Promise<void>
 }
 

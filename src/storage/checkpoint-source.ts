@@ -41,6 +41,6 @@ export const checkpointSource = (parts: CheckpointParts): CheckpointSource => {
       indexLoader.touch(segment)
       parts.onFooter()
     },
-    onFailure: error => pipeline.fail(error),
+    whenPrepared: segment => recovered.pool.whenPrepared(segment.slot),
   }
 }

@@ -58,6 +58,11 @@ export const readCheckpoint = (store: CheckpointStore, logId: string): Checkpoin
 export const readSegmentSummary = (store: CheckpointStore, sequence: number): Buffer | undefined =>
   store.get(segmentKey(sequence))
 
+/** All summaries of the checkpoint, with their sequences; unverified. */
+export function* segmentSummaries(store: CheckpointStore): Generator<readonly [sequence: number, index: Buffer]> {
+  for (const [key, index] of store.entries(segmentPrefix)) yield [Number(key.slice(segmentPrefix.length)), index]
+}
+
 export const readActiveIndex = (store: CheckpointStore): Buffer | undefined => store.get(activeKey)
 
 /** Writes checkpoints; a sealed segment's summary only once. */

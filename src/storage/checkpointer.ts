@@ -15,10 +15,10 @@ export interface CheckpointSource {
   /** The durable state now; undefined before there is any. */
   capture(): Checkpoint | undefined
   logAgeSeconds(): number
-  /** The footer of a segment is on the device. */
+  /** The footer of a segment is on the device, or there will never be one. */
   onFooter(segment: Segment): void
-  /** The device refused a footer. */
-  onFailure(error: unknown): void
+  /** All of the segment's slot is prepared; false when the log closes before. */
+  whenPrepared(segment: Segment): Promise<boolean>
 }
 
 /** Footers at each seal; checkpoints at each seal and every 4 MiB of log, one at a time. */
@@ -77,11 +77,15 @@ export class Checkpointer {
   }
 
   async #writeFooter(segment: Segment): Promise<void> {
+    // zeros would go over it
+    if (!(await this.#source.whenPrepared(segment))) return
+    const fields = { segment: segment.sequence }
     try {
-      await writeFooter(segment, this.#source.logAgeSeconds())
+      if (!(await writeFooter(segment, this.#source.logAgeSeconds())))
+        this.#logger.warn(fields, 'a segment has no room for its footer')
     } catch (error) {
-      this.#source.onFailure(error)
-      return
+      // only an index: whoever needs it scans the segment
+      this.#logger.error({ ...fields, error: String(error) }, 'the footer of a segment cannot be written')
     }
     this.#source.onFooter(segment)
     this.request()

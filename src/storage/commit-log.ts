@@ -1,6 +1,7 @@
 import { assert } from '../core/assert.ts'
 import { type GroupNumber, groupNumber, type PartitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
+import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import type { CommitWriter } from '../platform/commit-writer.ts'
 import { AppendSpace } from './append-space.ts'
 import { BatchReader } from './batch-reader.ts'
@@ -11,17 +12,17 @@ import { CommitLinger } from './commit-linger.ts'
 import { CommitPipeline } from './commit-pipeline.ts'
 import { type ControlOwner, ControlWriter } from './control-writer.ts'
 import { DamageReports } from './damage-reports.ts'
+import { diskUsage } from './disk-usage.ts'
 import { DurableWaiters } from './durable-waiters.ts'
-import { evictableLog } from './evictable-log.ts'
-import { Eviction } from './eviction.ts'
 import { indexGroup } from './frame-indexer.ts'
 import { groupFlags, groupHeaderBytes } from './group.ts'
 import { GroupGatherer } from './group-gatherer.ts'
-import { Housekeeping } from './housekeeping.ts'
+import type { Housekeeping } from './housekeeping.ts'
 import { saltSeed } from './layout.ts'
 import {
   type Appended,
   type BatchAppend,
+  type DiskUsage,
   type DurableListener,
   firstTopicPartitionId,
   type Gap,
@@ -34,30 +35,25 @@ import {
 } from './log.ts'
 import { LogAge } from './log-age.ts'
 import { startRecords } from './log-control.ts'
+import { makeRoom } from './make-room.ts'
 import { arenaBytesFor, arenaGroupStart, framedBytes, type OpenGroup, recordOverheadBytes } from './open-group.ts'
 import { arenaCount, type CommitLogOptions, type StoragePlatform } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
-import { type RecoveredLog, recoverLog } from './recover-log.ts'
+import type { RecoveredLog } from './recover-log.ts'
 import type { Segment } from './segment.ts'
 import { type Placement, SegmentWriter } from './segment-writer.ts'
 import { sampleStorage } from './storage-gauges.ts'
 
 /** Room that an open batch may take besides its records. */
 const batchOverheadBytes = 128
-const retentionCheckMs = 10_000
 
-/** Opens or makes the log in `options.directory`, recovers it and returns it writable. Throws `StartError` 65. */
-export const openCommitLog = async (platform: StoragePlatform, options: CommitLogOptions): Promise<Log> => {
-  const log = new CommitLog(platform, options, await recoverLog(platform, options))
-  await log.start()
-  return log
-}
-
-class CommitLog implements Log {
+/** The running log; `openCommitLog` recovers what it is made from. */
+export class CommitLog implements Log {
   readonly logId: string
   readonly incarnation: string
   readonly logEpoch: number
   readonly #options: CommitLogOptions
+  readonly #checkpoints: CheckpointStore
   readonly #recovered: RecoveredLog
   readonly #writer: CommitWriter
   readonly #gatherer: GroupGatherer
@@ -89,6 +85,7 @@ class CommitLog implements Log {
     this.incarnation = random.bytes(8).toString('hex')
     this.logEpoch = logEpoch
     this.#options = options
+    this.#checkpoints = platform.checkpoints
     this.#recovered = recovered
     this.#logs = recovered.logs
     this.#segments = segments
@@ -108,11 +105,8 @@ class CommitLog implements Log {
       logAge: this.logAge,
       seed,
     }))
-    const prepared = {
-      gatherer: this.#gatherer,
-      openGroup: () => this.openGroup,
-      whenDurable: (group: GroupNumber) => this.whenDurable(group),
-    }
+    const whenDurable = (group: GroupNumber): Promise<void> => this.whenDurable(group)
+    const prepared = { gatherer: this.#gatherer, openGroup: () => this.openGroup, whenDurable }
     this.#preparation = new CheckpointPreparation(prepared, recovered.producerBatches)
     this.#segmentWriter = new SegmentWriter(
       { slotBytes: meta.slotBytes, align: options.align },
@@ -122,20 +116,18 @@ class CommitLog implements Log {
         this.#checkpointer.sealed(segment)
       },
     )
-    const active = segments.at(-1)
-    if (active !== undefined && !active.sealed) this.#segmentWriter.active = active
-    else this.#segmentWriter.lastSequence = active?.sequence ?? 0
-    const parts = {
-      writer: this.#writer,
-      clock,
-      logger,
-      metrics,
-      gatherer: this.#gatherer,
-      logAge: this.#logAge,
-      linger: new CommitLinger(options.lingerMs ?? 0),
-    }
+    this.#segmentWriter.resume(segments.at(-1))
     this.#pipeline = new CommitPipeline(
-      { ...parts, segments: this.#segmentWriter },
+      {
+        writer: this.#writer,
+        clock,
+        logger,
+        metrics,
+        gatherer: this.#gatherer,
+        segments: this.#segmentWriter,
+        logAge: this.#logAge,
+        linger: new CommitLinger(options.lingerMs ?? 0),
+      },
       { logId: meta.logId, logEpoch, salt },
       chain,
       {
@@ -154,7 +146,11 @@ class CommitLog implements Log {
       onFooter: () => this.#housekeeping.soon(),
     })
     this.#checkpointer = new Checkpointer(platform.checkpoints, meta.logId, source, logger)
-    const evictable = evictableLog({
+    this.#housekeeping = makeRoom({
+      clock,
+      metrics,
+      logger,
+      isWritable: () => this.writable,
       recovered,
       removing: this.#removing,
       control: this.#control,
@@ -162,22 +158,20 @@ class CommitLog implements Log {
       logAge: () => this.logAge,
       rewriteInternal: () => this.#rewriteInternal,
     })
-    const eviction = new Eviction(evictable, metrics, logger)
-    this.#housekeeping = new Housekeeping(clock, retentionCheckMs, () => {
-      if (this.writable) void eviction.check()
-    })
     pool.onChange(() => this.#pipeline.pump())
-    sampleStorage(metrics, recovered)
+    sampleStorage(metrics, recovered, platform.checkpoints)
   }
 
   /** Writes the first group of this start: its epoch, and a gap record for whatever recovery found damaged. */
   async start(): Promise<void> {
-    const { pool, lost, segments } = this.#recovered
+    const { pool, losses, segments } = this.#recovered
     pool.prepare()
     this.openPartition(logControlPartition)
     const group = this.#gatherer.special(groupFlags.start)
-    this.#control.append(startRecords(this.logEpoch, this.incarnation, lost, this.logAge))
-    await this.#waiters.wait(groupNumber(group.number))
+    for (const records of startRecords(this.logEpoch, this.incarnation, losses, this.logAge)) {
+      await this.#control.write(records)
+    }
+    await this.whenDurable(groupNumber(group.number))
     for (const segment of segments) if (segment.sealed && !segment.hasFooter) this.#checkpointer.sealed(segment)
     this.#checkpointer.request()
     this.#housekeeping.run()
@@ -331,18 +325,21 @@ class CommitLog implements Log {
     return this.#preparation.takeRecovered()
   }
 
-  diskUsage(): { readonly logBytes: number; readonly viewBytes: number; readonly budgetBytes: number } {
-    return { logBytes: this.#recovered.pool.usedBytes, viewBytes: 0, budgetBytes: this.#options.budgetBytes }
+  diskUsage(): DiskUsage {
+    return diskUsage(this.#recovered, this.#checkpoints, this.#options, this.logAge)
   }
 
   async close(): Promise<void> {
     if (this.#closing) return
+    const { pool, tail, cache } = this.#recovered
+    // nobody was promised what waits for space, and it may never come
+    if (pool.outOfSpace && this.#pipeline.stalled) this.#pipeline.fail('no space for the log at the stop')
     const preparing = this.#preparation.run()
     this.#closing = true
     const prepared = await preparing.catch(() => false)
     this.#housekeeping.stop()
-    const { pool, tail, cache } = this.#recovered
     if (this.writable) await this.#writeWitness().catch(() => {})
+    pool.stop()
     await this.#checkpointer.settled()
     if (this.writable && prepared) await this.#checkpointer.last().catch(() => {})
     await this.#writer.close()

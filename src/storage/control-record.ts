@@ -14,10 +14,12 @@ export type ControlRecord =
   | { readonly kind: 'gap'; readonly gap: Gap }
   /** Gaps that are no longer kept one by one. */
   | { readonly kind: 'summed'; readonly count: number; readonly records: number }
+  /** Offsets below it were given though no batch shows it any more: damage took the partition's newest ones. */
+  | { readonly kind: 'logEnd'; readonly partition: number; readonly offset: number }
   /** The whole state follows in this batch; gaps and removals known before are dropped. */
   | { readonly kind: 'snapshot' }
 
-const types = { start: 1, logStart: 2, removed: 3, gap: 4, summed: 5, snapshot: 6 } as const
+const types = { start: 1, logStart: 2, removed: 3, gap: 4, summed: 5, snapshot: 6, logEnd: 7 } as const
 const longestBytes = 32
 
 /** The value of the record; keys are null. */
@@ -30,6 +32,7 @@ export const encodeControlRecord = (record: ControlRecord): Buffer => {
       bytes.write(record.incarnation, 5, 'hex')
       return bytes.subarray(0, 13)
     case 'logStart':
+    case 'logEnd':
       bytes.writeUInt32BE(record.partition, 1)
       putUint64(bytes, record.offset, 5)
       return bytes.subarray(0, 13)
@@ -59,6 +62,8 @@ export const decodeControlRecord = (bytes: Buffer): ControlRecord | undefined =>
       return { kind: 'start', logEpoch: bytes.readUInt32BE(1), incarnation: bytes.toString('hex', 5, 13) }
     case types.logStart:
       return { kind: 'logStart', partition: bytes.readUInt32BE(1), offset: getUint64(bytes, 5) }
+    case types.logEnd:
+      return { kind: 'logEnd', partition: bytes.readUInt32BE(1), offset: getUint64(bytes, 5) }
     case types.removed:
       return { kind: 'removed', partition: bytes.readUInt32BE(1) }
     case types.gap: {

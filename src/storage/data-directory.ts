@@ -4,6 +4,7 @@ import { uuidFromRandom } from '../core/uuid.ts'
 import type { Files } from '../platform/files.ts'
 import type { DirectoryLock, LockDirectory } from '../platform/lock.ts'
 import type { Random } from '../platform/random.ts'
+import { blockBytes } from './layout.ts'
 import { decodeMeta, encodeMeta, type Meta } from './meta.ts'
 
 const logDirectoryName = 'log'
@@ -43,9 +44,33 @@ export const openDataDirectory = async (
   return meta
 }
 
-/** Durable when it resolves; after a crash either the old or the new content is there. */
-export const writeMeta = (files: Files, directory: string, meta: Meta): Promise<void> =>
-  files.replaceSmall(metaPath(directory), encodeMeta(meta))
+/**
+ * Durable when it resolves; after a crash either the old or the new content is there. On a full file system the copies are written in
+ * place, one after the other: a start needs no new space.
+ */
+export const writeMeta = async (files: Files, directory: string, meta: Meta): Promise<void> => {
+  const path = metaPath(directory)
+  const bytes = encodeMeta(meta)
+  try {
+    await files.replaceSmall(path, bytes)
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ENOSPC' || !(await files.exists(path))) throw error
+    await overwriteCopies(files, path, bytes)
+  }
+}
+
+const overwriteCopies = async (files: Files, path: string, bytes: Buffer): Promise<void> => {
+  const file = await files.open(path)
+  try {
+    // the first copy rules: until it is whole the second one still says what was
+    for (let at = 0; at < bytes.length; at += blockBytes) {
+      await file.write(bytes.subarray(at, at + blockBytes), at)
+      await file.sync()
+    }
+  } finally {
+    await file.close()
+  }
+}
 
 /**
  * Whether the directory may be used, before anything is made in it: a directory with other people's files in it is not ours. Throws
@@ -83,6 +108,16 @@ export const claimDataDirectory = async (
     throw new StartError(65, `${directory} is in use by another Brooklet; stop it or choose another data.dir`)
   }
   return lock
+}
+
+/** An error of the system, as the user is told of it; others stay what they are. */
+export const unusableDirectory = (directory: string, error: unknown): unknown => {
+  const isSystemError = error instanceof Error && typeof (error as { code?: unknown }).code === 'string'
+  if (!isSystemError || error instanceof StartError) return error
+  return new StartError(
+    65,
+    `data directory ${directory} cannot be used: ${error.message}; mend that or choose another data.dir`,
+  )
 }
 
 /** What a first start may have left behind when it was cut off before `meta` was there. */

@@ -3,6 +3,7 @@ import { crc32c } from '../core/crc32c.ts'
 import { alignUp, blockBytes, footerCost, formatVersion, getInt64, getUint64, putInt64, putUint64 } from './layout.ts'
 import { BlockIndex, PartitionSpan } from './partition-span.ts'
 import type { Segment } from './segment.ts'
+import type { Slot } from './slot-pool.ts'
 
 /** 'BKFT' */
 const footerMagic = 0x424b4654
@@ -118,28 +119,72 @@ export const decodeTrailer = (bytes: Buffer): FooterTrailer | undefined => {
  * False: there is none that verifies and belongs to this segment.
  */
 export const readFooter = async (segment: Segment): Promise<boolean> => {
+  const index = await readIndexBytes(segment)
+  return index !== undefined && takeSegmentIndex(segment, index)
+}
+
+/** The bytes of the footer that belongs to the segment, as its trailer says; the body is not verified. */
+export const readIndexBytes = async (segment: Segment): Promise<Buffer | undefined> => {
   const { slotBytes } = segment.header
   const { file } = segment.slot
-  if (segment.slot.preparedBytes < slotBytes) return false
-  const block = Buffer.alloc(trailerBytes)
-  if ((await file.read(block, slotBytes - trailerBytes)) !== trailerBytes) return false
-  const trailer = decodeTrailer(block)
-  if (trailer === undefined || trailer.bodyBytes > slotBytes - trailerBytes) return false
+  const trailer = await readTrailer(segment.slot, slotBytes)
+  if (trailer === undefined || trailer.sequence !== segment.sequence || trailer.salt !== segment.header.salt) {
+    return undefined
+  }
   const index = Buffer.alloc(trailer.bodyBytes + trailerBytes)
   const count = await file.read(index, slotBytes - index.length)
-  return count === index.length && takeSegmentIndex(segment, index)
+  return count === index.length ? index : undefined
 }
+
+/** The trailer at the end of a slot, if one stands there; it may be of a former life of the slot. */
+export const readTrailer = async (slot: Slot, slotBytes: number): Promise<FooterTrailer | undefined> => {
+  if (slot.preparedBytes < slotBytes) return undefined
+  const block = Buffer.alloc(trailerBytes)
+  if ((await slot.file.read(block, slotBytes - trailerBytes)) !== trailerBytes) return undefined
+  const trailer = decodeTrailer(block)
+  return trailer === undefined || trailer.bodyBytes > slotBytes - trailerBytes ? undefined : trailer
+}
+
+/** Offsets that a segment has, or had, of a partition. */
+export interface IndexedOffsets {
+  readonly partition: number
+  readonly first: number
+  /** One past the last one. */
+  readonly end: number
+}
+
+/** What an index says of offsets, whichever segment it belongs to; empty when it does not verify. */
+export const indexedOffsets = (index: Buffer): IndexedOffsets[] => {
+  if (verifiedTrailer(index) === undefined) return []
+  const body = bodyOf(index)
+  const found: IndexedOffsets[] = []
+  let at = countsBytes + body.readUInt32BE(0) * footerCost.salt
+  for (let left = body.readUInt32BE(4); left > 0; left--) {
+    found.push({ partition: body.readUInt32BE(at), first: getUint64(body, at + 4), end: getUint64(body, at + 12) })
+    const [epochs, blocks] = [body.readUInt32BE(at + 40), body.readUInt32BE(at + 44)]
+    at += footerCost.span + epochs * footerCost.epoch + blocks * footerCost.block
+  }
+  return found
+}
+
+/** The trailer of an index, if it and what stands before it verify. */
+export const verifiedTrailer = (index: Buffer): FooterTrailer | undefined => {
+  if (index.length < trailerBytes + countsBytes) return undefined
+  const trailer = decodeTrailer(index.subarray(index.length - trailerBytes))
+  const body = bodyOf(index)
+  return trailer?.bodyBytes === body.length && trailer.bodyCrc === crc32c(body) ? trailer : undefined
+}
+
+const bodyOf = (index: Buffer): Buffer => index.subarray(0, index.length - trailerBytes)
 
 /** Takes what `encodeSegmentIndex` made into the segment. False when it does not verify or belongs to another one. */
 export const takeSegmentIndex = (segment: Segment, index: Buffer): boolean => {
-  if (index.length < trailerBytes + countsBytes) return false
-  const trailer = decodeTrailer(index.subarray(index.length - trailerBytes))
-  const body = index.subarray(0, index.length - trailerBytes)
-  if (trailer === undefined || trailer.bodyBytes !== body.length || crc32c(body) !== trailer.bodyCrc) return false
+  const trailer = verifiedTrailer(index)
+  if (trailer === undefined) return false
   if (trailer.sequence !== segment.sequence || trailer.salt !== segment.header.salt) return false
   // one that was written before the segment took more groups
   if (segment.isKnown && trailer.lastGroup !== segment.lastGroup) return false
-  takeBody(segment, body, trailer)
+  takeBody(segment, bodyOf(index), trailer)
   return true
 }
 

@@ -110,11 +110,29 @@ export const batchIsIntact = (bytes: Buffer, frameAt: number): boolean => {
  * stands before it is damage and no torn tail; or that group itself, as the copy that a recovery wrote. Salts are secret and random, so that neither a former life of the slot nor a payload
  * can look like it.
  */
-export const findWitness = async (
+export const findWitness = (
   reader: SlotReader,
   from: number,
   chain: ChainLink,
   salts: ReadonlySet<bigint>,
+): Promise<ScannedGroup | undefined> =>
+  findGroup(
+    reader,
+    from,
+    header => salts.has(header.salt) && (header.durableThrough > chain.group || continues(header, chain)),
+  )
+
+/** The first whole group of this log at or behind `from`, whatever its place in the chain. */
+export const findFirstGroup = (
+  reader: SlotReader,
+  from: number,
+  salts: ReadonlySet<bigint>,
+): Promise<ScannedGroup | undefined> => findGroup(reader, from, header => salts.has(header.salt))
+
+const findGroup = async (
+  reader: SlotReader,
+  from: number,
+  isWanted: (header: GroupHeader) => boolean,
 ): Promise<ScannedGroup | undefined> => {
   for (let start = alignUp(from, groupAlignBytes); start < reader.length; start += scanBytes) {
     const bytes = await reader.bytes(start, scanBytes + groupHeaderBytes)
@@ -125,8 +143,7 @@ export const findWitness = async (
     ) {
       if (at % groupAlignBytes !== 0) continue
       const header = readGroupHeader(bytes, at)
-      if (header === undefined || !salts.has(header.salt)) continue
-      if (header.durableThrough <= chain.group && !continues(header, chain)) continue
+      if (header === undefined || !isWanted(header)) continue
       const group = await wholeGroup(reader, start + at, header)
       if (group !== undefined) return group
     }

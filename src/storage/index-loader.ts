@@ -85,10 +85,16 @@ const scanIndex = async (segment: Segment, tail: Tail, cache: BlockCache): Promi
   return scanned
 }
 
-/** Writes the footer behind the groups of a sealed segment. Durable when it resolves. */
-export const writeFooter = async (segment: Segment, logAge: number): Promise<void> => {
+/**
+ * Writes the footer behind the groups of a sealed segment. Durable when it resolves; false when damage has left no room for it: it never
+ * stands where data is.
+ */
+export const writeFooter = async (segment: Segment, logAge: number): Promise<boolean> => {
   const footer = encodeFooter(segment, logAge)
   const { file } = segment.slot
-  await file.write(footer, segment.header.slotBytes - footer.length)
+  const position = segment.header.slotBytes - footer.length
+  if (position < segment.end) return false
+  await file.write(footer, position)
   await file.sync()
+  return true
 }

@@ -15,6 +15,8 @@ export class LogControl {
   readonly gaps: Gaps
   /** Log starts by partition, only those that records moved. */
   readonly logStarts = new Map<number, number>()
+  /** Ends of partitions that lost their newest batches to damage: offsets below are never given again. */
+  readonly logEnds = new Map<number, number>()
   readonly removed = new Set<number>()
   /** Newest epoch that began, and its incarnation. */
   start: { readonly logEpoch: number; readonly incarnation: string } = { logEpoch: -1, incarnation: '' }
@@ -41,9 +43,13 @@ export class LogControl {
       case 'logStart':
         this.logStarts.set(record.partition, Math.max(record.offset, this.logStarts.get(record.partition) ?? 0))
         return
+      case 'logEnd':
+        this.logEnds.set(record.partition, Math.max(record.offset, this.logEnds.get(record.partition) ?? 0))
+        return
       case 'removed':
         this.removed.add(record.partition)
         this.logStarts.delete(record.partition)
+        this.logEnds.delete(record.partition)
         this.gaps.removePartition(record.partition)
         return
       case 'gap':
@@ -65,6 +71,7 @@ export class LogControl {
   snapshot(keepRemoved: (partition: number) => boolean): ControlRecord[] {
     const records: ControlRecord[] = [{ kind: 'snapshot' }, { kind: 'start', ...this.start }]
     for (const [partition, offset] of this.logStarts) records.push({ kind: 'logStart', partition, offset })
+    for (const [partition, offset] of this.logEnds) records.push({ kind: 'logEnd', partition, offset })
     for (const partition of this.removed) if (keepRemoved(partition)) records.push({ kind: 'removed', partition })
     if (this.gaps.summed.count > 0) records.push({ kind: 'summed', ...this.gaps.summed })
     for (const gap of this.gaps.list) records.push({ kind: 'gap', gap })
@@ -82,16 +89,31 @@ export const controlBatch = (records: readonly ControlRecord[], timestampMs: num
   return builder.finish(0, 0)
 }
 
-/** What the first group of a start says: its epoch, and a gap for whatever recovery found damaged. */
+/** What damage took, as recovery found it: offsets that are gone, and ends that no batch shows any more. */
+export interface Losses {
+  readonly lost: readonly LostOffsets[]
+  readonly logEnds: ReadonlyMap<number, number>
+}
+
+/** Records that surely fit in one batch. */
+const maxStartRecords = 4_000
+
+/** What a start says first: its epoch, and what recovery found damaged. In batches, the epoch first. */
 export const startRecords = (
   logEpoch: number,
   incarnation: string,
-  lost: readonly LostOffsets[],
+  { lost, logEnds }: Losses,
   logAge: number,
-): ControlRecord[] => [
-  { kind: 'start', logEpoch, incarnation },
-  ...lost.map(({ partition, first, last }): ControlRecord => {
-    const gap = { partition: partitionId(partition), first, last, reason: 'damage', logAge } as const
-    return { kind: 'gap', gap }
-  }),
-]
+): ControlRecord[][] => {
+  const records: ControlRecord[] = [
+    { kind: 'start', logEpoch, incarnation },
+    ...[...logEnds].map(([partition, offset]): ControlRecord => ({ kind: 'logEnd', partition, offset })),
+    ...lost.map(({ partition, first, last }): ControlRecord => {
+      const gap = { partition: partitionId(partition), first, last, reason: 'damage', logAge } as const
+      return { kind: 'gap', gap }
+    }),
+  ]
+  const batches: ControlRecord[][] = []
+  for (let at = 0; at < records.length; at += maxStartRecords) batches.push(records.slice(at, at + maxStartRecords))
+  return batches
+}

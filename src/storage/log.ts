@@ -56,6 +56,16 @@ export interface RecoveredBatch {
   readonly header: Buffer
 }
 
+/** Bytes on disk by part. */
+export interface DiskUsage {
+  readonly logBytes: number
+  readonly viewBytes: number
+  /** `disk.budget`, for both. */
+  readonly budgetBytes: number
+  /** Days of data that the budget holds at the rate of what is in the log; null while that is too little to tell. */
+  readonly daysHeld: number | null
+}
+
 /** Called after each sync, in group order, before any `whenDurable` of the group resolves. */
 export type DurableListener = (group: GroupNumber, partitions: readonly PartitionId[]) => void
 
@@ -140,8 +150,7 @@ export interface Log {
   onCheckpoint(before: () => void): void
   /** Batches with a producer id that recovery found after the checkpoint, in order; emptied by the call. */
   takeRecoveredBatches(): readonly RecoveredBatch[]
-  /** Bytes on disk by part: log, views, and the budget. */
-  diskUsage(): { readonly logBytes: number; readonly viewBytes: number; readonly budgetBytes: number }
+  diskUsage(): DiskUsage
 
   /** Syncs what was appended, writes the witness group and the checkpoint, closes. */
   close(): Promise<void>

@@ -9,9 +9,11 @@ export interface FoundSegments {
   /** By sequence. */
   readonly segments: Segment[]
   readonly free: Slot[]
+  /** Free, as far as their headers say: they hold none that verifies. */
+  readonly unreadable: Slot[]
 }
 
-/** Reads the header of every slot. A slot without a header of this log is free: nothing durable was ever begun in it. */
+/** Reads the header of every slot. A slot with a header of another log is free; one with none may have been damaged. */
 export const readSlotHeaders = async (
   slots: Iterable<Slot>,
   logIds: ReadonlySet<string>,
@@ -19,6 +21,7 @@ export const readSlotHeaders = async (
 ): Promise<FoundSegments> => {
   const segments: Segment[] = []
   const free: Slot[] = []
+  const unreadable: Slot[] = []
   for (const slot of slots) {
     const block = Buffer.alloc(blockBytes)
     const count = slot.preparedBytes >= blockBytes ? await slot.file.read(block, 0) : 0
@@ -27,11 +30,12 @@ export const readSlotHeaders = async (
       segments.push(new Segment(slot, header, firstGroupPosition))
     } else {
       free.push(slot)
+      if (header === undefined) unreadable.push(slot)
       if (header !== undefined && header.kind !== 'free') {
         logger.warn({ slot: slot.number, logId: header.logId }, 'a slot of another log is taken as free')
       }
     }
   }
   segments.sort((one, other) => one.sequence - other.sequence)
-  return { segments, free }
+  return { segments, free, unreadable }
 }

@@ -22,6 +22,8 @@ export interface CommitLogOptions {
   readonly directory: string
   /** Bytes for slots in all. */
   readonly budgetBytes: number
+  /** Bytes of `disk.budget` that are for views; only reported. */
+  readonly viewBudgetBytes?: number
   /** Prepare every slot of the budget in the background, so that a full file system is not a state we run into. */
   readonly reserve: boolean
   /** Only for a new directory; derived from the budget when absent. */
@@ -34,6 +36,8 @@ export interface CommitLogOptions {
   readonly align: 'auto' | 'always'
   /** The largest batch that `append` takes. */
   readonly maxMessageBytes: number
+  /** The largest packet that a front takes; only compared with the size of slots. */
+  readonly maxPacketBytes?: number
   /** Of topic partitions without `setRetention`; -1 means no limit. */
   readonly retention: { readonly ms: number; readonly bytes: number }
   /** Gap records kept one by one; past it the oldest are summed. */

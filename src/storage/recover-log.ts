@@ -1,23 +1,28 @@
 import { partitionId } from '../core/brand.ts'
+import { StartError } from '../core/errors.ts'
+import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import type { Logger } from '../platform/logger.ts'
 import { HEADER_BYTES, producerIdOf } from '../wire/kafka/record-batch.ts'
 import { BatchReader } from './batch-reader.ts'
 import { BlockCache } from './block-cache.ts'
-import { readCheckpoint } from './checkpoint.ts'
+import { type Checkpoint, readCheckpoint } from './checkpoint.ts'
 import { logDirectory, openDataDirectory, writeMeta } from './data-directory.ts'
 import { frameBatchBytes, frameHeaderBytes, framePartition } from './frame.ts'
 import type { ChainLink } from './group-scan.ts'
 import { IndexLoader } from './index-loader.ts'
 import { logControlPartition, type RecoveredBatch } from './log.ts'
 import type { LogAgeMark } from './log-age.ts'
-import { LogControl } from './log-control.ts'
+import { LogControl, type Losses } from './log-control.ts'
 import { type Meta, maxStarts } from './meta.ts'
-import { readSlotHeaders } from './open-segments.ts'
+import { type FoundSegments, readSlotHeaders } from './open-segments.ts'
 import { type CommitLogOptions, maxSlotsFor, type StoragePlatform, slotBytesFor } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
-import { type LostOffsets, Recovery } from './recovery.ts'
+import { Recovery } from './recovery.ts'
+import { movedBytes, writeInPlace, writeNewestAgain, writeNewestElsewhere } from './rewrite-newest.ts'
 import type { Segment } from './segment.ts'
+import { repairSlotHeaders } from './slot-header-repair.ts'
 import { markFree, SlotPool } from './slot-pool.ts'
+import { checkSlotSize } from './slot-size-check.ts'
 import { Tail } from './tail.ts'
 
 const MiB = 1024 * 1024
@@ -35,8 +40,8 @@ export interface RecoveredLog {
   readonly control: LogControl
   readonly chain: ChainLink
   readonly logAgeMark: LogAgeMark | undefined
-  /** Damaged offsets that no gap record names yet. */
-  readonly lost: readonly LostOffsets[]
+  /** Damage that no record names yet. */
+  readonly losses: Losses
   readonly producerBatches: readonly RecoveredBatch[]
 }
 
@@ -50,27 +55,16 @@ export const recoverLog = async (platform: StoragePlatform, options: CommitLogOp
   const newSlotBytes = options.slotBytes ?? slotBytesFor(options.budgetBytes)
   const meta = await openDataDirectory(files, random, options.directory, newSlotBytes)
   const { slotBytes } = meta
+  checkSlotSize(options, slotBytes)
   const directory = logDirectory(options.directory)
   await files.makeDirectory(directory)
   const maxSlots = maxSlotsFor(options.budgetBytes, slotBytes)
   const pool = new SlotPool({ ...platform, logger }, { directory, slotBytes, maxSlots, reserve: options.reserve })
   for (const name of await files.list(directory)) await pool.adoptFile(name)
-  const logIds = new Set([meta.logId, ...meta.ancestors.map(ancestor => ancestor.logId)])
-  const found = await readSlotHeaders(pool.slots, logIds, logger)
-
   const checkpoint = readCheckpoint(checkpoints, meta.logId)
-  const controlBatches: Buffer[] = []
-  const producerBatches: RecoveredBatch[] = []
-  const recovery = new Recovery(new Set(meta.starts.map(start => start.salt)), (_group, bytes, at) => {
-    const batch = bytes.subarray(at + frameHeaderBytes, at + frameHeaderBytes + frameBatchBytes(bytes, at))
-    const partition = partitionId(framePartition(bytes, at))
-    if (partition === logControlPartition) controlBatches.push(Buffer.from(batch))
-    if (producerIdOf(batch) < 0) return
-    producerBatches.push({ partition, header: Buffer.from(batch.subarray(0, HEADER_BYTES)) })
-  })
-  const segments = await recovery.run(found.segments, checkpoints, checkpoint)
-  await recovery.writeAgain(segments.at(-1), options.align)
-  await settleSlots(pool, meta, found.free, found.segments, segments)
+  const scanned = await scanAndRewrite(pool, meta, checkpoint, options.align, checkpoints, logger)
+  const { recovery, segments, controlBatches, producerBatches } = scanned
+  await settleSlots(pool, meta, scanned.found, segments)
 
   const tail = new Tail(options.tailBytes ?? 4 * MiB, options.memory)
   const cache = new BlockCache(options.cacheBytes ?? 8 * MiB, options.memory, options.metrics)
@@ -90,6 +84,7 @@ export const recoverLog = async (platform: StoragePlatform, options: CommitLogOp
     control.applyBatch(checkpoint.control)
     for (const batch of controlBatches) control.applyBatch(batch)
   }
+  const logEnds = unseenLogEnds(logs, control)
   applyControl(control, logs)
   report(recovery, options, logger)
 
@@ -101,6 +96,7 @@ export const recoverLog = async (platform: StoragePlatform, options: CommitLogOp
     const log = logs.get(partition)
     return log !== undefined && last >= log.logStart && !control.gaps.covers(log.id, first, last)
   })
+  if (lost.length > 0) options.metrics.add('storageGaps', lost.length, 'damage')
   const { chain, logAgeMark } = recovery
   return {
     meta: started,
@@ -113,27 +109,101 @@ export const recoverLog = async (platform: StoragePlatform, options: CommitLogOp
     control,
     chain,
     logAgeMark,
-    lost,
+    losses: { lost, logEnds },
     producerBatches,
   }
+}
+
+interface Scanned {
+  readonly found: FoundSegments
+  readonly recovery: Recovery
+  readonly segments: Segment[]
+  /** Of the log control partition, behind the checkpoint. */
+  readonly controlBatches: readonly Buffer[]
+  readonly producerBatches: readonly RecoveredBatch[]
+}
+
+const scanSegments = async (
+  pool: SlotPool,
+  meta: Meta,
+  checkpoint: Checkpoint | undefined,
+  checkpoints: CheckpointStore,
+  logger: Logger,
+): Promise<Scanned> => {
+  const logIds = new Set([meta.logId, ...meta.ancestors.map(ancestor => ancestor.logId)])
+  const found = await readSlotHeaders(pool.slots, logIds, logger)
+  const salts = new Set(meta.starts.map(start => start.salt))
+  for (const { header } of found.segments) salts.add(header.salt)
+  const known = { logId: meta.logId, slotBytes: meta.slotBytes, salts }
+  found.segments.push(...(await repairSlotHeaders(found.unreadable, found.segments, known, logger)))
+  found.segments.sort((one, other) => one.sequence - other.sequence)
+  const controlBatches: Buffer[] = []
+  const producerBatches: RecoveredBatch[] = []
+  const recovery = new Recovery(salts, (group, bytes, at) => {
+    const batch = bytes.subarray(at + frameHeaderBytes, at + frameHeaderBytes + frameBatchBytes(bytes, at))
+    const partition = partitionId(framePartition(bytes, at))
+    // what a segment from before the checkpoint says is in it already, and newer
+    const isNews = checkpoint === undefined || group > checkpoint.chain.group
+    if (partition === logControlPartition && isNews) controlBatches.push(Buffer.from(batch))
+    if (producerIdOf(batch) < 0) return
+    producerBatches.push({ partition, header: Buffer.from(batch.subarray(0, HEADER_BYTES)) })
+  })
+  const segments = await recovery.run(found.segments, checkpoints, checkpoint)
+  return { found, recovery, segments, controlBatches, producerBatches }
+}
+
+/** Finds the log, and writes its newest group again; where that has to be in another slot, the log is looked for once more. */
+const scanAndRewrite = async (
+  pool: SlotPool,
+  meta: Meta,
+  checkpoint: Checkpoint | undefined,
+  align: 'auto' | 'always',
+  checkpoints: CheckpointStore,
+  logger: Logger,
+): Promise<Scanned> => {
+  const scanned = await scanSegments(pool, meta, checkpoint, checkpoints, logger)
+  const last = scanned.segments.at(-1)
+  if (last === undefined) return scanned
+  const newest = scanned.recovery.lastGroupAt
+  const rewritten = await writeNewestAgain(last, newest, align, logger)
+  if (rewritten === 'done' || newest === undefined) return scanned
+  const slots = pool.spares(new Set(scanned.segments.map(segment => segment.slot)), movedBytes(newest))
+  if (await writeNewestElsewhere(newest, slots, logger)) {
+    return scanSegments(pool, meta, checkpoint, checkpoints, logger)
+  }
+  if (rewritten === 'refused') {
+    throw new StartError(
+      65,
+      `the newest records, in ${last.slot.path}, cannot be written again and no other slot takes them: ` +
+        'the device refuses writes or is full; free some space, or replace it',
+    )
+  }
+  await writeInPlace(last, newest)
+  return scanned
+}
+
+/** Ends of partitions that damage raised above what their batches show, and that no record tells yet. */
+const unseenLogEnds = (logs: ReadonlyMap<number, PartitionLog>, control: LogControl): Map<number, number> => {
+  const ends = new Map<number, number>()
+  for (const { id, logEnd, spans } of logs.values()) {
+    const seen = Math.max(spans.at(-1)?.endOffset ?? 0, control.logEnds.get(id) ?? 0, control.logStarts.get(id) ?? 0)
+    if (logEnd > seen && !control.removed.has(id)) ends.set(id, logEnd)
+  }
+  return ends
 }
 
 /** Slots without a part of the log are marked free before anything else is written. */
 const settleSlots = async (
   pool: SlotPool,
   meta: Meta,
-  free: readonly { readonly number: number }[],
-  found: readonly Segment[],
+  found: FoundSegments,
   kept: readonly Segment[],
 ): Promise<void> => {
   const keptSlots = new Set(kept.map(segment => segment.slot))
-  for (const segment of found) {
-    if (!keptSlots.has(segment.slot)) await markFree(segment.slot, meta.logId, meta.slotBytes)
+  for (const { slot } of found.segments) {
+    if (!keptSlots.has(slot)) await markFree(slot, meta.logId, meta.slotBytes)
   }
-  const freeNumbers = new Set(free.map(slot => slot.number))
-  for (const slot of [...pool.slots]) {
-    await pool.settle(slot, freeNumbers.has(slot.number) || !keptSlots.has(slot))
-  }
+  for (const slot of [...pool.slots]) await pool.settle(slot, !keptSlots.has(slot))
 }
 
 /** All records of the log control partition, oldest first. */
@@ -161,6 +231,14 @@ const applyControl = (control: LogControl, logs: Map<number, PartitionLog>): voi
     log.advanceLogStart(offset)
     log.durableLogStart = log.logStart
   }
+  for (const [partition, offset] of control.logEnds) {
+    let log = logs.get(partition)
+    if (log === undefined) logs.set(partition, (log = new PartitionLog(partitionId(partition))))
+    if (offset > log.logEnd) {
+      log.logEnd = offset
+      log.advanceHighWatermark(offset)
+    }
+  }
 }
 
 const report = (recovery: Recovery, options: CommitLogOptions, logger: Logger): void => {
@@ -169,7 +247,7 @@ const report = (recovery: Recovery, options: CommitLogOptions, logger: Logger): 
     metrics.add('storageTornTails')
     logger.warn(
       { group: recovery.chain.group + 1 },
-      'a group that was cut by the last stop is dropped, nothing in it was acked',
+      'the newest group is cut and dropped: by the last stop, then nothing in it was acked, or by damage',
     )
   }
   if (recovery.damagedRanges > 0) {

@@ -3,7 +3,8 @@ import { partitionId } from '../core/brand.ts'
 import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import { baseOffsetOf } from '../wire/kafka/record-batch.ts'
 import { type Checkpoint, readActiveIndex, readSegmentSummary } from './checkpoint.ts'
-import { readFooter, takeSegmentIndex } from './footer.ts'
+import { DamageSurvey } from './damage-survey.ts'
+import { type IndexedOffsets, readFooter, readIndexBytes, takeSegmentIndex, verifiedTrailer } from './footer.ts'
 import { frameBatchBytes, frameGroupLow, frameHeaderBytes, frameLastOffsetDelta, framePartition } from './frame.ts'
 import { describeFrame, indexFrame } from './frame-indexer.ts'
 import { groupFlags, groupHeaderBytes } from './group.ts'
@@ -17,9 +18,11 @@ import {
   type ScannedGroup,
   salvageFrames,
 } from './group-scan.ts'
-import { alignDown, alignUp, blockBytes, firstGroupPosition, saltSeed } from './layout.ts'
+import { firstGroupPosition, saltSeed } from './layout.ts'
 import type { LogAgeMark } from './log-age.ts'
+import { witnessedOffsets } from './log-end-witness.ts'
 import { PartitionLog } from './partition-log.ts'
+import type { NewestGroup } from './rewrite-newest.ts'
 import type { Segment } from './segment.ts'
 import { SlotReader } from './slot-reader.ts'
 
@@ -42,13 +45,21 @@ export class Recovery {
   readonly lost: LostOffsets[] = []
   /** Newest group that is part of the log, and where it stands. */
   chain: ChainLink = { group: 0, crc: 0, salt: 0n }
-  lastGroupAt: { readonly segment: Segment; readonly position: number; readonly length: number } | undefined
+  lastGroupAt: NewestGroup | undefined
   logAgeMark: LogAgeMark | undefined
   logEpoch = 0
   tornTail = false
   damagedRanges = 0
   /** The last group was written by a clean stop. */
   cleanStop = false
+  #checkpoint: Checkpoint | undefined
+  #hasActiveIndex = false
+  /**
+   * By partition, bytes that were lost before anything told whose they were: a bound of the offsets that it may have lost. What comes later
+   * of the partition shows the truth.
+   */
+  readonly #doubts = new Map<number, number>()
+  readonly #newestLost = new Map<number, { last: number }>()
   readonly #salts: ReadonlySet<bigint>
   readonly #visit: FrameVisitor
 
@@ -68,6 +79,9 @@ export class Recovery {
     checkpoint: Checkpoint | undefined,
   ): Promise<Segment[]> {
     const kept: Segment[] = []
+    const adopted = new Set<number>()
+    this.#checkpoint = checkpoint
+    this.#hasActiveIndex = checkpoint !== undefined && readActiveIndex(store) !== undefined
     // without a checkpoint the newest sealed segment is scanned too: headers of its batches may be needed
     const scanFrom = checkpoint?.activeSequence ?? segments.at(-2)?.sequence ?? 0
     if (checkpoint !== undefined) this.logAgeMark = checkpoint.logAge
@@ -76,15 +90,20 @@ export class Recovery {
       const next = segments[index + 1]
       if (segment.sequence < scanFrom && next !== undefined && (await this.#adopt(segment, next, store))) {
         kept.push(segment)
+        adopted.add(segment.sequence)
         continue
       }
       if (checkpoint === undefined || !this.#resume(segment, checkpoint, store)) this.#enter(segment)
       const goesOn = await this.#scanSegment(segment, segments.slice(index + 1))
-      if (segment.isKnown || goesOn) kept.push(segment)
+      // a first group that also begins the next segment was written again there: nothing is left here
+      const superseded = !segment.isKnown && next !== undefined && next.header.firstGroup === segment.header.firstGroup
+      if (segment.isKnown || (goesOn && !superseded)) kept.push(segment)
       if (!goesOn) break
       assert(next !== undefined, 'the log goes on in a later segment')
       segment.sealed = true
     }
+    const scanned = kept.filter(({ sequence }) => !adopted.has(sequence))
+    this.#raiseLogEnds(await witnessedOffsets(checkpoint === undefined ? undefined : store, scanned, adopted))
     return kept
   }
 
@@ -156,6 +175,9 @@ export class Recovery {
   async #scanSegment(segment: Segment, later: readonly Segment[]): Promise<boolean> {
     const reader = new SlotReader(segment.slot.file, segment.slot.preparedBytes)
     for (;;) {
+      const [next] = later
+      // before the group that may stand here: it is the one that a recovery could not write again in this slot
+      if (next !== undefined && this.#leadsTo(next) && (await this.#beginsWhole(next))) return true
       const group = await nextInChain(reader, segment.end, this.chain)
       if (typeof group !== 'string') {
         this.#take(segment, group)
@@ -166,40 +188,81 @@ export class Recovery {
         segment.end = copyEnd
         continue
       }
-      const [next] = later
-      if (next !== undefined && this.#isFollowedBy(segment, next)) return true
+      if (next !== undefined && this.#leadsTo(next)) return true
       const witness = await findWitness(reader, segment.end, this.chain, this.#salts)
       if (witness !== undefined && continues(witness.header, this.chain)) {
         this.#take(segment, witness)
         continue
       }
       if (witness !== undefined) {
+        this.damagedRanges++
         await this.#passDamage(segment, reader, witness.position, witness.header.number)
         this.chain = { group: witness.header.number - 1, crc: witness.header.previousCrc, salt: witness.header.salt }
         this.#take(segment, witness)
         continue
       }
-      if (next !== undefined && (await this.#continuesIn(next))) {
-        await this.#passDamage(segment, reader, reader.length, next.header.firstGroup)
+      if (next !== undefined && (await this.#goesOnIn(later))) {
+        // a segment between them may have been freed: then nothing needs to be missing here
+        const adjacent = next.sequence === segment.sequence + 1
+        const saved = await this.#passDamage(segment, reader, reader.length, next.header.firstGroup, adjacent)
+        if (adjacent || saved) this.damagedRanges++
         return true
       }
-      if (group === 'torn') this.tornTail = true
+      const durable = this.#checkpoint?.chain
+      if (durable !== undefined && durable.group > this.chain.group) {
+        await this.#passLostEnd(segment, reader, durable)
+      } else if (group === 'torn') this.tornTail = true
       return false
     }
   }
 
-  /** The chain leads to the next segment, or a segment between them was freed. */
-  #isFollowedBy(segment: Segment, next: Segment): boolean {
-    if (next.sequence !== segment.sequence + 1) return true
+  /** The chain stands where the next segment begins. */
+  #leadsTo(next: Segment): boolean {
     return next.header.firstGroup === this.chain.group + 1 && next.header.previousCrc === this.chain.crc
   }
 
-  /** A later segment holds a group of this log: what is missing before it was durable. */
-  async #continuesIn(next: Segment): Promise<boolean> {
+  async #beginsWhole(next: Segment): Promise<boolean> {
     const reader = new SlotReader(next.slot.file, next.slot.preparedBytes)
     const link = { group: next.header.firstGroup - 1, crc: next.header.previousCrc, salt: next.header.salt }
-    if (typeof (await nextInChain(reader, firstGroupPosition, link)) !== 'string') return true
-    return (await findWitness(reader, firstGroupPosition, this.chain, this.#salts)) !== undefined
+    return typeof (await nextInChain(reader, firstGroupPosition, link)) !== 'string'
+  }
+
+  /** A later segment holds a group of this log: what is missing before it was durable. */
+  async #goesOnIn(later: readonly Segment[]): Promise<boolean> {
+    for (const segment of later) {
+      if (await this.#beginsWhole(segment)) return true
+      const reader = new SlotReader(segment.slot.file, segment.slot.preparedBytes)
+      if ((await findWitness(reader, firstGroupPosition, this.chain, this.#salts)) !== undefined) return true
+    }
+    return false
+  }
+
+  /** The log ends before a group that the checkpoint saw on the device: damage, and no torn tail. */
+  async #passLostEnd(segment: Segment, reader: SlotReader, end: ChainLink): Promise<void> {
+    this.damagedRanges++
+    await this.#passDamage(segment, reader, reader.length, end.group + 1)
+    // numbers go on behind those that were given; nothing here is to be written again
+    this.chain = end
+    this.lastGroupAt = undefined
+    segment.lastGroup = end.group
+    segment.lastCrc = end.crc
+  }
+
+  /** Offsets that an index names, and no batch that was found, were lost at the end of their partition: they are not given again. */
+  #raiseLogEnds(witnessed: readonly IndexedOffsets[]): void {
+    const ends = new Map<number, number>()
+    for (const { partition, first, end } of witnessed) {
+      this.#logOf(partition, first)
+      ends.set(partition, Math.max(end, ends.get(partition) ?? 0))
+    }
+    for (const [partition, end] of ends) {
+      const log = this.#logOf(partition, end)
+      if (end > log.logEnd) this.#lose(log, log.logEnd, end - 1)
+    }
+    for (const [partition, bytes] of this.#doubts) {
+      const log = this.logs.get(partition)
+      if (log !== undefined) this.#lose(log, log.logEnd, log.logEnd + bytes - 1)
+    }
   }
 
   #take(segment: Segment, { header, position, bytes }: ScannedGroup): void {
@@ -221,9 +284,12 @@ export class Recovery {
   }
 
   #takeFrame(segment: Segment, group: number, bytes: Buffer, at: number, position: number): void {
-    const log = this.#logOf(framePartition(bytes, at), baseOffsetOf(bytes, at + frameHeaderBytes))
     const baseOffset = baseOffsetOf(bytes, at + frameHeaderBytes)
+    const log = this.#logOf(framePartition(bytes, at), baseOffset)
+    // the copy of a group that was met before
+    if (baseOffset < log.logEnd) return
     if (baseOffset > log.logEnd) this.#lose(log, log.logEnd, baseOffset - 1)
+    this.#doubts.delete(log.id)
     indexFrame(segment, log, describeFrame(bytes, at, position))
     this.#visit(group, bytes, at)
   }
@@ -242,67 +308,62 @@ export class Recovery {
   }
 
   #lose(log: PartitionLog, first: number, last: number): void {
-    this.lost.push({ partition: log.id, first, last })
+    const before = this.#newestLost.get(log.id)
+    if (before !== undefined && before.last + 1 === first) before.last = last
+    else {
+      const range = { partition: log.id, first, last }
+      this.lost.push(range)
+      this.#newestLost.set(log.id, range)
+    }
     log.logEnd = Math.max(log.logEnd, last + 1)
     // what recovery finds, damaged or not, was durable
     log.advanceHighWatermark(log.logEnd)
   }
 
-  /** Saves what verifies between the end of the good part and `to`; groups from `before` on are not part of it. */
-  async #passDamage(segment: Segment, reader: SlotReader, to: number, before: number): Promise<void> {
-    this.damagedRanges++
+  /**
+   * Saves what verifies between the end of the good part and `to`; groups from `before` on are not part of it. True when something was found.
+   * `isCertain` false: it may be that nothing is missing.
+   */
+  async #passDamage(
+    segment: Segment,
+    reader: SlotReader,
+    to: number,
+    before: number,
+    isCertain = true,
+  ): Promise<boolean> {
     const seed = saltSeed(this.chain.salt)
     const from = segment.end
     const first = this.chain.group + 1
+    const survey = new DamageSurvey()
+    let found = false
     await salvageFrames(reader, from, to, seed, (bytes, at, position) => {
       const group = frameGroupLow(bytes, at)
       if (group < first % 2 ** 32 || group >= before % 2 ** 32) return
+      found = true
+      survey.found(bytes, at)
       const baseOffset = baseOffsetOf(bytes, at + frameHeaderBytes)
       const log = this.#logOf(framePartition(bytes, at), baseOffset)
+      segment.end = Math.max(segment.end, position + frameHeaderBytes + frameBatchBytes(bytes, at))
       if (baseOffset < log.logEnd) return
       if (batchIsIntact(bytes, at)) this.#takeFrame(segment, group, bytes, at, position)
       else this.#lose(log, log.logEnd, baseOffset + frameLastOffsetDelta(bytes, at))
-      segment.end = Math.max(segment.end, position + frameHeaderBytes + frameBatchBytes(bytes, at))
     })
     segment.end = Math.min(Math.max(segment.end, from), to)
-  }
-
-  /**
-   * Writes the newest group again: after kill -9 or a failed sync its bytes may stand in the page cache alone. In place, its slot header
-   * too when it stands right behind it, and zeros up to the end of its last block, where a cut group may stand. With `always` a write
-   * may damage what it touches: then a copy goes behind the group, as far as the slot has room.
-   */
-  async writeAgain(last: Segment | undefined, align: 'auto' | 'always'): Promise<void> {
-    if (last === undefined) return
-    const group = this.lastGroupAt?.segment === last ? this.lastGroupAt : undefined
-    if (align === 'always') {
-      // blocks are not shared: what was known to be durable before needs nothing
-      if (group === undefined) return
-      if (group.position !== firstGroupPosition && (await this.#copyNewest(last, group))) return
+    if (isCertain && !(await this.#knowsEnds(segment, before - 1))) {
+      const lostBytes = survey.lostBytes(await reader.bytes(from, to - from))
+      if (lostBytes > 0) {
+        for (const id of this.logs.keys()) this.#doubts.set(id, lostBytes + (this.#doubts.get(id) ?? 0))
+      }
     }
-    const { end, slot } = last
-    const start = group?.position ?? end
-    const from = start === firstGroupPosition ? 0 : alignDown(start, blockBytes)
-    const bytes = Buffer.alloc(alignUp(end, blockBytes) - from)
-    if (bytes.length === 0) return
-    const count = await slot.file.read(bytes.subarray(0, end - from), from)
-    assert(count === end - from, 'the newest group can be read again')
-    await slot.file.write(bytes, from)
-    await slot.file.sync()
+    return found
   }
 
-  /** False when the slot has no room left before its footer. */
-  async #copyNewest(segment: Segment, group: { readonly position: number; readonly length: number }): Promise<boolean> {
-    const { slot, header, footerBytes } = segment
-    const target = alignUp(group.position + group.length, blockBytes)
-    const bytes = Buffer.alloc(alignUp(group.length, blockBytes))
-    const room = Math.min(slot.preparedBytes, header.slotBytes - alignUp(footerBytes, blockBytes))
-    if (target + bytes.length > room) return false
-    const count = await slot.file.read(bytes.subarray(0, group.length), group.position)
-    assert(count === group.length, 'the newest group can be read again')
-    await slot.file.write(bytes, target)
-    await slot.file.sync()
-    segment.end = target + group.length
-    return true
+  /** An index will tell which offsets the segment held up to this group. */
+  async #knowsEnds(segment: Segment, group: number): Promise<boolean> {
+    const isInCheckpoint =
+      segment.sequence === this.#checkpoint?.activeSequence && this.#checkpoint.chain.group >= group
+    if (isInCheckpoint && this.#hasActiveIndex) return true
+    const footer = await readIndexBytes(segment)
+    return footer !== undefined && (verifiedTrailer(footer)?.lastGroup ?? 0) >= group
   }
 }

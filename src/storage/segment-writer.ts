@@ -23,7 +23,7 @@ export interface Placement {
 export class SegmentWriter {
   active: Segment | undefined
   /** Sequence of the newest segment when none is active. */
-  lastSequence = 0
+  #lastSequence = 0
   readonly #slotBytes: number
   readonly #align: 'auto' | 'always'
   /** Takes a free slot, or undefined. */
@@ -42,6 +42,12 @@ export class SegmentWriter {
     this.#align = options.align
     this.#takeSlot = takeSlot
     this.#onSeal = onSeal
+  }
+
+  /** Goes on in the newest segment that recovery found, or behind it. */
+  resume(newest: Segment | undefined): void {
+    if (newest?.sealed === false) this.active = newest
+    else this.#lastSequence = newest?.sequence ?? 0
   }
 
   /** Bytes that groups may still take in the active segment; the footer's room is not counted. */
@@ -69,7 +75,7 @@ export class SegmentWriter {
     }
     const slot = this.#takeSlot()
     if (slot === undefined) return undefined
-    const sequence = (active?.sequence ?? this.lastSequence) + 1
+    const sequence = (active?.sequence ?? this.#lastSequence) + 1
     const header: SlotHeader = { ...newHeader(sequence), kind: 'hot', sequence, slotBytes: this.#slotBytes }
     const segment = new Segment(slot, header, firstGroupPosition)
     this.active = segment

@@ -27,7 +27,7 @@ export class Segment {
   lastCrc: number
   /** No group follows in this segment. */
   sealed = false
-  /** The footer is on the device: block indexes may be dropped and read again. */
+  /** The footer is on the device, or there will be none: block indexes may be dropped, and be read or made again. */
   hasFooter = false
   readonly spans = new Map<number, PartitionSpan>()
   /** Where the groups of a later start begin, with its salt; the header's salt holds before. */

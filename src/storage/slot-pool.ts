@@ -3,6 +3,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Files, RandomAccessFile } from '../platform/files.ts'
 import type { Logger } from '../platform/logger.ts'
 import { alignDown, blockBytes } from './layout.ts'
+import { reservedSlots } from './options.ts'
 import { salvagingFile } from './salvaging-file.ts'
 import { encodeSlotHeader, slotFileName, slotOfFileName } from './slot.ts'
 
@@ -43,6 +44,7 @@ export class SlotPool {
   /** Taken, or free, but not fully prepared. */
   readonly #unprepared: Slot[] = []
   #preparing: Promise<void> | undefined
+  readonly #stepWaiters: (() => void)[] = []
   #closed = false
   #onChange: () => void = () => {}
   #wake: () => void = () => {}
@@ -79,6 +81,10 @@ export class SlotPool {
     return this.#free.length
   }
 
+  get slotBytes(): number {
+    return this.#slotBytes
+  }
+
   get usedBytes(): number {
     return this.#slots.size * this.#slotBytes
   }
@@ -100,8 +106,19 @@ export class SlotPool {
       if (slot.preparedBytes < this.#slotBytes) this.#unprepared.push(slot)
       return
     }
-    if (this.#slots.size > this.maxSlots) await this.#remove(slot)
-    else this.#addFree(slot)
+    await this.#offer(slot)
+  }
+
+  /** For recovery: slots beside those in use with so many bytes prepared; at last a new one, if the file system has room for it. */
+  async *spares(inUse: ReadonlySet<Slot>, bytes: number): AsyncGenerator<Slot> {
+    for (const slot of [...this.#slots.values()]) if (!inUse.has(slot) && slot.preparedBytes >= bytes) yield slot
+    try {
+      const slot = await this.#createFile(true)
+      while (slot.preparedBytes < bytes) await this.#writeStep(slot, Buffer.alloc(stepBytes))
+      yield slot
+    } catch (error) {
+      this.#complain(error)
+    }
   }
 
   /** A free slot, or undefined: see `onChange`. */
@@ -120,9 +137,17 @@ export class SlotPool {
   /** The slot's content is dead and nobody reads it: marks it free on the device, then offers it again. */
   async release(slot: Slot, logId: string): Promise<void> {
     await markFree(slot, logId, this.#slotBytes)
-    if (this.#slots.size > this.maxSlots) await this.#remove(slot)
-    else this.#addFree(slot)
+    await this.#offer(slot)
     this.#onChange()
+  }
+
+  /** True once all of the slot is on the device, so that a write at its end needs no space; false when the pool closes before. */
+  async whenPrepared(slot: Slot): Promise<boolean> {
+    while (slot.preparedBytes < this.#slotBytes && !this.#closed) {
+      this.prepare()
+      await new Promise<void>(resolve => this.#stepWaiters.push(resolve))
+    }
+    return !this.#closed
   }
 
   /** Starts the background preparation unless it runs or nothing is to do. */
@@ -135,9 +160,15 @@ export class SlotPool {
     })
   }
 
-  async close(): Promise<void> {
+  /** Nothing is prepared any more; who waits for it is told. */
+  stop(): void {
     this.#closed = true
     this.#wake()
+    this.#stepDone()
+  }
+
+  async close(): Promise<void> {
+    this.stop()
     await this.#preparing
     for (const slot of this.#slots.values()) await slot.file.close()
   }
@@ -153,6 +184,16 @@ export class SlotPool {
 
   get #wantsNew(): boolean {
     return this.#slots.size < this.maxSlots && (this.#reserve || this.#free.length < aheadSlots)
+  }
+
+  /** Past the budget a free slot is deleted, but not the ones that the log needs to shrink. */
+  async #offer(slot: Slot): Promise<void> {
+    if (this.#slots.size > this.maxSlots && this.#free.length >= reservedSlots) await this.#remove(slot)
+    else this.#addFree(slot)
+  }
+
+  #stepDone(): void {
+    for (const resolve of this.#stepWaiters.splice(0)) resolve()
   }
 
   #addFree(slot: Slot): void {
@@ -173,16 +214,26 @@ export class SlotPool {
       const ahead = this.#free.length >= aheadSlots
       try {
         await this.#prepareStep(zeros)
+        if (this.outOfSpace) this.#logger.info({ directory: this.#directory }, 'slots of the log are prepared again')
         this.outOfSpace = false
+        this.#stepDone()
         this.#onChange()
         if (ahead) await this.#pause(pauseMs)
       } catch (error) {
-        if (!this.outOfSpace) this.#logger.warn({ error: String(error) }, 'a slot cannot be prepared, trying again')
+        if (!this.outOfSpace) this.#complain(error)
         this.outOfSpace = true
         this.#onChange()
         await this.#pause(retryMs)
       }
     }
+  }
+
+  /** Once for each time that it begins: at a first start nothing else tells why the broker is not ready. */
+  #complain(error: unknown): void {
+    const fields = { directory: this.#directory, slotBytes: this.#slotBytes, error: String(error) }
+    const isFull = (error as { code?: string }).code === 'ENOSPC'
+    const reason = isFull ? 'the file system has no room for a slot of the log' : 'a slot of the log cannot be prepared'
+    this.#logger.error(fields, `${reason}: writes wait (and a start that has no other slot), trying again every second`)
   }
 
   /** Resolves after the delay, or at once when the pool closes. */
@@ -199,13 +250,17 @@ export class SlotPool {
   /** One step of the oldest slot that is not prepared; a slot that was taken comes first because commits wait for it. */
   async #prepareStep(zeros: Buffer): Promise<void> {
     const slot = this.#unprepared[0] ?? (await this.#create())
+    const first = slot.preparedBytes < this.#firstStepBytes
+    await this.#writeStep(slot, zeros)
+    if (first && !slot.taken && slot.preparedBytes >= this.#firstStepBytes) this.#free.push(slot)
+    if (slot.preparedBytes === this.#slotBytes) this.#unprepared.splice(this.#unprepared.indexOf(slot), 1)
+  }
+
+  async #writeStep(slot: Slot, zeros: Buffer): Promise<void> {
     const length = Math.min(stepBytes, this.#slotBytes - slot.preparedBytes)
     await slot.file.write(zeros.subarray(0, length), slot.preparedBytes)
     await slot.file.sync()
-    const first = slot.preparedBytes < this.#firstStepBytes
     slot.preparedBytes += length
-    if (first && !slot.taken && slot.preparedBytes >= this.#firstStepBytes) this.#free.push(slot)
-    if (slot.preparedBytes === this.#slotBytes) this.#unprepared.splice(this.#unprepared.indexOf(slot), 1)
   }
 
   async #open(path: string, options: { create?: boolean } = {}): Promise<RandomAccessFile> {
@@ -215,13 +270,18 @@ export class SlotPool {
   }
 
   async #create(): Promise<Slot> {
+    const slot = await this.#createFile(false)
+    this.#unprepared.push(slot)
+    return slot
+  }
+
+  async #createFile(taken: boolean): Promise<Slot> {
     let number = 1
     while (this.#slots.has(number)) number++
     const path = join(this.#directory, slotFileName(number))
     const file = await this.#open(path, { create: true })
-    const slot: Slot = { number, path, file, preparedBytes: 0, taken: false }
+    const slot: Slot = { number, path, file, preparedBytes: 0, taken }
     this.#slots.set(number, slot)
-    this.#unprepared.push(slot)
     return slot
   }
 }

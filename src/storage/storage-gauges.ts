@@ -1,13 +1,23 @@
 import type { Metrics } from '../core/metrics.ts'
+import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import type { RecoveredLog } from './recover-log.ts'
 
 /** Lets the metrics sample what the log occupies. */
-export const sampleStorage = (metrics: Metrics, { pool, segments }: RecoveredLog): void => {
+export const sampleStorage = (
+  metrics: Metrics,
+  { pool, segments }: RecoveredLog,
+  checkpoints: CheckpointStore,
+): void => {
   const slots = (): ReadonlyMap<string, number> =>
     new Map([
       ['hot', segments.length],
       ['free', pool.freeCount],
     ])
   metrics.gauge('storageSlots', slots)
-  metrics.gauge('storageBytes', () => new Map([['log', pool.usedBytes]]))
+  const bytes = (): ReadonlyMap<string, number> =>
+    new Map([
+      ['log', pool.usedBytes],
+      ['views', checkpoints.usedBytes()],
+    ])
+  metrics.gauge('storageBytes', bytes)
 }

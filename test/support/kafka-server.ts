@@ -44,7 +44,13 @@ export class KafkaTestServer {
     const lines: LogLine[] = []
     const platform = testPlatform(options.clock ?? nodeClock, recordingLogger(lines))
     const loaded = testSettings(options.settings)
-    const store = { get: () => undefined, entries: () => [], write: async () => {}, close: async () => {} }
+    const store = {
+      get: () => undefined,
+      entries: () => [],
+      write: async () => {},
+      usedBytes: () => 0,
+      close: async () => {},
+    }
     const open = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [] })
     const { clock, network, logger } = platform
     const { broker, groups, topicConfigs } = open

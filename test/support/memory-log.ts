@@ -3,6 +3,7 @@ import { BrokerError } from '../../src/core/errors.ts'
 import type {
   Appended,
   BatchAppend,
+  DiskUsage,
   DurableListener,
   Gap,
   LeaderEpoch,
@@ -49,6 +50,8 @@ export class MemoryLog implements Log {
   held = false
   /** Groups that may wait for the device; one more is `memoryFull`. */
   maxWaitingGroups = Number.POSITIVE_INFINITY
+  /** No slot is free: appends are `storageFull`. */
+  full = false
   /** Reads and searches go on when this resolves. */
   readGate: Promise<void> = Promise.resolve()
   /** Reads and searches begun so far. */
@@ -99,6 +102,7 @@ export class MemoryLog implements Log {
   append(batches: readonly BatchAppend[]): Appended {
     if (!this.writable) throw new BrokerError('storageFailed', 'the device failed')
     if (this.#group - this.#durable >= this.maxWaitingGroups) throw new BrokerError('memoryFull', 'the device is slow')
+    if (this.full) throw new BrokerError('storageFull', 'no slot is free')
     this.#group += 1
     const touched = new Set<PartitionId>()
     const baseOffsets = batches.map(({ partition, batch }) => {
@@ -201,8 +205,8 @@ export class MemoryLog implements Log {
     return []
   }
 
-  diskUsage(): { logBytes: number; viewBytes: number; budgetBytes: number } {
-    return { logBytes: 0, viewBytes: 0, budgetBytes: 0 }
+  diskUsage(): DiskUsage {
+    return { logBytes: 0, viewBytes: 0, budgetBytes: 0, daysHeld: null }
   }
 
   async close(): Promise<void> {}

@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../../core/assert.ts'
 import { crc32c } from '../../core/crc32c.ts'
@@ -8,6 +10,8 @@ import { nodeFiles } from './files.ts'
 
 const pageBytes = 4096
 const crcBytes = 4
+/** Unit of `blocks` in the answer of stat(2). */
+const statBlockBytes = 512
 const abnormalExitsMax = 2
 const abnormalExitWindowMs = 5 * 60_000
 const probeKey = '\u0001probe'
@@ -144,6 +148,12 @@ class LmdbCheckpoints implements CheckpointStore {
     })
     this.#lastWrite = written.then(() => undefined)
     return this.#lastWrite
+  }
+
+  usedBytes(): number {
+    // a file with holes: only what was allocated counts
+    const { blocks } = statSync(join(this.#directory, 'data.mdb'))
+    return blocks * statBlockBytes
   }
 
   async close(): Promise<void> {

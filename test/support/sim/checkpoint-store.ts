@@ -55,5 +55,11 @@ class SimCheckpointStore implements CheckpointStore {
     })
   }
 
+  usedBytes(): number {
+    let bytes = 0
+    for (const [key, value] of this.#entries) bytes += key.length + value.length
+    return bytes
+  }
+
   async close(): Promise<void> {}
 }

@@ -12,8 +12,8 @@ import type { Logger } from '../../../src/platform/logger.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
 import { openThreadedCommitWriter } from '../../../src/platform/node/commit-writer.ts'
 import { nodeFiles } from '../../../src/platform/node/files.ts'
-import { openCommitLog } from '../../../src/storage/commit-log.ts'
 import type { Log } from '../../../src/storage/log.ts'
+import { openCommitLog } from '../../../src/storage/open-commit-log.ts'
 import type { CommitLogOptions, StoragePlatform } from '../../../src/storage/options.ts'
 import { BatchBuilder } from '../../../src/wire/kafka/batch-builder.ts'
 
@@ -45,6 +45,12 @@ export class MemoryCheckpointStore implements CheckpointStore {
       if (value === undefined) this.values.delete(key)
       else this.values.set(key, Buffer.from(value))
     }
+  }
+
+  usedBytes(): number {
+    let bytes = 0
+    for (const [key, value] of this.values) bytes += key.length + value.length
+    return bytes
   }
 
   async close(): Promise<void> {}

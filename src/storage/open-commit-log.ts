@@ -1,0 +1,19 @@
+import { CommitLog } from './commit-log.ts'
+import { unusableDirectory } from './data-directory.ts'
+import type { Log } from './log.ts'
+import type { CommitLogOptions, StoragePlatform } from './options.ts'
+import { recoverLog } from './recover-log.ts'
+
+/**
+ * Opens or makes the log in `options.directory`, recovers it and returns it writable; on a full file system that is when it has room for a
+ * slot. Throws `StartError` 65, or 64 for settings that do not go with the directory.
+ */
+export const openCommitLog = async (platform: StoragePlatform, options: CommitLogOptions): Promise<Log> => {
+  const recovered = await recoverLog(platform, options).catch((error: unknown) => {
+    throw unusableDirectory(options.directory, error)
+  })
+  const log = new CommitLog(platform, options, recovered)
+  await log.start()
+  platform.logger.child('storage').info({ ...log.diskUsage() }, 'disk budget')
+  return log
+}
