@@ -1,18 +1,6 @@
 import { Command, CommanderError } from 'commander'
-import { configCommand } from './cli/config.ts'
-import { consumeCommand } from './cli/consume.ts'
-import { demoCommand } from './cli/demo.ts'
-import { groupsCommand } from './cli/groups.ts'
 import { HttpFailure } from './cli/http-client.ts'
-import { logCommand } from './cli/log.ts'
-import { produceCommand } from './cli/produce.ts'
-import { routesCommand } from './cli/routes.ts'
-import { serveCommand } from './cli/serve.ts'
-import { simCommand } from './cli/sim.ts'
-import { topCommand } from './cli/top.ts'
-import { topicsCommand } from './cli/topics.ts'
-import { versionCommand } from './cli/version.ts'
-import { ConnectionLost, KafkaError } from './client/kafka-error.ts'
+import { ConnectionLost, isClientError } from './client/kafka-error.ts'
 import { StartError } from './core/errors.ts'
 import { host } from './platform/node/host.ts'
 
@@ -25,32 +13,39 @@ const program = new Command('brooklet')
   .showHelpAfterError('(see brooklet --help)')
   .exitOverride()
 
-const commands = [
-  serveCommand(),
-  demoCommand(),
-  simCommand(),
-  topCommand(),
-  topicsCommand(),
-  produceCommand(),
-  consumeCommand(),
-  groupsCommand(),
-  routesCommand(),
-  logCommand(),
-  configCommand(),
-  versionCommand(),
-]
-for (const command of commands) program.addCommand(command.copyInheritedSettings(program))
+/** In the order of the help. Loaded when asked for: a gateway does not carry what only its tools need. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import('./cli/serve.ts')).serveCommand(),
+  demo: async () => (await import('./cli/demo.ts')).demoCommand(),
+  sim: async () => (await import('./cli/sim.ts')).simCommand(),
+  top: async () => (await import('./cli/top.ts')).topCommand(),
+  topics: async () => (await import('./cli/topics.ts')).topicsCommand(),
+  produce: async () => (await import('./cli/produce.ts')).produceCommand(),
+  consume: async () => (await import('./cli/consume.ts')).consumeCommand(),
+  groups: async () => (await import('./cli/groups.ts')).groupsCommand(),
+  routes: async () => (await import('./cli/routes.ts')).routesCommand(),
+  log: async () => (await import('./cli/log.ts')).logCommand(),
+  config: async () => (await import('./cli/config.ts')).configCommand(),
+  version: async () => (await import('./cli/version.ts')).versionCommand(),
+}
+
+/** The command that the first word names; all of them where it names none, for the help. */
+const addCommands = async (word: string | undefined): Promise<void> => {
+  const named = word !== undefined && Object.hasOwn(commands, word) ? commands[word] : undefined
+  for (const load of named === undefined ? Object.values(commands) : [named]) {
+    program.addCommand((await load()).copyInheritedSettings(program))
+  }
+}
 
 /** A command that the other side refused or that found nobody there: nothing that a trace would explain. */
-const isExpected = (error: unknown): error is Error =>
-  error instanceof KafkaError || error instanceof ConnectionLost || error instanceof HttpFailure
+const isExpected = (error: unknown): error is Error => isClientError(error) || error instanceof HttpFailure
 
 /** Every way out: settings and starts that cannot be end in one line, bugs in a trace, and the supervisor restarts us. */
 const fail = (error: unknown): never => {
-  // whoever read our output has seen enough (`| head`)
-  if ((error as { code?: string }).code === 'EPIPE') process.exit(0)
   if (isExpected(error)) {
-    process.stderr.write(`brooklet: ${error.message}\n`)
+    const hint =
+      error instanceof ConnectionLost ? '; is the gateway running, and is --bootstrap its Kafka listener?' : ''
+    process.stderr.write(`brooklet: ${error.message}${hint}\n`)
     process.exit(exitFailed)
   }
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : exitUsage)
@@ -63,4 +58,8 @@ const fail = (error: unknown): never => {
 }
 
 host.onBug(fail)
-await program.parseAsync().catch(fail)
+// whoever read our output has seen enough (`| head`)
+host.onOutputClosed(() => process.exit(0))
+await addCommands(process.argv[2])
+  .then(() => program.parseAsync())
+  .catch(fail)

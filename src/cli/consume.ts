@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander'
 import type { Cluster } from '../client/cluster.ts'
-import { GroupMember } from '../client/group-member.ts'
+import { readTogether } from '../client/fetch-together.ts'
+import { GroupMember, type Position } from '../client/group-member.ts'
+import { isTransient, KafkaError } from '../client/kafka-error.ts'
 import {
   earliestOffset,
   type FetchedRecord,
@@ -9,9 +11,11 @@ import {
   PartitionReader,
   type TopicPartition,
 } from '../client/partition-reader.ts'
+import { sleep } from '../platform/clock.ts'
 import { host } from '../platform/node/host.ts'
+import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
-import { decodeValue, plain } from './decode-value.ts'
+import { jsonLine, plainLine } from './record-text.ts'
 
 interface ConsumeFlags extends ClusterFlags {
   readonly group?: string
@@ -25,6 +29,7 @@ type StartPoint = { readonly offset: number } | { readonly timestamp: number }
 
 const readerOptions = { maxWaitMs: 500, maxBytes: 1 << 20, readCommitted: true }
 const sessionTimeoutMs = 30_000
+const retryMs = 1_000
 
 const startPoint = (text: string): StartPoint => {
   if (text === 'earliest') return { timestamp: earliestOffset }
@@ -47,38 +52,34 @@ const atLeastOne = (text: string): number => {
   return value
 }
 
-const printable = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value, plain))
-
-const print = (record: FetchedRecord, json: boolean | undefined): void => {
-  const { topic, partition, offset, timestampMs } = record
-  const key = record.key?.toString() ?? null
-  const value = decodeValue(record.value)
-  const headers = Object.fromEntries(
-    record.headers.map(({ key: name, value: bytes }) => [name, bytes?.toString() ?? null]),
-  )
-  const time = new Date(timestampMs).toISOString()
-  const line = json
-    ? JSON.stringify({ topic, partition, offset, time, key, headers, value }, plain)
-    : `${time} ${partition}/${offset} ${key ?? '-'} ${printable(value)}`
-  process.stdout.write(`${line}\n`)
-}
-
 /** Reads until told to stop, `--max` records are out, or every partition has reached its end of now (`--until end`). */
 class Consumption {
   readonly #cluster: Cluster
   readonly #topic: string
   readonly #flags: ConsumeFlags
   readonly #ends = new Map<number, number>()
+  /** Resolves when the user or the reader of our output has had enough. */
+  readonly #stop: Promise<void>
   #readers: PartitionReader[] = []
   #printed = 0
   #stopped = false
+  #outputClosed = false
+  #troubled = false
 
   constructor(cluster: Cluster, topic: string, flags: ConsumeFlags) {
     this.#cluster = cluster
     this.#topic = topic
     this.#flags = flags
-    host.onStopSignal(() => {
-      this.#stopped = true
+    this.#stop = new Promise(resolve => {
+      const stop = (): void => {
+        this.#stopped = true
+        resolve()
+      }
+      host.onStopSignal(stop)
+      host.onOutputClosed(() => {
+        this.#outputClosed = true
+        stop()
+      })
     })
   }
 
@@ -87,26 +88,51 @@ class Consumption {
     if (this.#flags.until !== undefined) await this.#rememberEnds(partitions.length)
     if (this.#flags.group !== undefined) return this.#runInGroup(this.#flags.group)
     for (const partition of partitions.keys()) await this.#open({ topic: this.#topic, partition }, undefined)
-    while (!this.#done()) await this.#round()
+    await this.#untilDone(async () => {
+      await this.#round()
+    })
   }
 
   async #runInGroup(groupId: string): Promise<void> {
     const options = { groupId, topics: [this.#topic], sessionTimeoutMs, rebalanceTimeoutMs: sessionTimeoutMs }
     const member = new GroupMember(this.#cluster, options)
+    let mustReopen = false
+    let joined = false
+    const step = async (): Promise<void> => {
+      if (await member.poll()) mustReopen = true
+      if (mustReopen) await this.#reopen(member)
+      mustReopen = false
+      joined = true
+      if ((await this.#round()) && !this.#outputClosed) await member.commit(this.#positions())
+    }
     try {
-      do {
-        if (await member.poll()) await this.#reopen(member)
-        if (await this.#round())
-          await member.commit(this.#readers.map(({ source, position }) => ({ ...source, offset: position })))
-      } while (!this.#done())
+      await this.#untilDone(step, () => joined)
     } finally {
       await member.leave()
     }
   }
 
+  /** Repeats `step`, also after errors that may pass, until there is an end. A step that waits for others is left when we must stop. */
+  async #untilDone(step: () => Promise<void>, mayEnd = () => true): Promise<void> {
+    while (!this.#stopped && !(mayEnd() && this.#done())) {
+      const stepping = step()
+      stepping.catch(() => undefined)
+      try {
+        await Promise.race([stepping, this.#stop])
+        this.#troubled = false
+      } catch (error) {
+        if (!mayPass(error)) throw error
+        if (!this.#troubled) process.stderr.write(`brooklet: ${(error as Error).message}; trying again\n`)
+        this.#troubled = true
+        await Promise.race([sleep(this.#cluster.clock, retryMs), this.#stop])
+      }
+    }
+  }
+
   async #reopen(member: GroupMember): Promise<void> {
+    const committed = await member.committed()
     this.#readers = []
-    for (const { topic, partition, offset } of await member.committed()) {
+    for (const { topic, partition, offset } of committed) {
       await this.#open({ topic, partition }, offset < 0 ? undefined : offset)
     }
   }
@@ -130,22 +156,36 @@ class Consumption {
     }
   }
 
-  /** One fetch of every partition, side by side. True when something was printed. */
+  /** One fetch of all partitions. True when something was printed. */
   async #round(): Promise<boolean> {
-    const before = this.#printed
     const open = this.#readers.filter(reader => !this.#atEnd(reader))
-    for (const records of await Promise.all(open.map(reader => reader.read()))) {
-      for (const record of records) this.#take(record)
-    }
-    return this.#printed > before
+    // a member without partitions waits for the next rebalance
+    if (open.length === 0) await sleep(this.#cluster.clock, readerOptions.maxWaitMs)
+    const records = open.length === 0 ? [] : await readTogether(this.#cluster, open)
+    const lines = records.flatMap(record => (this.#takes(record) ? [this.#line(record)] : []))
+    if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`)
+    return lines.length > 0
   }
 
-  #take(record: FetchedRecord): void {
+  /** What is not printed is not committed either: its reader goes back. */
+  #takes(record: FetchedRecord): boolean {
     const end = this.#ends.get(record.partition)
-    if (this.#printed >= (this.#flags.max ?? Number.POSITIVE_INFINITY) || (end !== undefined && record.offset >= end))
-      return
-    this.#printed += 1
-    print(record, this.#flags.json)
+    const isBeyond = this.#stopped || (end !== undefined && record.offset >= end)
+    if (!isBeyond && this.#printed < (this.#flags.max ?? Number.POSITIVE_INFINITY)) {
+      this.#printed += 1
+      return true
+    }
+    const reader = this.#readers.find(({ source }) => source.partition === record.partition)
+    if (reader !== undefined) reader.position = Math.min(reader.position, record.offset)
+    return false
+  }
+
+  #positions(): Position[] {
+    return this.#readers.map(({ source, position }) => ({ ...source, offset: position }))
+  }
+
+  #line(record: FetchedRecord): string {
+    return this.#flags.json ? jsonLine(record) : plainLine(record)
   }
 
   #atEnd({ source, position }: PartitionReader): boolean {
@@ -155,10 +195,13 @@ class Consumption {
 
   #done(): boolean {
     const enough = this.#printed >= (this.#flags.max ?? Number.POSITIVE_INFINITY)
-    const allRead = this.#flags.until !== undefined && this.#readers.every(reader => this.#atEnd(reader))
-    return this.#stopped || enough || allRead
+    return enough || (this.#flags.until !== undefined && this.#readers.every(reader => this.#atEnd(reader)))
   }
 }
+
+/** A topic that is gone does not come back with what was in it. */
+const mayPass = (error: unknown): boolean =>
+  isTransient(error) && !(error instanceof KafkaError && error.code === errorCodes.UNKNOWN_TOPIC_OR_PARTITION)
 
 /** `brooklet consume TOPIC`: prints records, with or without a consumer group. */
 export const consumeCommand = (): Command =>

@@ -16,7 +16,9 @@ export const decodeValue = (value: Buffer | null): unknown => {
     }
   }
   try {
-    if (isBoundedCbor(value, maxCborDepth)) return cbor.decode(value)
+    // any other byte could be a number or a word of CBOR
+    const isArrayOrMap = value[0]! >> 6 === 2
+    if (isArrayOrMap && isBoundedCbor(value, maxCborDepth)) return cbor.decode(value)
   } catch {
     // not CBOR after all
   }

@@ -1,10 +1,10 @@
-import { createInterface } from 'node:readline'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { Producer } from '../client/producer.ts'
 import { nodeClock } from '../platform/node/clock.ts'
 import { host } from '../platform/node/host.ts'
 import type { NewRecord } from '../wire/kafka/batch-encoding.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
+import { LineSplitter } from './lines.ts'
 
 interface ProduceFlags extends ClusterFlags {
   readonly key?: string
@@ -14,8 +14,8 @@ interface ProduceFlags extends ClusterFlags {
   readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 }
 
-const batchRecords = 500
-const timeoutMs = 30_000
+const storeTimeoutMs = 10_000
+const deliveryTimeoutMs = 60_000
 
 const header = (text: string, before: ProduceFlags['header']): ProduceFlags['header'] => {
   const equals = text.indexOf('=')
@@ -28,16 +28,18 @@ const partitionIndex = (text: string): number => {
   return Number(text)
 }
 
-const toRecord = (line: string, { key, keySeparator, header: headers }: ProduceFlags): NewRecord => {
+const toRecord = (line: Buffer, { key, keySeparator, header: headers }: ProduceFlags): NewRecord => {
   const at = keySeparator === undefined ? -1 : line.indexOf(keySeparator)
-  const lineKey = at >= 0 ? line.slice(0, at) : key
-  const value = at >= 0 ? line.slice(at + keySeparator!.length) : line
-  return {
-    timestampMs: nodeClock.wallMs(),
-    key: lineKey === undefined ? null : Buffer.from(lineKey),
-    value: Buffer.from(value),
-    headers,
-  }
+  const common = { timestampMs: nodeClock.wallMs(), headers }
+  if (at < 0) return { ...common, key: key === undefined ? null : Buffer.from(key), value: line }
+  return { ...common, key: line.subarray(0, at), value: line.subarray(at + Buffer.byteLength(keySeparator!)) }
+}
+
+/** Sends what standard input gives together; reads on when that is stored. */
+const sendLines = async (send: (lines: readonly Buffer[]) => Promise<void>): Promise<void> => {
+  const splitter = new LineSplitter()
+  for await (const chunk of process.stdin) await send(splitter.push(chunk as Buffer))
+  await send(splitter.finish())
 }
 
 /** `brooklet produce TOPIC`: the value from the arguments, or a record per line of standard input. */
@@ -59,42 +61,25 @@ export const produceCommand = (): Command =>
     )
     .action((topic: string, value: string | undefined, flags: ProduceFlags) =>
       withCluster(flags, async cluster => {
-        const producer = new Producer(cluster, { compression: flags.compression, timeoutMs })
+        const producer = new Producer(cluster, {
+          compression: flags.compression,
+          timeoutMs: storeTimeoutMs,
+          deliveryTimeoutMs,
+        })
         let stored = 0
-        const send = async (lines: readonly string[]): Promise<void> => {
+        const send = async (lines: readonly Buffer[]): Promise<void> => {
           if (lines.length === 0) return
-          await producer.send(
-            topic,
-            lines.map(line => toRecord(line, flags)),
-            flags.partition,
-          )
+          const records = lines.map(line => toRecord(line, flags))
+          await producer.send(topic, records, flags.partition)
           stored += lines.length
         }
-        if (value !== undefined) await send([value])
-        else await eachBatchOfLines(send)
+        try {
+          if (value !== undefined) await send([Buffer.from(value)])
+          else await sendLines(send)
+        } catch (error) {
+          if (stored > 0) process.stderr.write(`${stored} stored in ${topic}, the next ones are not or in part\n`)
+          throw error
+        }
         if (host.stderrIsTerminal) process.stderr.write(`${stored} stored in ${topic}\n`)
       }),
     )
-
-/** Lines that are at hand together go in one batch; a slow typist's line goes at once. */
-const eachBatchOfLines = async (send: (lines: readonly string[]) => Promise<void>): Promise<void> => {
-  let lines: string[] = []
-  let sending = Promise.resolve()
-  const flush = (): void => {
-    const batch = lines
-    lines = []
-    sending = sending.then(() => send(batch))
-  }
-  const reader = createInterface({ input: process.stdin })
-  const failed = new Promise<never>((_, reject) => {
-    reader.on('line', line => {
-      lines.push(line)
-      if (lines.length === 1) nodeClock.afterIo(flush)
-      else if (lines.length >= batchRecords) flush()
-      sending.catch(reject)
-    })
-  })
-  await Promise.race([new Promise(resolve => reader.once('close', resolve)), failed])
-  flush()
-  await sending
-}

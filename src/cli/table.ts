@@ -1,6 +1,10 @@
+// names of groups are what clients say: they must not command the terminal
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const controlCharacters = /[\x00-\x1f\x7f-\x9f]/g
+
 /** Rows as aligned columns under a heading; numbers to the right. Nothing but the heading when there are no rows. */
 export const formatTable = (columns: readonly string[], rows: readonly (readonly (string | number)[])[]): string => {
-  const cells = [columns, ...rows.map(row => row.map(String))]
+  const cells = [columns, ...rows.map(row => row.map(cell => String(cell).replaceAll(controlCharacters, '?')))]
   const widths = columns.map((_, column) => Math.max(...cells.map(row => row[column]?.length ?? 0)))
   const isNumber = columns.map((_, column) => rows.length > 0 && rows.every(row => typeof row[column] === 'number'))
   const line = (row: readonly string[]): string =>

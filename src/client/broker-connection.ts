@@ -1,12 +1,16 @@
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Connection, ListenAddress, Network } from '../platform/network.ts'
 import { type AnyApi, decodeResponse, encodeRequest, type RequestInputOf, type ResponseOf } from '../wire/kafka/api.ts'
-import { apiVersions } from '../wire/kafka/contracts/index.ts'
+import { apiVersions } from '../wire/kafka/contracts/api-versions.ts'
+import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { FrameSplitter } from '../wire/kafka/frames.ts'
-import { ConnectionLost, checkCode } from './kafka-error.ts'
+import { ConnectionLost, checkCode, KafkaError } from './kafka-error.ts'
 
 const maxFrameBytes = 100 << 20
 const softwareName = 'brooklet'
+const correlationIdBytes = 4
+/** A peer that does not close its side within this time is cut off. */
+const closeMs = 1_000
 
 export interface ConnectOptions {
   readonly clientId: string
@@ -53,10 +57,17 @@ export class BrokerConnection {
     try {
       stream = await network.connect(address, options.connectTimeoutMs)
     } catch (error) {
-      throw new ConnectionLost(`cannot connect to ${name}: ${(error as Error).message}`)
+      // several addresses of one name fail together, without a message of their own
+      const { message, code } = error as NodeJS.ErrnoException
+      throw new ConnectionLost(`cannot connect to ${name}: ${message || code}`)
     }
     const connection = new BrokerConnection(stream, clock, name, options)
-    await connection.#negotiate()
+    try {
+      await connection.#negotiate()
+    } catch (error) {
+      connection.close()
+      throw error
+    }
     return connection
   }
 
@@ -78,14 +89,16 @@ export class BrokerConnection {
     return this.#ranges.has(api.key)
   }
 
-  /** The newest version that both sides have. Throws when there is none. */
+  /** The newest version that both sides have. Throws `KafkaError` UNSUPPORTED_VERSION when there is none. */
   versionOf(api: AnyApi): number {
     const range = this.#ranges.get(api.key)
-    if (range === undefined) throw new Error(`${this.#address} does not serve ${api.name}`)
-    const version = Math.min(range.max, api.versions[1])
-    if (version >= range.min && version >= api.versions[0]) return version
-    throw new Error(
-      `${this.#address} serves ${api.name} ${range.min} to ${range.max}, this client has ${api.versions.join(' to ')}`,
+    const version = Math.min(range?.max ?? -1, api.versions[1])
+    if (range !== undefined && version >= range.min && version >= api.versions[0]) return version
+    const theirs = range === undefined ? 'none' : `${range.min} to ${range.max}`
+    throw new KafkaError(
+      errorCodes.UNSUPPORTED_VERSION,
+      `${api.name} of ${this.#address}`,
+      `it has versions ${theirs}, this client ${api.versions.join(' to ')}`,
     )
   }
 
@@ -100,6 +113,7 @@ export class BrokerConnection {
 
   close(): void {
     this.#connection.end()
+    this.#clock.after(closeMs, () => this.#connection.destroy())
     this.#fail('closed by us')
   }
 
@@ -117,10 +131,13 @@ export class BrokerConnection {
     })
   }
 
+  /** Version 3 tells the broker our name; one that does not have it answers in version 0 with the versions that it has (KIP-511). */
   async #negotiate(): Promise<void> {
     const caller = { clientSoftwareName: softwareName, clientSoftwareVersion: this.#options.softwareVersion }
-    // version 3 tells the broker our name; every broker since 2.4 has it
-    const answer = await this.#send(apiVersions, 3, caller, 0)
+    const newest = await this.#send(apiVersions, 3, caller, 0)
+    const older = newest.errorCode === errorCodes.UNSUPPORTED_VERSION
+    const known = newest.apiKeys.find(({ apiKey }) => apiKey === apiVersions.key)
+    const answer = older ? await this.#send(apiVersions, Math.min(2, known?.maxVersion ?? 0), {}, 0) : newest
     checkCode(answer.errorCode, `ApiVersions of ${this.#address}`)
     for (const { apiKey, minVersion, maxVersion } of answer.apiKeys)
       this.#ranges.set(apiKey, { min: minVersion, max: maxVersion })
@@ -138,7 +155,9 @@ export class BrokerConnection {
   #answer(frame: Buffer): void {
     const waiting = this.#waiting[0]
     if (waiting === undefined) throw new Error('an answer to nothing')
-    const { correlationId, body } = decodeResponse(waiting.api, waiting.version, frame)
+    const refused =
+      waiting.api === apiVersions && frame.readInt16BE(correlationIdBytes) === errorCodes.UNSUPPORTED_VERSION
+    const { correlationId, body } = decodeResponse(waiting.api, refused ? 0 : waiting.version, frame)
     if (correlationId !== waiting.correlationId)
       throw new Error(`answer ${correlationId} where ${waiting.correlationId} was due`)
     this.#waiting.shift()

@@ -1,10 +1,12 @@
 import type { Clock } from '../platform/clock.ts'
 import type { ListenAddress, Network } from '../platform/network.ts'
-import { findCoordinator } from '../wire/kafka/contracts/index.ts'
+import { findCoordinator } from '../wire/kafka/contracts/find-coordinator.ts'
 import { metadata } from '../wire/kafka/contracts/metadata.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { BrokerConnection, type ConnectOptions } from './broker-connection.ts'
 import { ConnectionLost, checkCode, KafkaError } from './kafka-error.ts'
+import { retrying } from './retry.ts'
+import { SharedConnection } from './shared-connection.ts'
 
 export interface ClusterOptions extends ConnectOptions {
   /** Asked in order until one answers. */
@@ -20,7 +22,11 @@ export interface TopicMetadata {
   readonly partitions: readonly { readonly leader: number; readonly leaderEpoch: number; readonly replicas: number }[]
 }
 
-const coordinatorConnections = 1 << 30
+/** A cluster that has no coordinator yet, or no leader of a topic made just now, has it within this time. */
+const electionMs = 10_000
+
+const isElecting = (error: unknown): boolean =>
+  error instanceof KafkaError && error.retriable && error.code !== errorCodes.UNKNOWN_TOPIC_OR_PARTITION
 
 /** A Kafka cluster as a client sees it: connections by node, topic metadata, coordinators. */
 export class Cluster {
@@ -28,9 +34,11 @@ export class Cluster {
   readonly #network: Network
   readonly #options: ClusterOptions
   readonly #nodes = new Map<number, ListenAddress>()
-  readonly #connections = new Map<number, Promise<BrokerConnection>>()
+  readonly #connections = new Map<string, SharedConnection>()
   readonly #topics = new Map<string, TopicMetadata>()
-  #bootstrap: Promise<BrokerConnection> | undefined
+  /** Node of each group's coordinator. */
+  readonly #coordinators = new Map<string, number>()
+  #closed = false
 
   constructor(network: Network, clock: Clock, options: ClusterOptions) {
     this.#network = network
@@ -38,12 +46,15 @@ export class Cluster {
     this.#options = options
   }
 
-  /** A connection to any broker: to the first bootstrap address that answers. Rejects with `ConnectionLost` naming all of them. */
-  async any(): Promise<BrokerConnection> {
-    const present = await this.#bootstrap?.catch(() => undefined)
-    if (present?.usable) return present
-    this.#bootstrap = this.#connectBootstrap()
-    return this.#bootstrap
+  /** A connection to any broker: the first that answers of the bootstrap addresses and the brokers known. Rejects with `ConnectionLost` naming all. */
+  any(): Promise<BrokerConnection> {
+    return this.#shared('any').get(() => this.#openFirst([...this.#options.bootstrap, ...this.#nodes.values()]))
+  }
+
+  /** A connection to every broker of the cluster. */
+  async everyBroker(): Promise<readonly BrokerConnection[]> {
+    await this.describe([])
+    return Promise.all([...this.#nodes.keys()].map(node => this.#connected(`node ${node}`, node)))
   }
 
   /** Asks for the topics (null: all of them). Missing ones are left out unless `create`, then the broker makes them if it may. */
@@ -56,6 +67,7 @@ export class Cluster {
       topics: names?.map(name => ({ name })) ?? null,
       allowAutoTopicCreation: options.create ?? false,
     })
+    if (answer.brokers.length > 0) this.#nodes.clear()
     for (const { nodeId, host, port } of answer.brokers) this.#nodes.set(nodeId, { host, port })
     const found: TopicMetadata[] = []
     for (const topic of answer.topics) {
@@ -75,21 +87,28 @@ export class Cluster {
     return found
   }
 
-  /** Metadata of one topic, from memory where it is known. Throws `KafkaError` when there is no such topic. */
+  /**
+   * Metadata of one topic, from memory where it is known. Throws `KafkaError` when there is no such topic. A topic that is being made is
+   * waited for.
+   */
   async topic(name: string, options: { create?: boolean; refresh?: boolean } = {}): Promise<TopicMetadata> {
     const known = options.refresh ? undefined : this.#topics.get(name)
     if (known !== undefined) return known
-    const [topic] = await this.describe([name], options)
-    if (topic === undefined) throw new KafkaError(errorCodes.UNKNOWN_TOPIC_OR_PARTITION, `topic ${name}`)
+    const [topic] = await retrying(this.clock, electionMs, isElecting, () => this.describe([name], options))
+    if (topic === undefined)
+      throw new KafkaError(errorCodes.UNKNOWN_TOPIC_OR_PARTITION, `topic ${name}`, 'there is no such topic')
     return topic
   }
 
   /** A connection to the leader of the partition. Throws a retriable `KafkaError` while there is none. */
   async leader(topic: string, partition: number): Promise<BrokerConnection> {
-    const node = (await this.topic(topic)).partitions[partition]?.leader ?? -1
-    if (node >= 0) return this.#connected(node, node)
-    this.#topics.delete(topic)
-    throw new KafkaError(errorCodes.LEADER_NOT_AVAILABLE, `partition ${partition} of ${topic}`)
+    const { partitions } = await this.topic(topic)
+    const node = partitions[partition]?.leader ?? -1
+    if (node >= 0) return this.#connected(`node ${node}`, node)
+    this.forget(topic)
+    const about = `partition ${partition} of ${topic}`
+    if (partition < partitions.length) throw new KafkaError(errorCodes.LEADER_NOT_AVAILABLE, about)
+    throw new KafkaError(errorCodes.UNKNOWN_TOPIC_OR_PARTITION, about, `the topic has ${partitions.length} partitions`)
   }
 
   /** What was known of the topic is stale: the next use asks again. */
@@ -97,47 +116,72 @@ export class Cluster {
     this.#topics.delete(topic)
   }
 
-  /** The group's coordinator, on a connection of its own: its long answers must not hold up fetches. */
-  async coordinator(groupId: string): Promise<BrokerConnection> {
-    const connection = await this.any()
-    const answer = await connection.request(findCoordinator, version =>
-      version >= 4 ? { coordinatorKeys: [groupId] } : { key: groupId },
-    )
-    const found = answer.coordinators[0] ?? answer
-    checkCode(found.errorCode, `coordinator of group ${groupId}`, found.errorMessage)
-    this.#nodes.set(found.nodeId, { host: found.host, port: found.port })
-    return this.#connected(found.nodeId + coordinatorConnections, found.nodeId)
-  }
-
-  close(): void {
-    for (const connection of [...this.#connections.values(), this.#bootstrap]) {
-      connection?.then(
-        opened => opened.close(),
-        () => undefined,
-      )
+  /**
+   * The group's coordinator, on a connection of its own: its long answers must not hold up fetches. With `urgent` on the connection that
+   * fetches use: behind a parked JoinGroup nothing else would be answered.
+   */
+  async coordinator(groupId: string, { urgent = false } = {}): Promise<BrokerConnection> {
+    const node = this.#coordinators.get(groupId) ?? (await this.#findCoordinator(groupId))
+    try {
+      return await this.#connected(urgent ? `node ${node}` : `coordinator ${node}`, node)
+    } catch (error) {
+      this.forgetCoordinator(groupId)
+      throw error
     }
   }
 
-  async #connectBootstrap(): Promise<BrokerConnection> {
-    const failures: string[] = []
-    for (const address of this.#options.bootstrap) {
+  /** The group may have another coordinator by now: the next use asks. */
+  forgetCoordinator(groupId: string): void {
+    this.#coordinators.delete(groupId)
+  }
+
+  /** Ends all connections; nothing can be asked any more. */
+  close(): void {
+    this.#closed = true
+    for (const connection of this.#connections.values()) connection.close()
+  }
+
+  #findCoordinator(groupId: string): Promise<number> {
+    return retrying(this.clock, electionMs, isElecting, async () => {
+      const connection = await this.any()
+      const answer = await connection.request(findCoordinator, version =>
+        version >= 4 ? { coordinatorKeys: [groupId] } : { key: groupId },
+      )
+      const found = answer.coordinators[0] ?? answer
+      checkCode(found.errorCode, `coordinator of group ${groupId}`, found.errorMessage)
+      this.#nodes.set(found.nodeId, { host: found.host, port: found.port })
+      this.#coordinators.set(groupId, found.nodeId)
+      return found.nodeId
+    })
+  }
+
+  async #openFirst(addresses: readonly ListenAddress[]): Promise<BrokerConnection> {
+    const failures = new Set<string>()
+    for (const address of addresses) {
       try {
-        return await BrokerConnection.open(this.#network, this.clock, address, this.#options)
+        return await this.#openConnection(address)
       } catch (error) {
         if (!(error instanceof ConnectionLost)) throw error
-        failures.push(error.message)
+        failures.add(error.message)
       }
     }
-    throw new ConnectionLost(`${failures.join('; ')}; is the gateway running, and is --bootstrap its Kafka listener?`)
+    throw new ConnectionLost([...failures].join('; '))
   }
 
-  async #connected(slot: number, node: number): Promise<BrokerConnection> {
-    const present = await this.#connections.get(slot)?.catch(() => undefined)
-    if (present?.usable) return present
+  #connected(use: string, node: number): Promise<BrokerConnection> {
     const address = this.#nodes.get(node)
-    if (address === undefined) throw new ConnectionLost(`the cluster has not said where node ${node} is`)
-    const opening = BrokerConnection.open(this.#network, this.clock, address, this.#options)
-    this.#connections.set(slot, opening)
-    return opening
+    if (address !== undefined) return this.#shared(use).get(() => this.#openConnection(address))
+    return Promise.reject(new ConnectionLost(`the cluster has not said where node ${node} is`))
+  }
+
+  #shared(use: string): SharedConnection {
+    let connection = this.#connections.get(use)
+    if (connection === undefined) this.#connections.set(use, (connection = new SharedConnection()))
+    return connection
+  }
+
+  #openConnection(address: ListenAddress): Promise<BrokerConnection> {
+    if (this.#closed) return Promise.reject(new ConnectionLost('the client is closed'))
+    return BrokerConnection.open(this.#network, this.clock, address, this.#options)
   }
 }

@@ -1,12 +1,14 @@
+import { MalformedFrame } from '../core/malformed-frame.ts'
 import { deleteGroups } from '../wire/kafka/contracts/delete-groups.ts'
 import { describeGroups } from '../wire/kafka/contracts/describe-groups.ts'
 import { listGroups } from '../wire/kafka/contracts/list-groups.ts'
 import { offsetCommit } from '../wire/kafka/contracts/offset-commit.ts'
 import { offsetFetch } from '../wire/kafka/contracts/offset-fetch.ts'
+import { errorCodes } from '../wire/kafka/error-codes.ts'
 import type { Cluster } from './cluster.ts'
 import type { Position } from './group-member.ts'
 import { type Assignment, decodeAssignment } from './group-protocol.ts'
-import { checkCode } from './kafka-error.ts'
+import { checkCode, KafkaError } from './kafka-error.ts'
 
 export interface GroupSummary {
   readonly groupId: string
@@ -23,11 +25,14 @@ export interface GroupDetails extends GroupSummary {
   }[]
 }
 
+/** Groups of all coordinators. The state is '' from brokers older than 2.6. */
 export const listAllGroups = async (cluster: Cluster): Promise<readonly GroupSummary[]> => {
-  const connection = await cluster.any()
-  const answer = await connection.request(listGroups, {})
-  checkCode(answer.errorCode, 'list groups')
-  return answer.groups.map(({ groupId, protocolType, groupState }) => ({ groupId, protocolType, state: groupState }))
+  const connections = await cluster.everyBroker()
+  const answers = await Promise.all(connections.map(connection => connection.request(listGroups, {})))
+  for (const { errorCode } of answers) checkCode(errorCode, 'list groups')
+  return answers
+    .flatMap(({ groups }) => groups)
+    .map(({ groupId, protocolType, groupState }) => ({ groupId, protocolType, state: groupState }))
 }
 
 /** Throws `KafkaError` for an unknown group (from brokers that say so; older ones describe it as Dead). */
@@ -35,16 +40,28 @@ export const describeGroup = async (cluster: Cluster, groupId: string): Promise<
   const coordinator = await cluster.coordinator(groupId)
   const answer = await coordinator.request(describeGroups, { groups: [groupId] })
   const group = answer.groups[0]
-  if (group === undefined) throw new Error(`DescribeGroups of ${groupId}: the answer names no group`)
+  if (group === undefined) throw new KafkaError(errorCodes.GROUP_ID_NOT_FOUND, `group ${groupId}`)
   checkCode(group.errorCode, `group ${groupId}`, group.errorMessage)
   const isConsumer = group.protocolType === 'consumer'
   const members = group.members.map(({ memberId, clientId, clientHost, memberAssignment }) => ({
     memberId,
     clientId,
     host: clientHost,
-    assignment: isConsumer ? decodeAssignment(memberAssignment) : new Map<string, number[]>(),
+    assignment: isConsumer ? assignmentOf(memberAssignment) : noAssignment,
   }))
   return { groupId, protocolType: group.protocolType, state: group.groupState, members }
+}
+
+const noAssignment: Assignment = new Map()
+
+/** What a member's client wrote is not always what consumers of Kafka write. */
+const assignmentOf = (bytes: Buffer): Assignment => {
+  try {
+    return decodeAssignment(bytes)
+  } catch (error) {
+    if (error instanceof MalformedFrame) return noAssignment
+    throw error
+  }
 }
 
 /** Everything that the group has committed. */

@@ -1,4 +1,6 @@
+import { MalformedFrame } from '../core/malformed-frame.ts'
 import { sleep } from '../platform/clock.ts'
+import type { AnyApi, ResponseOf } from '../wire/kafka/api.ts'
 import { heartbeat } from '../wire/kafka/contracts/heartbeat.ts'
 import { joinGroup } from '../wire/kafka/contracts/join-group.ts'
 import { leaveGroup } from '../wire/kafka/contracts/leave-group.ts'
@@ -6,7 +8,7 @@ import { offsetCommit } from '../wire/kafka/contracts/offset-commit.ts'
 import { offsetFetch } from '../wire/kafka/contracts/offset-fetch.ts'
 import { syncGroup } from '../wire/kafka/contracts/sync-group.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
-import type { BrokerConnection } from './broker-connection.ts'
+import type { RequestBody } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
 import {
   type Assignment,
@@ -16,7 +18,7 @@ import {
   encodeAssignment,
   encodeSubscription,
 } from './group-protocol.ts'
-import { checkCode, KafkaError } from './kafka-error.ts'
+import { checkCode, isClientError, KafkaError } from './kafka-error.ts'
 import type { TopicPartition } from './partition-reader.ts'
 
 export interface GroupOptions {
@@ -33,6 +35,12 @@ export interface Position extends TopicPartition {
 
 const protocolType = 'consumer'
 const rejoinDelayMs = 100
+/** The group goes on in a new generation, or without us: a member joins again. */
+const moved: readonly number[] = [
+  errorCodes.REBALANCE_IN_PROGRESS,
+  errorCodes.ILLEGAL_GENERATION,
+  errorCodes.UNKNOWN_MEMBER_ID,
+]
 
 /** One member of a classic consumer group: joins, learns its partitions, heartbeats, commits. The caller reads and asks `poll` often. */
 export class GroupMember {
@@ -53,7 +61,10 @@ export class GroupMember {
     return this.#assignment
   }
 
-  /** Joins when that is due and heartbeats. True: the assignment is new, start from the committed offsets. */
+  /**
+   * Joins when that is due and heartbeats. True: the assignment is new, start from the committed offsets. Throws `KafkaError` and
+   * `ConnectionLost`; calling again goes on where it stood.
+   */
   async poll(): Promise<boolean> {
     if (!this.#mustJoin) await this.#heartbeat()
     if (!this.#mustJoin) return false
@@ -61,9 +72,11 @@ export class GroupMember {
     return true
   }
 
-  /** Commits the next offset to read of each partition. Throws when the group has moved on: join again, then the offsets are the new owner's. */
-  async commit(positions: readonly Position[]): Promise<void> {
-    const coordinator = await this.#coordinator()
+  /**
+   * Commits the next offset to read of each partition. False: the group has moved on, nothing may be committed any more and `poll` joins
+   * again. Throws `KafkaError`, `ConnectionLost`.
+   */
+  async commit(positions: readonly Position[]): Promise<boolean> {
     const topics = await Promise.all(
       [...new Set(positions.map(({ topic }) => topic))].map(async name => ({
         name,
@@ -78,21 +91,22 @@ export class GroupMember {
       })),
     )
     const { groupId } = this.#options
-    const answer = await coordinator.request(offsetCommit, {
+    const answer = await this.#request(offsetCommit, {
       groupId,
       generationIdOrMemberEpoch: this.#generation,
       memberId: this.#memberId,
       topics,
     })
     for (const { errorCode } of answer.topics.flatMap(({ partitions }) => partitions)) {
-      if (errorCode !== errorCodes.NONE) this.#mustJoin = true
-      checkCode(errorCode, `commit of group ${groupId}`)
+      if (errorCode === errorCodes.NONE) continue
+      this.#failed(errorCode, `commit of group ${groupId}`)
+      return false
     }
+    return true
   }
 
   /** Committed offsets of the assignment; -1 where there is none. */
   async committed(): Promise<readonly Position[]> {
-    const coordinator = await this.#coordinator()
     const topics = await Promise.all(
       [...this.#assignment].map(async ([name, partitionIndexes]) => {
         const { id } = await this.#cluster.topic(name)
@@ -100,11 +114,15 @@ export class GroupMember {
       }),
     )
     const { groupId } = this.#options
-    const answer = await coordinator.request(offsetFetch, version =>
+    const answer = await this.#request(offsetFetch, version =>
       version >= 8 ? { groups: [{ groupId, topics }] } : { groupId, topics },
     )
     const grouped = answer.groups[0]
-    checkCode(grouped?.errorCode ?? answer.errorCode, `offsets of group ${groupId}`)
+    const found = (grouped?.topics ?? answer.topics).flatMap(({ partitions }) => partitions)
+    for (const { errorCode } of [grouped ?? answer, ...found]) {
+      if (errorCode !== errorCodes.NONE) this.#forgetTopics()
+      checkCode(errorCode, `offsets of group ${groupId}`)
+    }
     const named = grouped?.topics.map(({ name, topicId, partitions }) => ({
       name: name || (topics.find(asked => asked.topicId === topicId)?.name ?? ''),
       partitions,
@@ -118,40 +136,54 @@ export class GroupMember {
     )
   }
 
-  /** Tells the group that this member goes, so that the others need not wait for its session to end. */
+  /**
+   * Tells the group that this member goes, so that the others need not wait for its session to end. Also while a join is under way. When
+   * the group cannot be told, the session ends by itself.
+   */
   async leave(): Promise<void> {
-    if (this.#memberId === '') return
-    const coordinator = await this.#coordinator()
-    const { groupId } = this.#options
-    await coordinator.request(leaveGroup, version =>
-      version >= 3 ? { groupId, members: [{ memberId: this.#memberId }] } : { groupId, memberId: this.#memberId },
-    )
+    const memberId = this.#memberId
+    if (memberId === '') return
     this.#memberId = ''
     this.#mustJoin = true
+    const { groupId } = this.#options
+    try {
+      const coordinator = await this.#cluster.coordinator(groupId, { urgent: true })
+      await coordinator.request(leaveGroup, version =>
+        version >= 3 ? { groupId, members: [{ memberId }] } : { groupId, memberId },
+      )
+    } catch (error) {
+      if (!isClientError(error)) throw error
+    }
   }
 
-  #coordinator(): Promise<BrokerConnection> {
-    return this.#cluster.coordinator(this.#options.groupId)
+  /** Whatever fails, the coordinator may be another one by now. */
+  async #request<A extends AnyApi>(api: A, body: RequestBody<A>, extraMs = 0): Promise<ResponseOf<A>> {
+    const { groupId } = this.#options
+    try {
+      const coordinator = await this.#cluster.coordinator(groupId)
+      return await coordinator.request(api, body, extraMs)
+    } catch (error) {
+      this.#cluster.forgetCoordinator(groupId)
+      throw error
+    }
   }
 
   async #heartbeat(): Promise<void> {
     const now = this.#cluster.clock.monotonicMs()
     if (now - this.#lastHeartbeatMs < this.#options.sessionTimeoutMs / 10) return
-    this.#lastHeartbeatMs = now
-    const coordinator = await this.#coordinator()
     const { groupId } = this.#options
-    const { errorCode } = await coordinator.request(heartbeat, {
+    const { errorCode } = await this.#request(heartbeat, {
       groupId,
       generationId: this.#generation,
       memberId: this.#memberId,
     })
-    if (errorCode !== errorCodes.NONE) this.#lost(errorCode, `heartbeat of group ${groupId}`)
+    this.#lastHeartbeatMs = now
+    if (errorCode !== errorCodes.NONE) this.#failed(errorCode, `heartbeat of group ${groupId}`)
   }
 
   async #join(): Promise<void> {
     const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
-    const coordinator = await this.#coordinator()
-    const answer = await coordinator.request(
+    const answer = await this.#request(
       joinGroup,
       {
         groupId,
@@ -167,20 +199,17 @@ export class GroupMember {
       this.#memberId = answer.memberId
       return
     }
-    if (answer.errorCode !== errorCodes.NONE) {
-      await this.#again(answer.errorCode, `join of group ${groupId}`)
-      return
-    }
+    if (answer.errorCode !== errorCodes.NONE) return this.#again(answer.errorCode, `join of group ${groupId}`)
     this.#memberId = answer.memberId
     this.#generation = answer.generationId
     const isLeader = answer.leader === answer.memberId
-    await this.#sync(coordinator, isLeader ? await this.#assign(answer.members) : [])
+    await this.#sync(isLeader ? await this.#assign(answer.members) : [])
   }
 
   async #assign(
     members: readonly { memberId: string; metadata: Buffer }[],
   ): Promise<{ memberId: string; assignment: Buffer }[]> {
-    const subscriptions = new Map(members.map(({ memberId, metadata }) => [memberId, decodeSubscription(metadata)]))
+    const subscriptions = new Map(members.map(({ memberId, metadata }) => [memberId, subscriptionOf(metadata)]))
     const names = new Set([...subscriptions.values()].flat())
     const described = await this.#cluster.describe([...names])
     const counts = new Map(described.map(({ name, partitions }) => [name, partitions.length]))
@@ -190,9 +219,9 @@ export class GroupMember {
     }))
   }
 
-  async #sync(coordinator: BrokerConnection, assignments: { memberId: string; assignment: Buffer }[]): Promise<void> {
+  async #sync(assignments: { memberId: string; assignment: Buffer }[]): Promise<void> {
     const { groupId, rebalanceTimeoutMs } = this.#options
-    const answer = await coordinator.request(
+    const answer = await this.#request(
       syncGroup,
       {
         groupId,
@@ -204,30 +233,38 @@ export class GroupMember {
       },
       rebalanceTimeoutMs,
     )
-    if (answer.errorCode !== errorCodes.NONE) {
-      await this.#again(answer.errorCode, `sync of group ${groupId}`)
-      return
-    }
+    if (answer.errorCode !== errorCodes.NONE) return this.#again(answer.errorCode, `sync of group ${groupId}`)
     this.#assignment = decodeAssignment(answer.assignment)
     this.#lastHeartbeatMs = this.#cluster.clock.monotonicMs()
     this.#mustJoin = false
   }
 
-  /** The group goes on without us, or in a new generation: join again. Anything else is the caller's to see. */
-  #lost(errorCode: number, about: string): void {
-    const rejoin: number[] = [
-      errorCodes.REBALANCE_IN_PROGRESS,
-      errorCodes.ILLEGAL_GENERATION,
-      errorCodes.UNKNOWN_MEMBER_ID,
-    ]
+  /** Joins again where that helps. Anything else is the caller's to see. */
+  #failed(errorCode: number, about: string): void {
+    this.#cluster.forgetCoordinator(this.#options.groupId)
+    this.#forgetTopics()
     const error = new KafkaError(errorCode, about)
-    if (!rejoin.includes(errorCode) && !error.retriable) throw error
+    if (!moved.includes(errorCode) && !error.retriable) throw error
     if (errorCode === errorCodes.UNKNOWN_MEMBER_ID) this.#memberId = ''
     this.#mustJoin = true
   }
 
+  #forgetTopics(): void {
+    for (const topic of this.#options.topics) this.#cluster.forget(topic)
+  }
+
   async #again(errorCode: number, about: string): Promise<void> {
-    this.#lost(errorCode, about)
+    this.#failed(errorCode, about)
     await sleep(this.#cluster.clock, rejoinDelayMs)
+  }
+}
+
+/** A member whose subscription says nothing to us gets no partitions. */
+const subscriptionOf = (metadata: Buffer): readonly string[] => {
+  try {
+    return decodeSubscription(metadata)
+  } catch (error) {
+    if (error instanceof MalformedFrame) return []
+    throw error
   }
 }

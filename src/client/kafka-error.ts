@@ -22,6 +22,21 @@ export class ConnectionLost extends Error {
   override name = 'ConnectionLost'
 }
 
+/** A batch that was fetched cannot be read; whoever wants what comes after it must go on behind it. */
+export class UnreadableBatch extends Error {
+  override name = 'UnreadableBatch'
+}
+
+/** Errors that are nobody's bug here: one line tells the user. */
+export type ClientError = KafkaError | ConnectionLost | UnreadableBatch
+
+export const isClientError = (error: unknown): error is ClientError =>
+  error instanceof KafkaError || error instanceof ConnectionLost || error instanceof UnreadableBatch
+
+/** The same may succeed later without anyone changing it. */
+export const isTransient = (error: unknown): boolean =>
+  error instanceof ConnectionLost || (error instanceof KafkaError && error.retriable)
+
 /** Throws unless the code is NONE. */
 export const checkCode = (code: number, about: string, detail?: string | null): void => {
   if (code !== errorCodes.NONE) throw new KafkaError(code, about, detail)

@@ -47,6 +47,20 @@ export const host = {
     }
   },
 
+  /**
+   * Calls `closed` when nobody reads standard output any more (`| head`); only the last one registered is called. What is written to
+   * either output after that is lost, and no error.
+   */
+  onOutputClosed(closed: () => void): void {
+    for (const output of [process.stdout, process.stderr]) {
+      output.removeAllListeners('error')
+      output.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EPIPE') throw error
+        if (output === process.stdout) closed()
+      })
+    }
+  },
+
   /** Timers of ours do not keep the process alive; until the result is called, this does. */
   stayAlive(): () => void {
     const timer = setInterval(() => undefined, 60_000)

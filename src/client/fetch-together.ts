@@ -1,0 +1,83 @@
+import { fetch } from '../wire/kafka/contracts/fetch.ts'
+import type { BrokerConnection } from './broker-connection.ts'
+import type { Cluster } from './cluster.ts'
+import { checkCode } from './kafka-error.ts'
+import type { FetchedRecord, PartitionReader } from './partition-reader.ts'
+
+/**
+ * The next records of several partitions, with one request to each of their leaders; all readers have the options of the first. What
+ * went wrong with one partition is thrown only when the others gave nothing: no record that a position has passed is lost.
+ */
+export const readTogether = async (
+  cluster: Cluster,
+  readers: readonly PartitionReader[],
+): Promise<readonly FetchedRecord[]> => {
+  const byLeader = new Map<BrokerConnection, PartitionReader[]>()
+  const failures: unknown[] = []
+  for (const reader of readers.toSorted((one, other) => one.served - other.served)) {
+    try {
+      const leader = await cluster.leader(reader.source.topic, reader.source.partition)
+      const others = byLeader.get(leader)
+      if (others === undefined) byLeader.set(leader, [reader])
+      else others.push(reader)
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  const records: FetchedRecord[] = []
+  const fetches = [...byLeader].map(([leader, group]) => fetchFrom(cluster, leader, group))
+  for (const fetched of await Promise.allSettled(fetches)) {
+    if (fetched.status === 'rejected') failures.push(fetched.reason)
+    else {
+      records.push(...fetched.value.records)
+      failures.push(...fetched.value.failures)
+    }
+  }
+  if (records.length === 0 && failures.length > 0) throw failures[0]
+  return records
+}
+
+const fetchFrom = async (
+  cluster: Cluster,
+  leader: BrokerConnection,
+  readers: readonly PartitionReader[],
+): Promise<{ readonly records: readonly FetchedRecord[]; readonly failures: readonly unknown[] }> => {
+  const { maxWaitMs, maxBytes, readCommitted } = readers[0]!.options
+  const topics = await Promise.all(
+    [...new Set(readers.map(({ source }) => source.topic))].map(name => cluster.topic(name)),
+  )
+  const wanted = topics.map(({ name, id }) => ({
+    topic: name,
+    topicId: id,
+    partitions: readers
+      .filter(({ source }) => source.topic === name)
+      .map(({ source, position }) => ({
+        partition: source.partition,
+        fetchOffset: position,
+        partitionMaxBytes: maxBytes,
+      })),
+  }))
+  const body = { maxWaitMs, minBytes: 1, maxBytes, isolationLevel: readCommitted ? 1 : 0, forgottenTopicsData: [] }
+  const answer = await leader.request(fetch, { ...body, topics: wanted }, maxWaitMs).catch((error: unknown) => {
+    // the leaders may be others by now
+    for (const { name } of topics) cluster.forget(name)
+    throw error
+  })
+  checkCode(answer.errorCode, 'fetch')
+  const records: FetchedRecord[] = []
+  const failures: unknown[] = []
+  for (const { topic, topicId, partitions } of answer.responses) {
+    const name = topic || topics.find(({ id }) => id === topicId)?.name
+    for (const partition of partitions) {
+      const reader = readers.find(
+        ({ source }) => source.topic === name && source.partition === partition.partitionIndex,
+      )
+      try {
+        if (reader !== undefined) records.push(...(await reader.take(partition)))
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+  }
+  return { records, failures }
+}
