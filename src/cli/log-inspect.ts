@@ -88,7 +88,7 @@ const otherSlots = ({ inspected, segments }: DirectorySummary): string[] => {
   const ofState = (state: string): number[] => others.filter(slot => slot.state === state).map(({ number }) => number)
   const lines = [
     ['free', 'free'],
-    ['blank', 'prepared, never used'],
+    ['blank', 'with an empty header, prepared and not used (log verify looks behind it)'],
     ['foreign', 'of another log'],
     ['damaged', 'without a header that verifies; see brooklet log verify'],
   ] as const

@@ -85,6 +85,8 @@ class Verification {
   #firstGroup: number | undefined
   #lastGroup: number | undefined
   #doneSlots = 0
+  /** The newest segment took more groups while it was walked. */
+  #growing: VerifyNote | undefined
 
   constructor(platform: InspectPlatform, inspected: InspectedDirectory, observer: VerifyObserver) {
     this.#platform = platform
@@ -114,7 +116,7 @@ class Verification {
       damages: this.#damages.map(damage => ({ ...damage, ...this.#known(damage) })),
       moreDamages: this.#moreDamages,
       missing: this.#missing(),
-      notes: this.#notes,
+      notes: this.#growing === undefined ? this.#notes : [...this.#notes, this.#growing],
     }
   }
 
@@ -130,6 +132,9 @@ class Verification {
   async #segment(segment: InspectedSegment): Promise<void> {
     const { slot, header, walk, unreadable } = segment
     const before = { damages: this.#damages.length, missing: this.#trail.missing.length, more: this.#moreDamages }
+    // what a running gateway wrote behind the place where the walk gave up
+    if (this.#growing !== undefined && header.firstGroup !== (this.#lastGroup ?? 0) + 1) this.#trail.restart()
+    this.#growing = undefined
     this.#firstGroup ??= header.firstGroup
     const index = this.#indexOf(segment)
     for await (const step of walk.steps()) {
@@ -196,13 +201,13 @@ class Verification {
       this.#damage({ ...damage, cause: 'footerContent' })
     }
     if (isSealed && (footer.state === 'none' || footer.state === 'stale')) {
-      this.#note(slot.number, 'is sealed and has no footer yet; it is written in the background or at the next start')
+      this.#note(slot.number, 'is sealed and has no footer (yet); it is a cache, without it the segment is scanned')
     }
   }
 
   #endNotes({ slot, walk, isSealed }: InspectedSegment): void {
     const { ending, grew, end, chain } = walk
-    if (grew) this.#note(slot.number, `is being written; looked at up to group ${chain.group}`)
+    if (grew) this.#growing = { slot: slot.number, text: `is being written; looked at up to group ${chain.group}` }
     else if (ending === 'torn' && !isSealed) {
       const text = `ends with a torn group ${chain.group + 1} at ${end}: cut by the last stop, or damaged and then possibly acknowledged`
       this.#note(slot.number, text)

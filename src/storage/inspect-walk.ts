@@ -141,14 +141,10 @@ export class SegmentWalk {
     const next = await this.#nextHeader()
     if (next !== undefined && next.position + next.header.length > this.#reader.length) {
       // groups are written to prepared space only: no cut write looks like this
-      const bytes = next.position + next.header.length - this.#reader.length
-      const damage = {
-        slot,
-        position: this.#reader.length,
-        bytes,
-        cause: 'missing',
-        group: next.header.number,
-      } as const
+      const { endPosition, slotBytes } = this.#parts
+      const end = lastGroup === undefined ? next.position + next.header.length : (endPosition ?? slotBytes)
+      const position = this.#reader.length
+      const damage = { slot, position, bytes: end - position, cause: 'missing', group: next.header.number } as const
       yield { kind: 'damage', damage }
       this.#endAt(lastGroup)
       return false
@@ -161,8 +157,8 @@ export class SegmentWalk {
     yield* this.#padding(next.position)
     const bytes = await this.#reader.bytes(next.position, next.header.length)
     const { frames, damages } = framesOfDamagedGroup(slot, bytes, next.position, next.header)
-    for (const damage of damages) yield { kind: 'damage', damage }
     yield* this.#take(next.position, next.header, frames)
+    for (const damage of damages) yield { kind: 'damage', damage }
     return true
   }
 
