@@ -7,6 +7,8 @@ await build({
   entryPoints: { main: 'src/main.ts' },
   outdir: 'dist',
   bundle: true,
+  // commands are loaded when they are asked for
+  splitting: true,
   packages: 'external',
   platform: 'node',
   format: 'esm',

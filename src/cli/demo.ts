@@ -65,7 +65,7 @@ export const demoCommand = (): Command =>
       const stop = new AbortController()
       host.onStopSignal(() => stop.abort())
       if (duration !== undefined) nodeClock.after(Number(duration) * 1000, () => stop.abort())
-      const logger = openLogger({ level: 'warn', format: host.stderrIsTerminal ? 'pretty' : 'json' })
+      const logger = await openLogger({ level: 'warn', format: host.stderrIsTerminal ? 'pretty' : 'json' })
       const settings = await demoSettings(directory)
       const gateway = await startGateway(settings, nodePlatform(logger))
       const clean = await runDemo(gateway, directory, stop.signal)

@@ -11,7 +11,7 @@ export const serveCommand = (): Command =>
     const loaded = await settingsFromFlags(flags)
     const { 'log.level': level, 'log.format': format } = loaded.settings
     const pretty = format === 'pretty' || (format === 'auto' && host.stderrIsTerminal)
-    const logger = openLogger({ level, format: pretty ? 'pretty' : 'json' })
+    const logger = await openLogger({ level, format: pretty ? 'pretty' : 'json' })
     const gateway = await startGateway(loaded, nodePlatform(logger))
     process.stdout.write(`brooklet ready ${JSON.stringify(gateway.addresses)}\n`)
     host.onStopSignal(async signal => {

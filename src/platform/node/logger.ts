@@ -1,5 +1,4 @@
 import { pino } from 'pino'
-import { PinoPretty } from 'pino-pretty'
 import type { Logger } from '../logger.ts'
 
 export interface LogOptions {
@@ -17,16 +16,19 @@ const wrap = (log: pino.Logger): Logger => ({
 })
 
 /** Writes to stderr, synchronously: the last line before a crash is the one that matters. */
-export const openLogger = ({ level, format }: LogOptions): Logger => {
+export const openLogger = async ({ level, format }: LogOptions): Promise<Logger> => {
   const options: pino.LoggerOptions = {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: level => ({ level }) },
   }
-  const stream =
-    format === 'pretty'
-      ? PinoPretty({ destination: 2, sync: true, colorize: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'part' })
-      : pino.destination({ dest: 2, sync: true })
+  const stream = format === 'pretty' ? await openPretty() : pino.destination({ dest: 2, sync: true })
   return wrap(pino(options, stream))
+}
+
+/** Loaded only where somebody looks. */
+const openPretty = async (): Promise<pino.DestinationStream> => {
+  const { PinoPretty } = await import('pino-pretty')
+  return PinoPretty({ destination: 2, sync: true, colorize: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'part' })
 }

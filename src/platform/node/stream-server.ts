@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http'
-import { WebSocket, WebSocketServer } from 'ws'
+import type { WebSocket } from 'ws'
 import type { Connection, Listener } from '../network.ts'
 import type { ListenWebSocket } from '../stream-server.ts'
 
@@ -40,7 +40,7 @@ class WebSocketConnection implements Connection {
   }
 
   write(chunks: readonly Uint8Array[]): boolean {
-    if (this.#socket.readyState !== WebSocket.OPEN) return false
+    if (this.#socket.readyState !== this.#socket.OPEN) return false
     const frame = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
     this.#socket.send(frame, { binary: true }, () => {
       if (this.#socket.bufferedAmount === 0) this.#drained()
@@ -69,8 +69,10 @@ class WebSocketConnection implements Connection {
   }
 }
 
-export const listenWebSocket: ListenWebSocket = (address, { subprotocol, maxFrameBytes }, onConnection) =>
-  new Promise((resolve, reject) => {
+export const listenWebSocket: ListenWebSocket = async (address, { subprotocol, maxFrameBytes }, onConnection) => {
+  // loaded only where there is such a listener
+  const { WebSocketServer } = await import('ws')
+  return new Promise((resolve, reject) => {
     const server = createServer((_request, response) => {
       response.writeHead(426, { 'content-type': 'text/plain', connection: 'close' }).end('WebSocket only\n')
     })
@@ -97,6 +99,7 @@ export const listenWebSocket: ListenWebSocket = (address, { subprotocol, maxFram
       resolve(listenerOf(server))
     })
   })
+}
 
 const listenerOf = (server: Server): Listener => {
   const bound = server.address()

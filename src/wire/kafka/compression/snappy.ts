@@ -1,4 +1,3 @@
-import { compressSync, uncompressSync } from 'snappy'
 import { ByteReader } from '../../../core/byte-reader.ts'
 import { MalformedFrame } from '../../../core/malformed-frame.ts'
 import type { Codec } from './codec.ts'
@@ -12,8 +11,14 @@ const XERIAL_HEADER_BYTES = 16
 const XERIAL_VERSION = 1
 const XERIAL_BLOCK_BYTES = 32 * 1024
 
+type Snappy = typeof import('snappy')
+
+// loaded at first use: a native library costs memory from its load on
+const library = (): Promise<Snappy> => import('snappy')
+
 export const snappy: Codec = {
-  compress: bytes => {
+  compress: async bytes => {
+    const { compressSync } = await library()
     const header = Buffer.alloc(XERIAL_HEADER_BYTES)
     XERIAL_MAGIC.copy(header)
     header.writeInt32BE(XERIAL_VERSION, 8)
@@ -28,19 +33,22 @@ export const snappy: Codec = {
     return Buffer.concat(parts)
   },
 
-  decompress: (bytes, maxBytes) => {
+  decompress: async (bytes, maxBytes) => {
+    const { uncompressSync } = await library()
     const isXerial = bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC)
-    return isXerial ? uncompressXerial(bytes, maxBytes) : uncompressBlock(bytes, maxBytes)
+    return isXerial
+      ? uncompressXerial(bytes, maxBytes, uncompressSync)
+      : uncompressBlock(bytes, maxBytes, uncompressSync)
   },
 }
 
-function uncompressXerial(bytes: Buffer, maxBytes: number): Buffer {
+function uncompressXerial(bytes: Buffer, maxBytes: number, uncompressSync: Snappy['uncompressSync']): Buffer {
   const reader = new ByteReader(bytes, 'compression.snappy')
   reader.take(XERIAL_HEADER_BYTES)
   const blocks: Buffer[] = []
   let room = maxBytes
   while (reader.remaining > 0) {
-    const block = uncompressBlock(reader.slice(reader.uint32()), room)
+    const block = uncompressBlock(reader.slice(reader.uint32()), room, uncompressSync)
     room -= block.length
     blocks.push(block)
   }
@@ -48,7 +56,7 @@ function uncompressXerial(bytes: Buffer, maxBytes: number): Buffer {
 }
 
 /** A raw block says first what comes out of it; the library keeps to that. */
-function uncompressBlock(block: Buffer, maxBytes: number): Buffer {
+function uncompressBlock(block: Buffer, maxBytes: number, uncompressSync: Snappy['uncompressSync']): Buffer {
   const byteCount = new ByteReader(block, 'compression.snappy').unsignedVarint()
   if (byteCount > maxBytes) throw new MalformedFrame('compression.snappy', `more than ${maxBytes} bytes`)
   return uncompressSync(block, { asBuffer: true }) as Buffer
