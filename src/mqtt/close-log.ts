@@ -4,6 +4,14 @@ import type { Logger } from '../platform/logger.ts'
 import type { CloseReason } from './errors.ts'
 
 const lineEveryMs = 10_000
+const maxClientIdLength = 128
+
+export interface Peer {
+  /** `address:port`. */
+  readonly remote: string
+  /** Undefined before CONNECT. */
+  readonly clientId?: string | undefined
+}
 
 interface Lines {
   lastMs: number
@@ -23,7 +31,7 @@ export class CloseLog {
     this.#metrics = metrics
   }
 
-  closed(reason: CloseReason, remote: string, why: string): void {
+  closed(reason: CloseReason, { remote, clientId }: Peer, why: string): void {
     this.#metrics.add('mqttRefusedConnections', 1, reason)
     const nowMs = this.#clock.monotonicMs()
     const lines = this.#lines.get(reason)
@@ -33,7 +41,8 @@ export class CloseLog {
     }
     const suppressed = lines?.suppressed ?? 0
     this.#lines.set(reason, { lastMs: nowMs, suppressed: 0 })
-    const fields = { reason, remote, why, ...(suppressed > 0 && { linesSuppressed: suppressed }) }
+    const client = clientId === undefined ? {} : { clientId: clientId.slice(0, maxClientIdLength) }
+    const fields = { reason, remote, ...client, why, ...(suppressed > 0 && { linesSuppressed: suppressed }) }
     this.#logger.warn(fields, 'mqtt connection closed')
   }
 }

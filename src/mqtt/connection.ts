@@ -61,6 +61,8 @@ export class MqttConnection {
   #plans: ClientPlans | undefined
   readonly #input = new ReceivedBytes()
   #heldBytes = 0
+  /** Given to the engine, which is not done with them. */
+  #engineBytes = 0
   #outgoingBytes = 0
   #engineBusy = false
   /** Waits for a sync before anything else is taken. */
@@ -89,6 +91,10 @@ export class MqttConnection {
     socket.onData(chunk => this.#read(chunk))
     socket.onClose(() => this.#socketClosed())
     socket.onDrain(() => this.#accountOutgoing())
+  }
+
+  get clientId(): string | undefined {
+    return this.#client?.clientId
   }
 
   get remote(): string {
@@ -129,6 +135,7 @@ export class MqttConnection {
     // until CONNECT is done the engine also asks early
     if (this.#client === undefined || this.#closed) return
     this.#engineBusy = false
+    this.#engineBytes = 0
     this.#run()
   }
 
@@ -146,6 +153,7 @@ export class MqttConnection {
     this.#closed = true
     this.#parts.gate.forget(this.#resume)
     this.#input.takeAll()
+    this.#engineBytes = 0
     this.#account()
     if (this.#plans !== undefined) this.#parts.ingest.forget(this.#plans)
     if (this.#ended) return
@@ -290,6 +298,7 @@ export class MqttConnection {
     this.#input.at = end
     this.#engineBusy = true
     this.#engineFedMs = this.#nowMs
+    this.#engineBytes = frames.length
     this.stream.push(frames)
     return false
   }
@@ -319,7 +328,7 @@ export class MqttConnection {
   #dropPartialFrame(heldBytes: number): void {
     const waitsForBytes = this.#gated && !this.#engineBusy && !this.#parked && this.#heldBytes > 0
     if (this.#closed || !waitsForBytes || this.#heldBytes !== heldBytes) return
-    this.#parts.closeLog.closed('memory', this.remote, `${heldBytes} bytes of a packet are here and the memory is out`)
+    this.#parts.closeLog.closed('memory', this, `${heldBytes} bytes of a packet are here and the memory is out`)
     this.destroy()
   }
 
@@ -330,7 +339,7 @@ export class MqttConnection {
 
   /** Tells the memory budget what is held here. */
   #account(): void {
-    const held = this.#input.length
+    const held = this.#input.length + this.#engineBytes
     if (held === this.#heldBytes) return
     const { memory } = this.#parts.gate
     if (held > this.#heldBytes) memory.take(held - this.#heldBytes)

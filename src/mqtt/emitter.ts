@@ -1,5 +1,7 @@
 import type { Clock } from '../platform/clock.ts'
 import { FilterTree } from '../wire/mqtt/topic-filter.ts'
+import type { MemoryShare } from './memory-share.ts'
+import { subscriptionBytes } from './subscriber-limits.ts'
 
 export interface EmittedPacket {
   readonly topic: string
@@ -26,8 +28,17 @@ export class Emitter {
   #closed = false
   #pending: { readonly packet: EmittedPacket; readonly done: (error?: Error) => void }[] = []
 
-  constructor(clock: Clock) {
+  readonly #memory: MemoryShare
+  #isAccounted = false
+
+  constructor(clock: Clock, memory: MemoryShare) {
     this.#clock = clock
+    this.#memory = memory
+  }
+
+  /** What is subscribed from now on is for clients, and counted as memory. */
+  engineStarted(): void {
+    this.#isAccounted = true
   }
 
   /** Rises with every subscription made or ended. */
@@ -41,12 +52,13 @@ export class Emitter {
 
   on(filter: string, deliver: Deliver, done?: () => void): this {
     this.#tree.add(filter, deliver)
+    if (this.#isAccounted) this.#memory.hold(subscriptionBytes(filter))
     if (done !== undefined) this.#clock.afterIo(done)
     return this
   }
 
   removeListener(filter: string, deliver: Deliver, done?: () => void): this {
-    this.#tree.delete(filter, deliver)
+    if (this.#tree.delete(filter, deliver)) this.#memory.hold(-subscriptionBytes(filter))
     if (done !== undefined) this.#clock.afterIo(done)
     return this
   }

@@ -9,6 +9,7 @@ export const reasonCodes = {
   serverBusy: 0x89,
   serverShuttingDown: 0x8b,
   topicNameInvalid: 0x90,
+  receiveMaximumExceeded: 0x93,
   packetTooLarge: 0x95,
   quotaExceeded: 0x97,
 } as const
@@ -81,6 +82,7 @@ export const closeReasons = [
   'slow.subscriber',
   'memory',
   'not.stored',
+  'receive.maximum',
   'storage',
   'internal',
 ] as const

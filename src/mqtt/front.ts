@@ -16,6 +16,7 @@ import { Deliveries } from './deliver.ts'
 import { DurableWork } from './durable-work.ts'
 import { Emitter } from './emitter.ts'
 import { Ingest } from './ingest.ts'
+import { MemoryShare } from './memory-share.ts'
 import { OutboundLimit } from './outbound-limit.ts'
 import { PublishGate } from './publish-gate.ts'
 import { PublishState } from './publish-state.ts'
@@ -54,6 +55,9 @@ export interface MqttAddress {
 
 /** Bytes of retained publishes that are kept, topics included. */
 const retainedMaxBytes = 8 * 1024 * 1024
+/** Parts of the memory budget for subscriptions and for wills of all clients. */
+const subscriptionShare = 8
+const willShare = 16
 const closeWaitMs = 2000
 
 /** The MQTT front: listeners, sessions, routes, ingest and deliver rules. */
@@ -79,11 +83,21 @@ export class MqttFront {
     this.#outbound = new OutboundLimit(broker.memory, settings['mqtt.subscriber.max.bytes'])
     this.#closeLog = new CloseLog(logger, clock, metrics)
     this.routes = new TopicRoutes({ broker, routes: settings.routes, maxAutoTopics: settings['mqtt.auto.topics.max'] })
-    const emitter = new Emitter(clock)
-    const state = new PublishState(parts.state, parts.retained, parts.inflight, {
-      count: settings['mqtt.retained.max'],
-      bytes: Math.min(retainedMaxBytes, broker.memory.limitBytes / 8),
-      inflightPerClient: settings['mqtt.inflight.max'],
+    const subscriptionMemory = new MemoryShare(broker.memory, subscriptionShare)
+    const emitter = new Emitter(clock, subscriptionMemory)
+    const isConnected = (clientId: string): boolean => this.#engine.isConnected(clientId)
+    const state = new PublishState({
+      log: parts.state,
+      retained: parts.retained,
+      inflight: parts.inflight,
+      limits: {
+        count: settings['mqtt.retained.max'],
+        bytes: Math.min(retainedMaxBytes, broker.memory.limitBytes / 8),
+        inflightPerClient: settings['mqtt.inflight.max'],
+        inflightClients: settings['mqtt.sessions.max'],
+        isConnected,
+      },
+      clock,
     })
     const store = new SessionStore({
       state,
@@ -95,7 +109,9 @@ export class MqttFront {
         expiryMs: settings['mqtt.session.expiry.max.ms'],
       },
       memory: broker.memory,
-      isConnected: clientId => this.#engine.isConnected(clientId),
+      subscriptionMemory,
+      isConnected,
+      abandon: (client, error) => this.#engine.abandon(client, error),
     })
     this.#engine = new SessionEngine({
       gate: new PublishGate({ broker, routes: this.routes, state, clock, clockQuality, metrics }),
@@ -111,6 +127,8 @@ export class MqttFront {
       keepAliveMaxMs: settings['mqtt.keep.alive.max'],
       maxPacketBytes: settings['mqtt.max.packet.bytes'],
       maxInflight: settings['mqtt.inflight.max'],
+      subscriptionMemory,
+      willMemory: new MemoryShare(broker.memory, willShare),
       maxSubscriptions: settings['mqtt.subscriptions.max'],
       maxSessions: settings['mqtt.sessions.max'],
       sessionExpiryMs: settings['mqtt.session.expiry.max.ms'],
@@ -188,7 +206,7 @@ export class MqttFront {
   #connected(socket: Connection): void {
     const { settings, clock, metrics, hotPath = true } = this.#parts
     if (this.#connections.size >= settings['mqtt.connections.max']) {
-      this.#closeLog.closed('connections.max', socket.remote, `${this.#connections.size} connections are open`)
+      this.#closeLog.closed('connections.max', socket, `${this.#connections.size} connections are open`)
       socket.destroy()
       return
     }

@@ -5,6 +5,7 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { PublishScanner } from '../wire/mqtt/publish-scanner.ts'
 import { topicNameFault } from '../wire/mqtt/topic-name.ts'
+import { MemoryShare } from './memory-share.ts'
 import { type ClockQuality, encodePublished } from './record-headers.ts'
 import type { OpenRoute, TopicRoutes } from './topic-routes.ts'
 
@@ -26,6 +27,8 @@ export interface PublishPlan {
   routesGeneration: number
   subscribersGeneration: number
   clock: ClockQuality
+  /** What it holds of the memory budget. */
+  bytes: number
 }
 
 export interface IngestParts {
@@ -44,6 +47,8 @@ const defaultMaxPlans = 65_536
 const planShare = 16
 const maxPlansPerClient = 256
 const planOverheadBytes = 512
+/** The topic stands in a plan as bytes, as text, as a key and in the name under which the plan is found. */
+const topicCopies = 4
 const noHeaders: readonly [Buffer, Buffer] = [Buffer.from([0]), Buffer.from([0])]
 
 /** The plans of one connection. */
@@ -65,14 +70,15 @@ export class ClientPlans {
 export class Ingest {
   readonly #parts: IngestParts
   readonly #maxPlans: number
+  readonly #memory: MemoryShare
   #plans = 0
   #wallMs = 0
   #quality: ClockQuality = 'unknown'
 
   constructor(parts: IngestParts) {
     this.#parts = parts
-    const affordable = parts.broker.memory.limitBytes / planShare / planOverheadBytes
-    this.#maxPlans = Math.min(parts.maxPlans ?? defaultMaxPlans, affordable)
+    this.#maxPlans = parts.maxPlans ?? defaultMaxPlans
+    this.#memory = new MemoryShare(parts.broker.memory, planShare)
   }
 
   /** All publishes of one read get one receive time. */
@@ -123,7 +129,9 @@ export class Ingest {
   }
 
   #newPlan(plans: ClientPlans, name: string, bytes: Buffer, start: number, end: number): PublishPlan {
-    if (plans.byTopic.size >= maxPlansPerClient || this.#plans >= this.#maxPlans) this.#release(plans)
+    const planBytes = planOverheadBytes + topicCopies * (end - start)
+    const noRoom = this.#plans >= this.#maxPlans || !this.#memory.hasRoom(planBytes)
+    if (plans.byTopic.size >= maxPlansPerClient || noRoom) this.#release(plans)
     const topicBytes = Buffer.from(bytes.subarray(start, end))
     const plan: PublishPlan = {
       topicBytes,
@@ -134,10 +142,11 @@ export class Ingest {
       routesGeneration: -1,
       subscribersGeneration: -1,
       clock: this.#quality,
+      bytes: planBytes,
     }
     plans.byTopic.set(name, plan)
     this.#plans++
-    this.#parts.broker.memory.take(planOverheadBytes)
+    this.#memory.hold(planBytes)
     return plan
   }
 
@@ -173,13 +182,16 @@ export class Ingest {
       properties: undefined,
       clock: this.#quality,
     }
+    const headerBytes = plan.headers[0].length + plan.headers[1].length
     plan.headers = [encodePublished({ ...published, qos: 0 }), encodePublished({ ...published, qos: 1 })]
+    const added = plan.headers[0].length + plan.headers[1].length - headerBytes
+    plan.bytes += added
+    this.#memory.hold(added)
   }
 
   #release(plans: ClientPlans): void {
-    const { size } = plans.byTopic
-    this.#plans -= size
-    this.#parts.broker.memory.give(size * planOverheadBytes)
+    this.#plans -= plans.byTopic.size
+    for (const { bytes } of plans.byTopic.values()) this.#memory.hold(-bytes)
     plans.byTopic.clear()
     plans.last = undefined
   }

@@ -61,7 +61,7 @@ export class PublishGate {
     if (isQos2 && !state.hasRoom(clientId))
       throw new BrokerError('policyViolation', 'too many QoS 2 packet ids are not released')
     const changes: StateChange[] = []
-    if (isQos2) changes.push(state.hold(clientId, packet.messageId!))
+    if (isQos2) changes.push(...this.#hold(clientId, packet.messageId!))
     if (packet.retain) changes.push(...this.#retain(packet))
     const open = routes.open(packet.topic)
     if (open === undefined && changes.length === 0) return nothing
@@ -97,6 +97,12 @@ export class PublishGate {
     return { group }
   }
 
+  #hold(clientId: string, packetId: number): StateChange[] {
+    const { changes, evicted } = this.#parts.state.hold(clientId, packetId)
+    if (evicted) this.#parts.metrics.add('mqttDropped', 1, 'session evicted')
+    return changes
+  }
+
   #retain(packet: EnginePublish): StateChange[] {
     const { state, clock, metrics } = this.#parts
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
@@ -108,8 +114,8 @@ export class PublishGate {
       ...(properties !== undefined && { properties: forwarded(properties) }),
       ...(typeof expirySeconds === 'number' && { expiresMs: clock.wallMs() + expirySeconds * 1000 }),
     }
-    const change = state.retain(packet.topic, retained)
-    if (change === undefined && payload.length > 0) metrics.add('mqttDropped', 1, 'retained full')
+    const { change, isFull } = state.retain(packet.topic, retained)
+    if (isFull) metrics.add('mqttDropped', 1, 'retained full')
     return change === undefined ? [] : [change]
   }
 }

@@ -1,4 +1,4 @@
-import type { MemoryBudget } from '../core/memory-budget.ts'
+import type { MemoryShare } from './memory-share.ts'
 
 /** A packet on its way to a client with a session, as the engine made it. */
 export interface OutgoingPacket {
@@ -11,39 +11,15 @@ export interface OutgoingPacket {
 }
 
 const packetOverheadBytes = 256
-/** The queues of all sessions together may hold this part of the memory budget. */
-const share = 4
-
-/** Memory of all session queues together: absent clients must not stop those that are there. */
-export class QueueMemory {
-  readonly #memory: MemoryBudget
-  #bytes = 0
-
-  constructor(memory: MemoryBudget) {
-    this.#memory = memory
-  }
-
-  hasRoom(bytes: number): boolean {
-    return this.#bytes + bytes <= this.#memory.limitBytes / share
-  }
-
-  /** `bytes` more are held than before; negative: less. */
-  hold(bytes: number): void {
-    this.#bytes += bytes
-    if (bytes >= 0) this.#memory.take(bytes)
-    else this.#memory.give(-bytes)
-  }
-}
-
 /** Packets of one session that its client has not acknowledged, in order, bounded by bytes. */
 export class SessionQueue {
   #bytes = 0
   readonly #packets = new Map<number, OutgoingPacket>()
   readonly #byMessageId = new Map<number, number>()
   readonly #limitBytes: number
-  readonly #memory: QueueMemory
+  readonly #memory: MemoryShare
 
-  constructor(limitBytes: number, memory: QueueMemory) {
+  constructor(limitBytes: number, memory: MemoryShare) {
     this.#limitBytes = limitBytes
     this.#memory = memory
   }

@@ -1,10 +1,13 @@
 import { Readable } from 'node:stream'
+import { BrokerError } from '../core/errors.ts'
 import type { MemoryBudget } from '../core/memory-budget.ts'
 import type { Metrics } from '../core/metrics.ts'
-import type { Clock } from '../platform/clock.ts'
+import { type Clock, sleep } from '../platform/clock.ts'
 import { FilterTree, filterMatches } from '../wire/mqtt/topic-filter.ts'
+import { MemoryShare } from './memory-share.ts'
 import type { PublishState } from './publish-state.ts'
-import { type OutgoingPacket, QueueMemory, SessionQueue } from './session-queue.ts'
+import { type OutgoingPacket, SessionQueue } from './session-queue.ts'
+import { subscriptionBytes } from './subscriber-limits.ts'
 
 export interface SessionLimits {
   readonly sessions: number
@@ -30,25 +33,32 @@ interface Session {
 }
 
 type ClientId = { readonly id: string }
-type Will = { brokerId?: string; clientId?: string }
+
+/** The queues of all sessions together may hold this part of the memory budget. */
+const queueShare = 4
+const retryAfterMs = 50
+/** Retained topics that are looked through in one turn of the event loop. */
+const topicsPerTurn = 1024
 
 /** Restored in place of subscriptions when a session holds only QoS 2 state, so that CONNACK says "session present". [MQTT-3.2.2-2] */
 const sessionMark = '$brooklet/session'
 
 /**
  * What the session engine (aedes) keeps, in the shape that it asks for: sessions in memory and bounded, retained publishes and QoS 2 packet ids
- * in the log (`PublishState`), wills of connected clients. Every method is `async` because the engine wants promises.
+ * in the log (`PublishState`). Every method is `async` because the engine wants promises; it takes no care of their rejection, which would end
+ * the process: what fails is tried again or ends the one connection.
  */
 export class SessionStore {
   readonly #state: PublishState
   readonly #clock: Clock
   readonly #metrics: Metrics
   readonly #limits: SessionLimits
-  readonly #memory: QueueMemory
+  readonly #memory: MemoryShare
+  readonly #subscriptionMemory: MemoryShare
   readonly #isConnected: (clientId: string) => boolean
+  readonly #abandon: (client: ClientId, error: Error) => void
   /** Least recently used first. */
   readonly #sessions = new Map<string, Session>()
-  readonly #wills = new Map<string, Will>()
   /** Subscriptions of QoS 1 and 2, of absent clients too. */
   readonly #tree = new FilterTree<StoredSubscription & { readonly clientId: string }>()
 
@@ -58,14 +68,19 @@ export class SessionStore {
     metrics: Metrics
     limits: SessionLimits
     memory: MemoryBudget
+    subscriptionMemory: MemoryShare
     isConnected: (clientId: string) => boolean
+    /** Ends the connection of a client for which the log cannot be written. */
+    abandon: (client: ClientId, error: Error) => void
   }) {
     this.#state = parts.state
     this.#clock = parts.clock
     this.#metrics = parts.metrics
     this.#limits = parts.limits
-    this.#memory = new QueueMemory(parts.memory)
+    this.#memory = new MemoryShare(parts.memory, queueShare)
+    this.#subscriptionMemory = parts.subscriptionMemory
     this.#isConnected = parts.isConnected
+    this.#abandon = parts.abandon
   }
 
   /** Rises with every stored subscription made or ended. */
@@ -94,6 +109,7 @@ export class SessionStore {
       this.#drop(session, topic)
       const stored = { ...subscription, clientId: client.id }
       session.subscriptions.set(topic, stored)
+      this.#subscriptionMemory.hold(subscriptionBytes(topic))
       if (qos > 0) this.#tree.add(topic, stored)
     }
   }
@@ -105,6 +121,7 @@ export class SessionStore {
 
   async subscriptionsByClient(client: ClientId): Promise<StoredSubscription[]> {
     this.#expire()
+    await this.#state.released(client.id)
     const session = this.#sessions.get(client.id)
     const found = [...(session?.subscriptions.values() ?? [])].map(({ clientId: _, ...subscription }) => subscription)
     if (found.length === 0 && this.#state.holdsPacketIds(client.id)) return [{ topic: sessionMark, qos: 0 }]
@@ -124,6 +141,12 @@ export class SessionStore {
   /** The end of a session: also called by the engine at each clean start. */
   async cleanSubscriptions(client: ClientId): Promise<void> {
     this.#end(client.id)
+    await this.#state.released(client.id)
+  }
+
+  /** The client was here until now: from now on its session ages. */
+  seen(clientId: string): void {
+    if (this.#sessions.has(clientId)) this.#sessionOf(clientId)
   }
 
   // packets to clients
@@ -162,8 +185,24 @@ export class SessionStore {
   /** The packet id was stored with the record. */
   async incomingStorePacket(): Promise<void> {}
 
-  async incomingDelPacket(client: ClientId, packet: { readonly messageId: number }): Promise<void> {
-    await this.#state.release(client.id, packet.messageId)
+  /** Resolves when the release is durable, else never: PUBCOMP must not leave before. */
+  async incomingDelPacket(
+    client: ClientId & { readonly closed?: boolean },
+    packet: { readonly messageId: number },
+  ): Promise<void> {
+    while (!client.closed) {
+      try {
+        return await this.#state.release(client.id, packet.messageId)
+      } catch (error) {
+        if (!(error instanceof BrokerError)) throw error
+        if (error.kind !== 'memoryFull' && error.kind !== 'storageFull') {
+          this.#abandon(client, error)
+          break
+        }
+        await sleep(this.#clock, retryAfterMs)
+      }
+    }
+    return new Promise(() => {})
   }
 
   // retained publishes
@@ -177,33 +216,47 @@ export class SessionStore {
     return Readable.from(this.#retained(filters))
   }
 
-  /** Only what is on the device is shown. */
+  /** Only what is on the device is shown; nothing when the log has failed. */
   async *#retained(filters: readonly string[]): AsyncGenerator<object> {
-    if (this.#state.retained.size === 0) return
-    await this.#state.retainedDurable()
+    const { retained } = this.#state
+    if (retained.size === 0) return
+    try {
+      await this.#state.retainedDurable()
+    } catch (error) {
+      if (error instanceof BrokerError) return
+      throw error
+    }
     for (const filter of filters) {
-      for (const [topic, { payload, qos, properties, expiresMs }] of this.#state.retained.all()) {
-        if (!filterMatches(filter, topic)) continue
+      for await (const topic of this.#retainedTopics(filter)) {
+        const found = retained.get(topic)
+        if (found === undefined) continue
+        const { payload, qos, properties, expiresMs } = found
         const expiry = expiresMs === undefined ? {} : { messageExpiry: expiresMs }
         yield { cmd: 'publish', topic, payload, qos, retain: true, ...(properties && { properties }), ...expiry }
       }
     }
   }
 
-  // wills
-
-  async putWill(client: ClientId, will: Will): Promise<void> {
-    will.clientId = client.id
-    this.#wills.set(client.id, will)
+  /** Those that are there at the start: what is published while a slow subscriber takes them would go on for ever. */
+  async *#retainedTopics(filter: string): AsyncGenerator<string> {
+    const { retained } = this.#state
+    if (!/[+#]/.test(filter)) {
+      yield filter
+      return
+    }
+    let looked = 0
+    for (const topic of retained.topics()) {
+      if (filterMatches(filter, topic)) yield topic
+      if (++looked % topicsPerTurn === 0) await new Promise<void>(resolve => this.#clock.afterIo(resolve))
+    }
   }
 
-  async delWill(client: ClientId): Promise<Will | undefined> {
-    const will = this.#wills.get(client.id)
-    this.#wills.delete(client.id)
-    return will
-  }
+  // wills: the engine keeps them with the client, these are copies for other brokers of a cluster
 
-  /** Wills of other brokers of a cluster: there are none. */
+  async putWill(): Promise<void> {}
+
+  async delWill(): Promise<void> {}
+
   streamWill(): Readable {
     return Readable.from([])
   }
@@ -261,6 +314,7 @@ export class SessionStore {
     const subscription = session.subscriptions.get(topic)
     if (subscription === undefined) return
     session.subscriptions.delete(topic)
+    this.#subscriptionMemory.hold(-subscriptionBytes(topic))
     if (subscription.qos > 0) this.#tree.delete(topic, subscription)
   }
 }

@@ -24,6 +24,10 @@ export interface TopicRoutesParts {
 }
 
 const defaultCacheSize = 16_384
+/** Characters of the MQTT topics that are remembered; each costs about four bytes, key and headers included. */
+const maxCacheLength = 2 << 20
+/** Of the names for `routes test`. */
+const maxNameLength = 256
 /** Names that share one topic, remembered for `routes test`. */
 const sharedNamesMax = 8
 
@@ -41,6 +45,7 @@ export class TopicRoutes {
   readonly #parts: TopicRoutesParts
   readonly #cacheSize: number
   readonly #cache = new Map<string, OpenRoute | { readonly destination: Destination & { store: false } }>()
+  #cacheLength = 0
   readonly #spread = new Map<string, Spread>()
   readonly #names = new Map<string, Set<string>>()
   readonly #keyed = new Set<string>()
@@ -48,10 +53,14 @@ export class TopicRoutes {
   constructor(parts: TopicRoutesParts) {
     this.#parts = parts
     this.#cacheSize = parts.cacheSize ?? defaultCacheSize
-    parts.broker.topics.onChange(topic => {
+    parts.broker.topics.onChange((topic, change) => {
       this.generation++
       this.#cache.clear()
+      this.#cacheLength = 0
       this.#spread.delete(topic.name)
+      if (change !== 'deleted') return
+      this.#names.delete(topic.name)
+      this.#keyed.delete(topic.name)
     })
   }
 
@@ -118,11 +127,17 @@ export class TopicRoutes {
   }
 
   #remember(mqttTopic: string, open: OpenRoute | { readonly destination: Destination & { store: false } }): void {
-    if (this.#cache.size >= this.#cacheSize) this.#cache.delete(this.#cache.keys().next().value!)
+    while (this.#cache.size >= this.#cacheSize || this.#cacheLength + mqttTopic.length > maxCacheLength) {
+      const oldest = this.#cache.keys().next().value!
+      this.#cache.delete(oldest)
+      this.#cacheLength -= oldest.length
+    }
     this.#cache.set(mqttTopic, open)
+    this.#cacheLength += mqttTopic.length
   }
 
-  #rememberName(topic: string, level: string): void {
+  #rememberName(topic: string, fullLevel: string): void {
+    const level = fullLevel.slice(0, maxNameLength)
     const names = this.#names.get(topic)
     if (names === undefined) this.#names.set(topic, new Set([level]))
     else if (names.size < sharedNamesMax) names.add(level)

@@ -40,8 +40,9 @@ export class RetainedView implements View {
     return this.#byTopic.has(topic)
   }
 
-  *all(): Iterable<readonly [string, Retained]> {
-    for (const [topic, { retained }] of this.#byTopic) yield [topic, retained]
+  /** The topics of now. */
+  topics(): string[] {
+    return [...this.#byTopic.keys()]
   }
 
   /** The change that keeps `retained` for the topic, or undefined when it would go beyond the limits. */

@@ -34,6 +34,7 @@ export class FilterTree<Value> {
   readonly #root: Branch<Value> = { children: new Map(), values: new Set() }
   /** Rises with every change: what was found before may be wrong now. */
   generation = 0
+  #size = 0
 
   add(filter: string, value: Value): void {
     let branch = this.#root
@@ -42,13 +43,17 @@ export class FilterTree<Value> {
       if (child === undefined) branch.children.set(level, (child = { children: new Map(), values: new Set() }))
       branch = child
     }
+    if (!branch.values.has(value)) this.#size++
     branch.values.add(value)
     this.generation++
   }
 
-  delete(filter: string, value: Value): void {
+  /** False: it was not there. */
+  delete(filter: string, value: Value): boolean {
+    const before = this.#size
     this.#deleteFrom(this.#root, filter.split('/'), 0, value)
     this.generation++
+    return this.#size < before
   }
 
   /** Every value whose filter matches; one that stands under several matching filters comes several times. */
@@ -85,8 +90,9 @@ export class FilterTree<Value> {
 
   /** True when the branch is empty afterwards. */
   #deleteFrom(branch: Branch<Value>, levels: readonly string[], at: number, value: Value): boolean {
-    if (at === levels.length) branch.values.delete(value)
-    else {
+    if (at === levels.length) {
+      if (branch.values.delete(value)) this.#size--
+    } else {
       const child = branch.children.get(levels[at]!)
       if (child !== undefined && this.#deleteFrom(child, levels, at + 1, value)) branch.children.delete(levels[at]!)
     }

@@ -111,6 +111,8 @@ describe('sessions', () => {
     const room = Math.floor((16 * 1024) / 1256)
     const dropped = (): number => server.metrics.count('mqttDropped', 'session queue full')
     while (dropped() < 100 - room) await new Promise(resolve => setImmediate(resolve))
+    client.send({ cmd: 'pingreq' })
+    await client.waitCount('pingresp', 1)
     expect(server.memory.usedBytes - used).toBeLessThan(18 * 1024)
     expect((await server.records('a')).length).toBe(100)
   })
