@@ -97,6 +97,7 @@ const openSegment = async (
     salts: saltsOf(meta).add(header.salt),
     chain: { group: header.firstGroup - 1, crc: header.previousCrc, salt: header.salt },
     pause: () => sleep(clock, pauseMs),
+    leadsToNext: direct !== undefined,
     ...(lastGroup === undefined ? {} : { lastGroup }),
     ...(trailer === undefined ? {} : { endPosition: trailer.end }),
   })

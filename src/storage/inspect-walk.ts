@@ -40,6 +40,8 @@ export interface WalkParts {
   /** The last group of the segment and where it ends, when a later segment or the footer tells. */
   readonly lastGroup?: number
   readonly endPosition?: number
+  /** The next segment begins behind `lastGroup`: a group that still follows here was written again there. */
+  readonly leadsToNext?: boolean
   /** Waits for a while: at the end of a log that is being written the bytes are read again before they are judged. */
   readonly pause: () => Promise<void>
 }
@@ -69,7 +71,9 @@ export class SegmentWalk {
   async *steps(): AsyncGenerator<WalkStep> {
     await this.#reread()
     for (;;) {
-      const found = await nextInChain(this.#reader, this.end, this.chain)
+      const { lastGroup, salts, leadsToNext } = this.#parts
+      const isComplete = lastGroup !== undefined && this.chain.group >= lastGroup
+      const found = isComplete && leadsToNext ? 'none' : await nextInChain(this.#reader, this.end, this.chain)
       if (typeof found !== 'string') {
         yield* this.#takeGroup(found)
         continue
@@ -81,8 +85,7 @@ export class SegmentWalk {
         this.end = copyEnd
         continue
       }
-      const { lastGroup, salts } = this.#parts
-      if (lastGroup !== undefined && this.chain.group >= lastGroup) {
+      if (isComplete) {
         this.ending = 'sealed'
         return
       }
