@@ -11,6 +11,9 @@ const readBootId = (): string => {
   }
 }
 
+/** A longer one would fire at once. */
+const longestTimerMs = 2 ** 31 - 1
+
 // os.uptime() reads the boot clock (sleep included) but only in hundredths of a second: good for log age, not for rates
 export const nodeClock: Clock = {
   wallMs: () => Date.now(),
@@ -18,8 +21,13 @@ export const nodeClock: Clock = {
   sinceBootMs: () => Math.round(uptime() * 1000),
   bootId: readBootId(),
   after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs)
-    timer.unref()
+    let timer: NodeJS.Timeout
+    const wait = (leftMs: number): void => {
+      const partMs = Math.min(leftMs, longestTimerMs)
+      timer = setTimeout(() => (leftMs > partMs ? wait(leftMs - partMs) : callback()), partMs)
+      timer.unref()
+    }
+    wait(delayMs)
     return { cancel: () => clearTimeout(timer) }
   },
   afterIo: callback => void setImmediate(callback),

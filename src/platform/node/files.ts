@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Files, RandomAccessFile } from '../files.ts'
 
 const missing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
@@ -90,7 +90,11 @@ export const nodeFiles: Files = {
 
   async makeDirectory(path) {
     const first = await fs.mkdir(path, { recursive: true, mode: 0o750 })
-    if (first !== undefined) await syncDirectory(dirname(first))
+    if (first === undefined) return
+    // each new directory is an entry of the one above it
+    for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) {
+      await syncDirectory(dirname(made))
+    }
   },
 
   async readSmall(path) {
