@@ -12,7 +12,13 @@ import { VirtualClock } from '../../../support/virtual-clock.ts'
 async function start(log: MemoryLog, clock: VirtualClock) {
   const view = new GroupsView()
   const metrics = new Metrics()
-  const store = { get: () => undefined, entries: () => [], write: async () => undefined, usedBytes: () => 0, close: async () => undefined }
+  const store = {
+    get: () => undefined,
+    entries: () => [],
+    write: async () => undefined,
+    usedBytes: () => 0,
+    close: async () => undefined,
+  }
   const stateLog = await ViewLog.open({ log, store, logger: silentLogger, metrics }, [view])
   const settings = { ...defaultGroupSettings, initialRebalanceDelayMs: 0 }
   return new GroupCoordinator({
