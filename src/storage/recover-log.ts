@@ -17,7 +17,7 @@ import { type Meta, maxStarts } from './meta.ts'
 import { type FoundSegments, readSlotHeaders } from './open-segments.ts'
 import { type CommitLogOptions, maxSlotsFor, type StoragePlatform, slotBytesFor } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
-import { Recovery } from './recovery.ts'
+import { type LostOffsets, Recovery } from './recovery.ts'
 import { movedBytes, writeInPlace, writeNewestAgain, writeNewestElsewhere } from './rewrite-newest.ts'
 import type { Segment } from './segment.ts'
 import { repairSlotHeaders } from './slot-header-repair.ts'
@@ -84,6 +84,8 @@ export const recoverLog = async (platform: StoragePlatform, options: CommitLogOp
     control.applyBatch(checkpoint.control)
     for (const batch of controlBatches) control.applyBatch(batch)
   }
+  const knowsStarts = checkpoint !== undefined || startsAreKnown(logs, control)
+  const lostStarts = knowsStarts ? takeLostStarts(logs, control) : []
   const logEnds = unseenLogEnds(logs, control)
   applyControl(control, logs)
   report(recovery, options, logger)
@@ -92,9 +94,10 @@ export const recoverLog = async (platform: StoragePlatform, options: CommitLogOp
   const salt = random.bytes(8).readBigUInt64BE(0)
   const started: Meta = { ...meta, starts: [...meta.starts, { logEpoch, salt }].slice(-maxStarts) }
   await writeMeta(files, options.directory, started)
-  const lost = recovery.lost.filter(({ partition, first, last }) => {
+  const lost = [...lostStarts, ...recovery.lost].flatMap(({ partition, first, last }) => {
     const log = logs.get(partition)
-    return log !== undefined && last >= log.logStart && !control.gaps.covers(log.id, first, last)
+    if (log === undefined || last < log.logStart || control.gaps.covers(log.id, first, last)) return []
+    return [{ partition, first: Math.max(first, log.logStart), last }]
   })
   if (lost.length > 0) options.metrics.add('storageGaps', lost.length, 'damage')
   const { chain, logAgeMark } = recovery
@@ -180,6 +183,24 @@ const scanAndRewrite = async (
   }
   await writeInPlace(last, newest)
   return scanned
+}
+
+/** The log control partition is there from its beginning: it tells where every other one begins. */
+const startsAreKnown = (logs: ReadonlyMap<number, PartitionLog>, control: LogControl): boolean => {
+  const own = logs.get(logControlPartition)
+  return own !== undefined && own.logStart <= (control.logStarts.get(logControlPartition) ?? 0)
+}
+
+/** First offsets of partitions that no record took away and no segment has: they were in a slot that is lost. */
+const takeLostStarts = (logs: ReadonlyMap<number, PartitionLog>, control: LogControl): LostOffsets[] => {
+  const lost: LostOffsets[] = []
+  for (const log of logs.values()) {
+    const start = control.logStarts.get(log.id) ?? 0
+    if (log.logStart <= start || control.removed.has(log.id)) continue
+    lost.push({ partition: log.id, first: start, last: log.logStart - 1 })
+    log.logStart = start
+  }
+  return lost
 }
 
 /** Ends of partitions that damage raised above what their batches show, and that no record tells yet. */

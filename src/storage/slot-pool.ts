@@ -41,6 +41,8 @@ export class SlotPool {
   readonly #slots = new Map<number, Slot>()
   /** May be taken; at least the first step is prepared. */
   readonly #free: Slot[] = []
+  /** Slots that hold no segment. */
+  #idle = 0
   /** Taken, or free, but not fully prepared. */
   readonly #unprepared: Slot[] = []
   #preparing: Promise<void> | undefined
@@ -71,9 +73,9 @@ export class SlotPool {
     return this.#slots.values()
   }
 
-  /** Slots that the budget still has room for: free ones and those that can be made. */
+  /** Slots that the budget still has room for: those that hold nothing, prepared or not, and those that can be made. */
   get available(): number {
-    return this.#free.length + Math.max(0, this.maxSlots - this.#slots.size)
+    return this.#idle + Math.max(0, this.maxSlots - this.#slots.size)
   }
 
   /** Free slots at hand now. */
@@ -127,6 +129,7 @@ export class SlotPool {
     const [slot] = this.#free.splice(Math.max(0, full), 1)
     if (slot !== undefined) {
       slot.taken = true
+      this.#idle--
       // commits wait for it: it is prepared before any other
       this.#unprepared.sort((one, other) => Number(other.taken) - Number(one.taken))
     }
@@ -198,6 +201,7 @@ export class SlotPool {
 
   #addFree(slot: Slot): void {
     slot.taken = false
+    this.#idle++
     if (slot.preparedBytes < this.#slotBytes) this.#unprepared.push(slot)
     if (slot.preparedBytes >= this.#firstStepBytes) this.#free.push(slot)
   }
@@ -271,6 +275,7 @@ export class SlotPool {
 
   async #create(): Promise<Slot> {
     const slot = await this.#createFile(false)
+    this.#idle++
     this.#unprepared.push(slot)
     return slot
   }
