@@ -6,12 +6,15 @@ import { type Parsed, quoted, type ValueProblem, type ValueType, wrong } from '.
 /** From the log to MQTT subscribers: every new record of `topic` is published, and not stored again. */
 export interface DeliverRule {
   readonly topic: string
-  /** MQTT topic; `{key}`, `{topic}` and `{gateway}` are filled in per record. */
+  /** MQTT topic; `{key}`, `{topic}`, `{gateway}` and `{header.NAME}` are filled in per record. */
   readonly mqtt: Template
   readonly qos: 0 | 1 | 2
 }
 
-export const deliverPlaceholders = ['key', 'topic', 'gateway'] as const
+/** `{header.site}` is the value of the record's first header `site`; `header.NAME` stands for all of them in error messages. */
+export const headerPlaceholder = /^header\.([A-Za-z0-9._-]+)$/
+
+export const deliverPlaceholders = ['key', 'topic', 'gateway', 'header.NAME'] as const
 
 /** Rules that a gateway may have; each reads its topic all the time. */
 export const MAX_DELIVER_RULES = 100
@@ -38,7 +41,8 @@ function readRule(tree: unknown, place: string): { item: DeliverRule | undefined
   if (topic !== undefined && !/^[A-Za-z0-9._-]{1,249}$/.test(topic))
     reader.fail('topic', `${quoted(topic)} is not a topic name`)
   const text = reader.text('mqtt', true)
-  const mqtt = text === undefined ? undefined : reader.take('mqtt', parseTemplate(text, deliverPlaceholders))
+  const mqtt =
+    text === undefined ? undefined : reader.take('mqtt', parseTemplate(text, deliverPlaceholders, headerPlaceholder))
   if (text !== undefined && (/[+#\0]/.test(text) || text === '')) {
     reader.fail('mqtt', `${quoted(text)} is not an MQTT topic; records are published to one topic, without wildcards`)
   }

@@ -12,14 +12,17 @@ export type TemplatePart = { readonly literal: string } | { readonly name: strin
 /** What a placeholder may be called. */
 export const placeholderName = /^[A-Za-z][A-Za-z0-9_.]*$/
 
-/** Splits `text` at its placeholders; each must be one of `names` (any will do while those are unknown). A brace cannot stand for itself. */
-export function parseTemplate(text: string, names: readonly string[] | undefined): Parsed<Template> {
+/**
+ * Splits `text` at its placeholders; each must be one of `names` (any will do while those are unknown) or fit `pattern`. A brace cannot stand for
+ * itself.
+ */
+export function parseTemplate(text: string, names: readonly string[] | undefined, pattern?: RegExp): Parsed<Template> {
   const parts: TemplatePart[] = []
   let position = 0
   for (const match of text.matchAll(/\{([^{}]*)\}/g)) {
     if (match.index > position) parts.push({ literal: text.slice(position, match.index) })
     const name = match[1] ?? ''
-    if (names !== undefined && !names.includes(name))
+    if (names !== undefined && !names.includes(name) && !pattern?.test(name))
       return wrong(unknownPlaceholder(name, names), nearestPlaceholder(name, names))
     parts.push({ name })
     position = match.index + match[0].length

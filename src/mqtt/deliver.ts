@@ -1,14 +1,15 @@
 import type { Broker } from '../broker/broker.ts'
 import type { Groups } from '../broker/groups/groups.ts'
 import type { Topic } from '../broker/topics.ts'
-import type { DeliverRule } from '../config/deliver.ts'
+import { type DeliverRule, headerPlaceholder } from '../config/deliver.ts'
 import { BrokerError } from '../core/errors.ts'
+import { MalformedFrame } from '../core/malformed-frame.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { type Clock, sleep } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
-import { nextOffsetOf } from '../wire/kafka/record-batch.ts'
+import { baseOffsetOf } from '../wire/kafka/record-batch.ts'
 import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
-import { topicNameFault } from '../wire/mqtt/topic-name.ts'
+import { isSystemTopic, topicNameFault } from '../wire/mqtt/topic-name.ts'
 import { propertiesOf } from './record-headers.ts'
 import { fill } from './routes.ts'
 
@@ -38,7 +39,6 @@ const readBytes = 256 * 1024
 const decompressedBytes = 16 * 1024 * 1024
 const waitMs = 60_000
 const retryMs = 1000
-const headPlaceholder = /^headers?\.(.+)$/
 
 /** The group whose committed offsets are the position of a rule; several rules on one topic are told apart by their order. */
 export const deliverGroupId = (rules: readonly DeliverRule[], index: number): string => {
@@ -99,8 +99,8 @@ export class Deliveries {
         position ??= await this.#startOffset(groupId, topic, partition, isNew)
         position = await this.#deliverFrom(rule, groupId, topic, partition, position)
       } catch (error) {
-        if (this.#stopped) return
-        position = await this.#afterError(error, topic, partition, position)
+        if (this.#stopped || this.#parts.broker.topics.findById(topic.id) === undefined) return
+        position = this.#afterError(error, topic, partition, position)
         logger.warn({ topic: topic.name, partition, error: String(error) }, 'deliver rule tries again')
         await sleep(clock, retryMs)
       }
@@ -140,24 +140,54 @@ export class Deliveries {
     }
     const { batches, nextOffset } = await broker.read(id, from, readBytes)
     let count = 0
-    for (const batch of batches) {
-      const cursor = await decompressRecords(batch, decompressedBytes)
-      while (cursor.next()) {
-        if (cursor.offset < from) continue
-        if (await this.#publish(rule, topic, cursor.record())) count++
-      }
-    }
+    for (const batch of batches) count += await this.#deliverBatch(rule, topic, partition, batch, from)
     metrics.add('mqttDelivered', count, rule.topic)
     await this.#commit(groupId, topic, partition, nextOffset)
     return nextOffset
   }
 
+  /** Publishes the records of a batch from offset `from` on. What cannot be read is skipped, or the rule would stand still for ever. */
+  async #deliverBatch(
+    rule: DeliverRule,
+    topic: Topic,
+    partition: number,
+    batch: Buffer,
+    from: number,
+  ): Promise<number> {
+    const { metrics, logger } = this.#parts
+    let count = 0
+    let unnamed = 0
+    try {
+      const cursor = await decompressRecords(batch, decompressedBytes)
+      while (cursor.next()) {
+        if (cursor.offset < from) continue
+        if (await this.#publish(rule, topic, cursor.record())) count++
+        else unnamed++
+      }
+    } catch (error) {
+      if (!(error instanceof MalformedFrame)) throw error
+      metrics.add('mqttDropped', 1, 'deliver batch')
+      const fields = { topic: topic.name, partition, offset: baseOffsetOf(batch), error: error.message }
+      logger.warn(fields, 'deliver rule skips a batch that cannot be read')
+    }
+    if (unnamed > 0) {
+      metrics.add('mqttDropped', unnamed, 'deliver topic')
+      const fields = {
+        topic: topic.name,
+        partition,
+        offset: baseOffsetOf(batch),
+        records: unnamed,
+        rule: rule.mqtt.text,
+      }
+      logger.warn(fields, 'deliver rule skips records that give no MQTT topic')
+    }
+    return count
+  }
+
+  /** False: the record gives no topic that can be published to. Topics of the broker are not for records either. */
   async #publish(rule: DeliverRule, topic: Topic, record: LogRecord): Promise<boolean> {
     const mqttTopic = this.#mqttTopic(rule, topic, record)
-    if (topicNameFault(mqttTopic) !== undefined) {
-      this.#parts.metrics.add('mqttDropped', 1, 'deliver topic')
-      return false
-    }
+    if (topicNameFault(mqttTopic) !== undefined || isSystemTopic(mqttTopic)) return false
     const payload = record.value ?? Buffer.alloc(0)
     const properties = propertiesOf(record) as Record<string, unknown> | undefined
     await this.#parts.engine.deliver({ topic: mqttTopic, payload, qos: rule.qos, properties })
@@ -171,7 +201,7 @@ export class Deliveries {
       ['gateway', this.#parts.gatewayId],
     ])
     for (const part of rule.mqtt.parts) {
-      const header = 'name' in part ? headPlaceholder.exec(part.name)?.[1] : undefined
+      const header = 'name' in part ? headerPlaceholder.exec(part.name)?.[1] : undefined
       if (header === undefined || !('name' in part)) continue
       names.set(part.name, record.headers.find(one => one.key === header)?.value?.toString() ?? '')
     }
@@ -189,20 +219,12 @@ export class Deliveries {
     if (results[0] !== undefined) throw new BrokerError(results[0], `the position of ${groupId} was not stored`)
   }
 
-  /** Records that left the log are skipped; a batch that cannot be read is skipped too, and counted. */
-  async #afterError(
-    error: unknown,
-    topic: Topic,
-    partition: number,
-    position: number | undefined,
-  ): Promise<number | undefined> {
-    if (position === undefined || !(error instanceof Error)) return position
+  /** Records that left the log are skipped; anything else is tried again. */
+  #afterError(error: unknown, topic: Topic, partition: number, position: number | undefined): number | undefined {
+    const isGone = this.#parts.broker.topics.findById(topic.id) === undefined
+    if (position === undefined || isGone || !(error instanceof BrokerError) || error.kind !== 'offsetOutOfRange')
+      return position
     const { logStart, highWatermark } = this.#parts.broker.offsets(topic.partitions[partition]!)
-    if (error instanceof BrokerError && error.kind === 'offsetOutOfRange')
-      return Math.min(Math.max(position, logStart), highWatermark)
-    if (error.name !== 'MalformedFrame') return position
-    this.#parts.metrics.add('mqttDropped', 1, 'deliver batch')
-    const { batches } = await this.#parts.broker.read(topic.partitions[partition]!, position, 1)
-    return batches.length === 0 ? position : nextOffsetOf(batches[0]!)
+    return Math.min(Math.max(position, logStart), highWatermark)
   }
 }

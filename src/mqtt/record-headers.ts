@@ -31,6 +31,8 @@ export const headerNames = {
   clock: 'clock',
 } as const
 
+const maxPropertyBytes = 65_535
+
 /** One header per user property, in order, repeated names included. */
 export const userPropertyPrefix = 'mqtt.user.'
 
@@ -78,9 +80,11 @@ function addProperties(properties: ForwardedProperties, add: (key: string, value
 /** The properties that a stored record was published with, or that a Kafka producer set by header; undefined when there are none. */
 export function propertiesOf(record: LogRecord): ForwardedProperties | undefined {
   const properties: ForwardedProperties = {}
-  const user: Record<string, string[]> = {}
+  // without a prototype: names come from peers
+  const user = Object.create(null) as Record<string, string[]>
   for (const { key, value } of record.headers) {
-    if (value === null) continue
+    // no property of MQTT holds more: whoever got it would be disconnected
+    if (value === null || value.length > maxPropertyBytes || key.length > maxPropertyBytes / 3) continue
     if (key.startsWith(userPropertyPrefix)) {
       const name = key.slice(userPropertyPrefix.length)
       if (Object.hasOwn(user, name)) user[name]!.push(value.toString())

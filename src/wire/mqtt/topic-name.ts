@@ -1,5 +1,6 @@
 /** Levels that a topic name or filter may have; the matcher's depth. */
 export const MAX_TOPIC_LEVELS = 100
+const MAX_BYTES = 65_535
 
 /** Why a text is no topic name that can be published to, or undefined. MQTT 5, sections 3.3.2.1 and 4.7. */
 export function topicNameFault(topic: string): string | undefined {
@@ -13,6 +14,7 @@ export function commonFault(text: string): string | undefined {
   if (text.includes('\0')) return 'a topic cannot contain the character U+0000'
   // U+FFFD is what a decoder makes of bytes that are not UTF-8
   if (text.includes('\uFFFD')) return 'a topic must be well-formed UTF-8'
+  if (text.length > MAX_BYTES / 3 && Buffer.byteLength(text) > MAX_BYTES) return 'a topic has at most 65,535 bytes'
   if (levelCount(text) > MAX_TOPIC_LEVELS) return `a topic has at most ${MAX_TOPIC_LEVELS} levels`
   return undefined
 }

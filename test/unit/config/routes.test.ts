@@ -110,7 +110,7 @@ describe('deliver', () => {
       '[0].topic: "a b" is not a topic name',
       '[0].mqtt: "a/#" is not an MQTT topic; records are published to one topic, without wildcards',
       '[0].qos: "3" is not a QoS (2)',
-      '[1].mqtt: the placeholder {kee} is not known, there are {key}, {topic}, {gateway} ({key})',
+      '[1].mqtt: the placeholder {kee} is not known, there are {key}, {topic}, {gateway}, {header.NAME} ({key})',
       '[2].topic: is missing',
       '[2].mqtt: "x}" has a brace without its partner',
     ])
