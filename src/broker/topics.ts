@@ -28,6 +28,8 @@ export interface NewTopic {
   /** Absent: `num.partitions`. */
   readonly partitions?: number
   readonly configs?: ReadonlyMap<string, string>
+  /** Made by the default route of MQTT. */
+  readonly isAutomatic?: true
 }
 
 /** Changes in one write: whatever `commit.max.bytes` is, they fit. */
@@ -129,12 +131,13 @@ export class Topics {
     const first = this.#parts.view.nextPartition
     const partitions = Array.from({ length: count }, (_, index) => partitionId(first + index))
     const id = this.#parts.random.bytes(16).toString('hex')
-    return this.#store({ name, id, partitions, configs }, 'created')
+    const automatic = newTopic.isAutomatic === true ? { isAutomatic: true as const } : {}
+    return this.#store({ name, id, partitions, configs, ...automatic }, 'created')
   }
 
   /** The topic, made with defaults when it is missing. */
-  ensure(name: string): Topic {
-    return this.find(name) ?? this.create({ name })
+  ensure(name: string, options: Pick<NewTopic, 'isAutomatic'> = {}): Topic {
+    return this.find(name) ?? this.create({ name, ...options })
   }
 
   /** Adds partitions up to `count` in all. Keys move between partitions: callers warn. */

@@ -17,7 +17,7 @@ export interface OpenRoute {
 export interface TopicRoutesParts {
   readonly broker: Broker
   readonly routes: readonly Route[]
-  /** The default route makes no topic while the gateway has this many. */
+  /** The default route makes no topic while there are this many that it made. */
   readonly maxAutoTopics: number
   /** MQTT topics whose route is remembered. */
   readonly cacheSize?: number
@@ -87,7 +87,10 @@ export class TopicRoutes {
       return undefined
     }
     const name = this.placeFor(destination)
-    const topic = this.#parts.broker.topics.ensure(name)
+    const topic = this.#parts.broker.topics.ensure(
+      name,
+      destination.rule.kind === 'default' ? { isAutomatic: true as const } : {},
+    )
     const partition = destination.key === null ? undefined : partitionOfKey(destination.key, topic.partitions.length)
     const open = { destination, topic, partition }
     if (partition !== undefined) this.#keyed.add(name)
@@ -101,7 +104,7 @@ export class TopicRoutes {
     const { topics } = this.#parts.broker
     if (destination.rule.kind !== 'default' || topics.find(destination.topic) !== undefined) return destination.topic
     let made = 0
-    for (const topic of topics.all()) if (topic.name !== otherTopic) made++
+    for (const { isAutomatic, name } of topics.all()) if (isAutomatic && name !== otherTopic) made++
     return made < this.#parts.maxAutoTopics ? destination.topic : otherTopic
   }
 

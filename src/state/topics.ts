@@ -12,12 +12,15 @@ export interface Topic {
   readonly partitions: readonly PartitionId[]
   /** What was set for this topic; everything else has its default. */
   readonly configs: ReadonlyMap<string, string>
+  /** Made by the default route of MQTT, which may make only so many. */
+  readonly isAutomatic?: true
 }
 
 interface TopicValue {
   id: string
   partitions: number[]
   configs: Record<string, string>
+  auto?: true
 }
 
 // no topic may be named so, hence the key cannot collide
@@ -59,6 +62,7 @@ export class TopicsView implements View {
       id: topic.id,
       partitions: [...topic.partitions],
       configs: Object.fromEntries(topic.configs),
+      ...(topic.isAutomatic && { auto: true as const }),
     }
     const next = Math.max(this.#nextPartition, ...topic.partitions.map(id => id + 1))
     return [
@@ -83,12 +87,13 @@ export class TopicsView implements View {
       this.#byName.delete(name)
       return
     }
-    const { id, partitions, configs } = decodeState<TopicValue>(value)
+    const { id, partitions, configs, auto } = decodeState<TopicValue>(value)
     const topic: Topic = {
       name,
       id,
       partitions: partitions.map(partitionId),
       configs: new Map(Object.entries(configs)),
+      ...(auto && { isAutomatic: true as const }),
     }
     this.#byName.set(name, topic)
     this.#byId.set(id, topic)

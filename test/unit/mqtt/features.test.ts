@@ -1,6 +1,7 @@
 import mqtt from 'mqtt'
 import { afterEach, describe, expect, it } from 'vitest'
 import { parseDeliver } from '../../../src/config/deliver.ts'
+import { partitionOfKey } from '../../../src/core/murmur2.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
 import { RawMqttClient } from '../../support/mqtt-client.ts'
 import { headersOf, MqttServer, type MqttServerOptions } from '../../support/mqtt-server.ts'
@@ -209,12 +210,24 @@ describe('limits', () => {
 
   it('topics past mqtt.auto.topics.max go to mqtt.other', async () => {
     await start({ settings: { 'mqtt.auto.topics.max': 2 } })
+    for (const name of ['k1', 'k2', 'k3']) server.open.broker.topics.create({ name })
     const client = await connect('a')
     for (const [index, topic] of ['a/x', 'b/x', 'c/x', 'd/x', 'a/y'].entries()) client.publish(topic, 'v', 1, index + 1)
     await client.waitCount('puback', 5)
-    expect([...server.open.broker.topics.all()].map(({ name }) => name).sort()).toEqual(['a', 'b', 'mqtt.other'])
+    const made = [...server.open.broker.topics.all()].map(({ name }) => name).sort()
+    expect(made).toEqual(['a', 'b', 'k1', 'k2', 'k3', 'mqtt.other'])
+    client.publish('k3/x', 'v', 1, 6)
+    await client.waitCount('puback', 6)
+    expect((await server.records('k3')).length).toBe(1)
     expect((await server.records('mqtt.other')).map(({ key }) => key?.toString()).sort()).toEqual(['c/x', 'd/x'])
     expect(server.front.explain('e/x')).toMatchObject({ topic: 'mqtt.other', topicExists: true, key: 'e/x' })
+    const { log } = server
+    await server.stop()
+    await start({ log, settings: { 'mqtt.auto.topics.max': 3 } })
+    expect(['a/x', 'e/x'].map(topic => server.front.explain(topic).topic)).toEqual(['a', 'e'])
+    await server.stop()
+    await start({ log, settings: { 'mqtt.auto.topics.max': 2 } })
+    expect(server.front.explain('e/x').topic).toBe('mqtt.other')
   })
 
   it('subscriptions beyond mqtt.subscriptions.max are refused', async () => {
@@ -288,6 +301,31 @@ describe('limits', () => {
       await client.waitCount('puback', id)
       await new Promise(resolve => setTimeout(resolve, 100))
     }
+    expect(client.closed).toBe(false)
+  })
+})
+
+describe('while devices publish', () => {
+  it('more partitions, and a topic that is deleted, misroute nothing', async () => {
+    await start()
+    const { topics } = server.open.broker
+    const client = await connect('p')
+    const keys = Array.from({ length: 16 }, (_, index) => `a/${index}`)
+    const round = async (first: number): Promise<void> => {
+      for (const [index, key] of keys.entries()) client.publish(key, 'v', 1, first + index)
+      await client.waitCount('puback', first + keys.length - 1)
+    }
+    await round(1)
+    topics.addPartitions('a', 7)
+    await round(17)
+    const expected = (count: number): string[] => keys.map(key => `${partitionOfKey(Buffer.from(key), count)} ${key}`)
+    const stored = async (): Promise<string[]> =>
+      (await server.records('a')).map(({ partition, key }) => `${partition} ${key}`).sort()
+    expect(await stored()).toEqual([...expected(4), ...expected(7)].sort())
+    expect(server.front.routes.isKeyed('a')).toBe(true)
+    topics.delete('a')
+    await round(33)
+    expect(await stored()).toEqual(expected(4).sort())
     expect(client.closed).toBe(false)
   })
 })
