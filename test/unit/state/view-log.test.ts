@@ -79,7 +79,7 @@ it.each(seeds)('views are what was written, over rewrites, checkpoints and crash
       const choice = random.below(100)
       if (choice < 70) {
         const change = (view: MapView): StateChange =>
-          view.set(`k${random.below(40)}`, random.chance(0.25) ? null : `${step}`.repeat(random.below(400)))
+          view.set(`k${random.below(40)}`, random.chance(0.25) ? null : `${step}`.repeat(random.below(2000)))
         const changes = random.chance(0.3) ? [change(one), change(two)] : [change(random.pick([one, two]))]
         const group = state.write(changes)
         history.push({ group, state: [sorted(one.map), sorted(two.map)] })
