@@ -170,7 +170,7 @@ class Dump {
       if (this.#partition !== undefined && cursor.offset < (this.#flags.from ?? 0)) continue
       const shown = shownRecord(partition, cursor.record())
       const { offset, time, key, value, headers } = shown
-      const more = Object.keys(headers).length === 0 ? '' : ` ${JSON.stringify(headers)}`
+      const more = Object.keys(headers).length === 0 ? '' : ` ${textOf(headers)}`
       const text = `    ${offset} ${time} ${textOf(key)} ${textOf(value)}${more}`
       await this.#print({ kind: 'record', partition, name, ...shown }, text)
     }
@@ -181,8 +181,13 @@ class Dump {
   }
 }
 
+// what a device sent must not command the terminal
+const controlCharacters = /\p{Cc}/gu
+const escaped = (text: string): string =>
+  text.replace(controlCharacters, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
 const textOf = (value: unknown): string =>
-  value === null ? '-' : typeof value === 'string' ? value : JSON.stringify(value, plain)
+  value === null ? '-' : escaped(typeof value === 'string' ? value : JSON.stringify(value, plain))
 
 /** `brooklet log dump`: groups, batches and records as they stand in the log. */
 export const dumpCommand = (): Command =>

@@ -25,6 +25,9 @@ beforeAll(async () => {
   empty = await mkdtemp(join(tmpdir(), 'brooklet-no-log-'))
   gateway = await Gateway.start()
   await publish(500)
+  const client = await connectAsync(gateway.mqttUrl)
+  await client.publishAsync('hostile', '\u001b[2Jgone', { qos: 1 })
+  await client.endAsync()
 })
 afterAll(async () => {
   await gateway.dispose()
@@ -127,6 +130,12 @@ describe('a gateway that was killed', () => {
     const control = await log('dump', gateway.dataDirectory, '--partition', '0', '--records')
     expect(control.stdout).toMatch(/^group 1 at .*, start$/m)
     expect(control.stdout).toMatch(/\{"kind":"start","logEpoch":0,"incarnation":"[0-9a-f]{16}"\}/)
+  })
+
+  test('a record does not command the terminal', async () => {
+    const { stdout } = await log('dump', gateway.dataDirectory, '--records')
+    expect(stdout).toContain(' hostile \\u001b[2Jgone')
+    expect(stdout).not.toContain('\u001b')
   })
 
   test('a flipped byte is one line, exit code 1, and the same in JSON', async () => {
