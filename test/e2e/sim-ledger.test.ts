@@ -1,0 +1,42 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { Ledger, type LedgerFile, type Receipt, receiptOf } from '../../firmware-sim/index.ts'
+import { Gateway, runBrooklet } from '../support/gateway.ts'
+import { readAll } from '../support/read-all.ts'
+
+/** `brooklet sim` against a gateway that is killed in the middle: the ledger of the devices against what a consumer group reads. */
+
+const seconds = Number(process.env['SIM_SECONDS'] ?? 20)
+let gateway: Gateway | undefined
+
+afterEach(() => gateway?.dispose())
+
+const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
+
+describe('a fleet of 200 sensors', () => {
+  it('misses nothing that was acknowledged, through kill -9 and restart', async () => {
+    gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '0' } })
+    const url = gateway.mqttUrl
+    const args = ['--profile', 'env', '--count', '200', '--rate', '5', '--duration', `${seconds}s`, '--seed', '7']
+    const running = runBrooklet(['sim', '--url', url, ...args, '--json'], { timeoutMs: (seconds + 60) * 1000 })
+    for (let kill = 0; kill < 2; kill++) {
+      await pause((seconds * 1000) / 3)
+      await gateway.kill()
+      await gateway.restart({ settings: { 'mqtt.listen': url } })
+    }
+    const { code, stdout, stderr } = await running
+    expect(code, stderr).toBe(0)
+    const ledger = Ledger.fromJSON(JSON.parse(stdout) as LedgerFile)
+    const receipts: Receipt[] = []
+    for (const { key, value } of await readAll(gateway.addresses.kafka, 'sensors')) {
+      const receipt = receiptOf(key!.toString(), value!)
+      expect(receipt).toBeDefined()
+      receipts.push(receipt!)
+    }
+    const { examples, ...found } = ledger.compare(receipts)
+    expect({ ...found, examples }).toMatchObject({ isClean: true, examples: [] })
+    const { made, acked } = ledger.totals()
+    expect(made).toBeGreaterThan(200 * 5 * (seconds / 2))
+    // the kills were felt: what was on its way came again
+    expect(acked).toBeGreaterThan(made * 0.9)
+  })
+})
