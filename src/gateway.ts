@@ -55,7 +55,7 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
   const viewBytes = viewBytesOf(budgetBytes)
   const store = await platform.openCheckpointStore(`${directory}/views`, viewBytes)
   const log = await openCommitLog(
-    { ...platform, logger: logger.child('storage'), checkpoints: store },
+    { ...platform, checkpoints: store },
     {
       directory,
       budgetBytes: budgetBytes - viewBytes,
