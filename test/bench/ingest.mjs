@@ -1,7 +1,7 @@
 // MQTT QoS 1 publishes, 64 B, 50 connections x 20 in flight, broker on core 0, load on core 1, default settings. Beside it, where installed,
 // Mosquitto (nothing stored) and NATS JetStream (a file stream on the subjects, synced every two minutes). Brokers take turns, so
 // that what else the machine does hits all of them. A run counts only if every acknowledged record is read back.
-// Options: --runs=5 --seconds=4 --connections=50 --in-flight=20 --payload=64 --only=brooklet,nats --directory=/path --set.KEY=VALUE
+// Options: --runs=5 --seconds=4 --connections=50 --in-flight=20 --payload=64 --only=brooklet,nats --version=5 --properties --directory=/path --set.KEY=VALUE
 import { execFile } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -83,6 +83,8 @@ export default async options => {
     connections: Number(options.connections ?? 50),
     inFlight: Number(options['in-flight'] ?? 20),
     payloadBytes: Number(options.payload ?? 64),
+    version: Number(options.version ?? 4),
+    properties: options.properties === 'true',
     runMs: Number(options.seconds ?? 4) * 1000,
   }
   const directory = options.directory ?? tmpdir()

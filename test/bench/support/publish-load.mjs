@@ -11,26 +11,39 @@ const options = {
   runMs: 4000,
   topic: 'bench/device-{n}/reading',
   qos: 1,
+  /** 4 or 5. */
+  version: 4,
+  /** MQTT 5: each publish carries a content type. */
+  properties: false,
   ...JSON.parse(process.argv[2] ?? '{}'),
 }
 
 /** Publishes are timed one in so many: the generator must not be what is measured. */
 const sampleEvery = 8
 const ids = Math.max(1024, 8 * options.inFlight)
-const ackBytes = 4
+let ackBytes = 4
 
 const variableLength = value => (value < 128 ? [value] : [(value & 127) | 128, value >> 7])
 
+const noProperties = options.version === 5 ? [Buffer.from([0])] : []
+const contentType = Buffer.from([13, 3, 0, 10, ...Buffer.from('text/plain')])
+
 const connectFrame = clientId => {
   const id = Buffer.from(clientId)
-  const body = Buffer.concat([Buffer.from([0, 4, 77, 81, 84, 84, 4, 2, 0, 0, 0, id.length]), id])
+  const body = Buffer.concat([
+    Buffer.from([0, 4, 77, 81, 84, 84, options.version, 2, 0, 0]),
+    ...noProperties,
+    Buffer.from([0, id.length]),
+    id,
+  ])
   return Buffer.concat([Buffer.from([0x10, ...variableLength(body.length)]), body])
 }
 
 const publishFrame = (topic, packetId, payload) => {
   const name = Buffer.from(topic)
   const head = Buffer.from([name.length >> 8, name.length & 255])
-  const body = Buffer.concat([head, name, Buffer.from([packetId >> 8, packetId & 255]), payload])
+  const properties = options.properties ? [contentType] : noProperties
+  const body = Buffer.concat([head, name, Buffer.from([packetId >> 8, packetId & 255]), ...properties, payload])
   return Buffer.concat([Buffer.from([0x32, ...variableLength(body.length)]), body])
 }
 
@@ -95,6 +108,8 @@ class Client {
 
   // acknowledgements come in order, so that counting bytes is enough; the last ids are looked at
   receive(chunk) {
+    // MQTT 5 lets the reason code be left out or not
+    if (this.acked === 0 && this.rest === 0) ackBytes = 2 + chunk[1]
     const bytes = this.rest + chunk.length
     const count = (bytes - (bytes % ackBytes)) / ackBytes
     this.rest = bytes % ackBytes
@@ -109,8 +124,8 @@ class Client {
     this.acked += count
     this.credit += count
     if (this.rest === 0) {
-      const last = chunk.readUInt16BE(chunk.length - 2)
-      if (chunk[chunk.length - 4] !== 0x40 || last !== ((this.acked - 1) % ids) + 1)
+      const last = chunk.readUInt16BE(chunk.length - ackBytes + 2)
+      if (chunk[chunk.length - ackBytes] !== 0x40 || last !== ((this.acked - 1) % ids) + 1)
         throw new Error(`${this.clientId}: acknowledgement ${last} out of order after ${this.acked}`)
     }
     // half a window at a time: one frame for each acknowledgement would measure wake-ups
