@@ -34,10 +34,13 @@ export class ScriptedBroker {
   readonly #served = new Map<number, Served>()
   readonly #sockets = new Set<Socket>()
   readonly #server: Server
+  #port = 0
 
   static async start(nodeId = 0): Promise<ScriptedBroker> {
     const broker = new ScriptedBroker(nodeId)
     await new Promise<void>(resolve => broker.#server.listen(0, '127.0.0.1', resolve))
+    const address = broker.#server.address()
+    if (address !== null && typeof address !== 'string') broker.#port = address.port
     return broker
   }
 
@@ -47,9 +50,7 @@ export class ScriptedBroker {
   }
 
   get address(): { host: string; port: number } {
-    const address = this.#server.address()
-    if (address === null || typeof address === 'string') throw new Error('not listening')
-    return { host: '127.0.0.1', port: address.port }
+    return { host: '127.0.0.1', port: this.#port }
   }
 
   serve<A extends AnyApi>(api: A, script: Script<A>, range: readonly [number, number] = api.versions): void {
