@@ -8,9 +8,20 @@ const exitFailed = 1
 const exitUsage = 64
 const exitBug = 70
 
+/** The errors of commander are sentences, and suggestions stand in lines of their own. */
+const oneLine = (text: string): string =>
+  text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/\.$/, '')
+    .replace(' is invalid. ', ': ')
+    .replaceAll('\n', ' ')
+
 const program = new Command('brooklet')
   .description('event broker for IoT gateways: MQTT in, one synced commit log, Kafka consumer groups out')
-  .showHelpAfterError('(see brooklet --help)')
+  .configureOutput({
+    outputError: (text, write) => write(`brooklet: ${oneLine(text)}; see --help\n`),
+  })
   .exitOverride()
 
 /** In the order of the help. Loaded when asked for: a gateway does not carry what only its tools need. */
@@ -29,11 +40,19 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   version: async () => (await import('./cli/version.ts')).versionCommand(),
 }
 
+/** Settings of the program do not reach by themselves what was built before it was added. */
+const inherit = (command: Command): void => {
+  command.copyInheritedSettings(program)
+  for (const inner of command.commands) inherit(inner)
+}
+
 /** The command that the first word names; all of them where it names none, for the help. */
 const addCommands = async (word: string | undefined): Promise<void> => {
   const named = word !== undefined && Object.hasOwn(commands, word) ? commands[word] : undefined
   for (const load of named === undefined ? Object.values(commands) : [named]) {
-    program.addCommand((await load()).copyInheritedSettings(program))
+    const command = await load()
+    inherit(command)
+    program.addCommand(command)
   }
 }
 

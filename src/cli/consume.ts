@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import type { Cluster } from '../client/cluster.ts'
 import { readTogether } from '../client/fetch-together.ts'
 import { GroupMember, type Position } from '../client/group-member.ts'
@@ -15,6 +15,7 @@ import { sleep } from '../platform/clock.ts'
 import { host } from '../platform/node/host.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
+import { oneOfWords, type StartPoint, startPoint, wholeNumber } from './option-values.ts'
 import { jsonLine, plainLine } from './record-text.ts'
 
 interface ConsumeFlags extends ClusterFlags {
@@ -25,32 +26,9 @@ interface ConsumeFlags extends ClusterFlags {
   readonly json?: boolean
 }
 
-type StartPoint = { readonly offset: number } | { readonly timestamp: number }
-
 const readerOptions = { maxWaitMs: 500, maxBytes: 1 << 20, readCommitted: true }
 const sessionTimeoutMs = 30_000
 const retryMs = 1_000
-
-const startPoint = (text: string): StartPoint => {
-  if (text === 'earliest') return { timestamp: earliestOffset }
-  if (text === 'latest') return { timestamp: latestOffset }
-  if (/^\d+$/.test(text)) return { offset: Number(text) }
-  const time = Date.parse(text)
-  if (Number.isNaN(time))
-    throw new InvalidArgumentError('earliest, latest, an offset or a time such as 2026-05-01T12:00:00Z is expected.')
-  return { timestamp: time }
-}
-
-const untilEnd = (text: string): 'end' => {
-  if (text !== 'end') throw new InvalidArgumentError('end is expected: stop at what is the end now.')
-  return text
-}
-
-const atLeastOne = (text: string): number => {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 is expected.')
-  return value
-}
 
 /** Reads until told to stop, `--max` records are out, or every partition has reached its end of now (`--until end`). */
 class Consumption {
@@ -212,8 +190,8 @@ export const consumeCommand = (): Command =>
       'earliest, latest, an offset or a time (default: latest; with --until: earliest)',
       startPoint,
     )
-    .option('--until <end>', 'end: stop at what is the end of the topic now', untilEnd)
-    .option('-n, --max <n>', 'stop after so many records', atLeastOne)
+    .option('--until <end>', 'end: stop at what is the end of the topic now', oneOfWords(['end']))
+    .option('-n, --max <n>', 'stop after so many records', wholeNumber(1, Number.MAX_SAFE_INTEGER))
     .option('--json', 'one JSON object a line, with headers')
     .action((topic: string, flags: ConsumeFlags) =>
       withCluster(flags, cluster => new Consumption(cluster, topic, flags).run()),

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import type { Cluster } from '../client/cluster.ts'
 import {
   committedOffsets,
@@ -10,6 +10,7 @@ import {
 } from '../client/group-admin.ts'
 import { earliestOffset, latestOffset, offsetFor } from '../client/partition-reader.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
+import { type StartPoint, startPoint } from './option-values.ts'
 import { printList } from './table.ts'
 
 interface ListFlags extends ClusterFlags {
@@ -18,26 +19,17 @@ interface ListFlags extends ClusterFlags {
 
 interface ResetFlags extends ClusterFlags {
   readonly topic: string
-  readonly to: number | { readonly offset: number }
+  readonly to: StartPoint
 }
 
 interface LagRow {
   readonly topic: string
   readonly partition: number
-  readonly committed: number
+  /** Null: nothing is committed. */
+  readonly committed: number | null
   readonly end: number
-  readonly lag: number
+  readonly lag: number | null
   readonly member: string
-}
-
-const resetPoint = (text: string): ResetFlags['to'] => {
-  if (text === 'earliest') return earliestOffset
-  if (text === 'latest') return latestOffset
-  if (/^\d+$/.test(text)) return { offset: Number(text) }
-  const time = Date.parse(text)
-  if (Number.isNaN(time))
-    throw new InvalidArgumentError('earliest, latest, an offset or a time such as 2026-05-01T12:00:00Z is expected.')
-  return time
 }
 
 const list = (flags: ListFlags): Promise<void> =>
@@ -53,16 +45,22 @@ const list = (flags: ListFlags): Promise<void> =>
 const ownerOf = ({ members }: GroupDetails, topic: string, partition: number): string =>
   members.find(({ assignment }) => assignment.get(topic)?.includes(partition))?.clientId ?? '-'
 
+/** What has a committed offset, and what a member has but has not committed yet. */
 const lagRows = async (cluster: Cluster, group: GroupDetails): Promise<LagRow[]> => {
-  const positions = await committedOffsets(cluster, group.groupId)
-  const rows = positions.map(async ({ topic, partition, offset }) => {
+  const positions = (await committedOffsets(cluster, group.groupId)).filter(({ offset }) => offset >= 0)
+  const committed = new Set(positions.map(({ topic, partition }) => `${partition}/${topic}`))
+  const assigned = group.members
+    .flatMap(({ assignment }) => [...assignment])
+    .flatMap(([topic, partitions]) => partitions.map(partition => ({ topic, partition, offset: undefined })))
+    .filter(({ topic, partition }) => !committed.has(`${partition}/${topic}`))
+  const rows = [...positions, ...assigned].map(async ({ topic, partition, offset }) => {
     const end = (await offsetFor(cluster, { topic, partition }, latestOffset)) ?? 0
     return {
       topic,
       partition,
-      committed: offset,
+      committed: offset ?? null,
       end,
-      lag: Math.max(0, end - offset),
+      lag: offset === undefined ? null : Math.max(0, end - offset),
       member: ownerOf(group, topic, partition),
     }
   })
@@ -84,9 +82,9 @@ const describe = (groupId: string, flags: ListFlags): Promise<void> =>
       {
         TOPIC: row => row.topic,
         PARTITION: row => row.partition,
-        COMMITTED: row => row.committed,
+        COMMITTED: row => row.committed ?? '-',
         END: row => row.end,
-        LAG: row => row.lag,
+        LAG: row => row.lag ?? '-',
         MEMBER: row => row.member,
       },
       false,
@@ -99,9 +97,10 @@ const reset = (groupId: string, { topic, to, ...flags }: ResetFlags): Promise<vo
     const positions = await Promise.all(
       partitions.map(async (_, partition) => {
         const source = { topic, partition }
-        if (typeof to !== 'number') return { ...source, offset: to.offset }
-        const found = (await offsetFor(cluster, source, to)) ?? (await offsetFor(cluster, source, latestOffset))
-        return { ...source, offset: found ?? 0 }
+        const end = (await offsetFor(cluster, source, latestOffset)) ?? 0
+        if ('timestamp' in to) return { ...source, offset: (await offsetFor(cluster, source, to.timestamp)) ?? end }
+        const start = (await offsetFor(cluster, source, earliestOffset)) ?? 0
+        return { ...source, offset: Math.min(end, Math.max(start, to.offset)) }
       }),
     )
     await resetOffsets(cluster, groupId, positions)
@@ -125,7 +124,7 @@ export const groupsCommand = (): Command => {
   ).action(describe)
   addClusterOption(groups.command('reset <group>').description('set the committed offsets of a group without members'))
     .requiredOption('--topic <topic>', 'whose offsets')
-    .requiredOption('--to <point>', 'earliest, latest, an offset or a time', resetPoint)
+    .requiredOption('--to <point>', 'earliest, latest, an offset (or what is nearest to it) or a time', startPoint)
     .action(reset)
   addClusterOption(groups.command('delete <group>').description('delete a group with its offsets')).action(remove)
   return groups

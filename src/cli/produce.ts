@@ -1,34 +1,28 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { Producer } from '../client/producer.ts'
 import { nodeClock } from '../platform/node/clock.ts'
 import { host } from '../platform/node/host.ts'
 import type { NewRecord } from '../wire/kafka/batch-encoding.ts'
+import type { CodecName } from '../wire/kafka/compression/codecs.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
 import { LineSplitter } from './lines.ts'
+import { assignment, maxPartitions, oneOfWords, wholeNumber } from './option-values.ts'
 
 interface ProduceFlags extends ClusterFlags {
   readonly key?: string
   readonly keySeparator?: string
-  readonly header: readonly { key: string; value: Buffer }[]
+  readonly header?: readonly (readonly [string, string])[]
   readonly partition?: number
-  readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+  readonly compression: CodecName
 }
 
 const storeTimeoutMs = 10_000
 const deliveryTimeoutMs = 60_000
 
-const header = (text: string, before: ProduceFlags['header']): ProduceFlags['header'] => {
-  const equals = text.indexOf('=')
-  if (equals < 1) throw new InvalidArgumentError('name=value is expected.')
-  return [...before, { key: text.slice(0, equals), value: Buffer.from(text.slice(equals + 1)) }]
-}
+const codecs: readonly CodecName[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
-const partitionIndex = (text: string): number => {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('a partition number is expected.')
-  return Number(text)
-}
-
-const toRecord = (line: Buffer, { key, keySeparator, header: headers }: ProduceFlags): NewRecord => {
+const toRecord = (line: Buffer, { key, keySeparator, header = [] }: ProduceFlags): NewRecord => {
+  const headers = header.map(([name, text]) => ({ key: name, value: Buffer.from(text) }))
   const at = keySeparator === undefined ? -1 : line.indexOf(keySeparator)
   const common = { timestampMs: nodeClock.wallMs(), headers }
   if (at < 0) return { ...common, key: key === undefined ? null : Buffer.from(key), value: line }
@@ -52,12 +46,12 @@ export const produceCommand = (): Command =>
   )
     .option('-k, --key <key>', 'key of the records')
     .option('-K, --key-separator <text>', 'each line is key, this, value')
-    .option('-H, --header <name=value>', 'header; may be repeated', header, [])
-    .option('-p, --partition <n>', 'partition (default: by the key)', partitionIndex)
+    .option('-H, --header <name=value>', 'header; may be repeated', assignment('site=north'))
+    .option('-p, --partition <n>', 'partition (default: by the key)', wholeNumber(0, maxPartitions - 1))
     .addOption(
-      new Option('-z, --compression <codec>', 'of the batches')
-        .choices(['none', 'gzip', 'snappy', 'lz4', 'zstd'])
-        .default('none'),
+      new Option('-z, --compression <codec>', `of the batches: ${codecs.join(', ')}`)
+        .argParser(oneOfWords(codecs))
+        .default('none', 'none'),
     )
     .action((topic: string, value: string | undefined, flags: ProduceFlags) =>
       withCluster(flags, async cluster => {

@@ -4,10 +4,11 @@ import { flagName, type SettingKey, settingKeys, settingRow } from '../config/se
 import { StartError } from '../core/errors.ts'
 import { nodeFiles } from '../platform/node/files.ts'
 import { host } from '../platform/node/host.ts'
+import { collected } from './option-values.ts'
 
 interface FlagValues {
   readonly config?: string
-  readonly set: readonly string[]
+  readonly set?: readonly string[]
   readonly [flag: string]: unknown
 }
 
@@ -16,19 +17,28 @@ const attributeOf = (key: SettingKey): string => new Option(`${flagName(key)} <v
 /** Adds `--config`, `--set` and one flag per setting to a command that runs a gateway. */
 export const addSettingFlags = (command: Command): Command => {
   command.option('--config <file>', 'settings file (YAML); also BROOKLET_CONFIG')
-  command.option(
-    '--set <key=value>',
-    'any setting by its key; may be repeated',
-    (text, before: string[]) => [...before, text],
-    [],
-  )
+  command.option('--set <key=value>', 'any setting by its key; may be repeated', collected)
   for (const key of settingKeys) {
     const { help, type, fallback } = settingRow(key)
     const shown = type.format(fallback)
-    command.option(`${flagName(key)} <value>`, shown === '' ? help : `${help} (default: ${shown})`)
+    const description = shown === '' ? help : `${help} (default: ${shown})`
+    command.addOption(new Option(`${flagName(key)} <value>`, description).helpGroup(headingOf(key)))
   }
   return command
 }
+
+/** Headings of the help, by the first pattern that fits a key. */
+const headings: readonly (readonly [string, RegExp])[] = [
+  ['Addresses:', /\.listen$|^kafka\.advertised$|^insecure\./],
+  ['MQTT:', /^(mqtt\.|routes$|deliver$)/],
+  ['HTTP:', /^http\./],
+  ['Disk, memory and commits:', /^(disk|memory|commit|gaps)\./],
+  ['Topics and records:', /^(num\.partitions|auto\.create|partitions|max\.message|retention|message|replication)/],
+  ['Consumer groups:', /^(groups?|offsets?)\./],
+  ['Kafka clients:', /^(kafka|connections|socket|fetch|producer|transaction)/],
+]
+
+const headingOf = (key: SettingKey): string => headings.find(([, pattern]) => pattern.test(key))?.[0] ?? 'Gateway:'
 
 /** The settings that file, environment and flags give. Throws `StartError` 64 with every problem at once. */
 export const settingsFromFlags = async (flags: FlagValues): Promise<LoadedSettings> => {
@@ -42,7 +52,7 @@ export const settingsFromFlags = async (flags: FlagValues): Promise<LoadedSettin
     ...(path === undefined ? {} : { file: { path, text: await readSettingsText(path) } }),
     environment: host.environment,
     flags: chosen,
-    set: flags.set,
+    set: flags.set ?? [],
     memoryBytes: host.memoryBytes(),
     diskBytes: host.fileSystemBytes,
   })

@@ -1,8 +1,10 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import type { Cluster, TopicMetadata } from '../client/cluster.ts'
 import { earliestOffset, latestOffset, offsetFor } from '../client/partition-reader.ts'
 import { alterTopicConfigs, createTopic, deleteTopic, growTopic, topicConfigs } from '../client/topic-admin.ts'
+import { StartError } from '../core/errors.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
+import { assignment, collected, maxPartitions, wholeNumber } from './option-values.ts'
 import { printList } from './table.ts'
 
 interface ListFlags extends ClusterFlags {
@@ -11,21 +13,8 @@ interface ListFlags extends ClusterFlags {
 
 interface ChangeFlags extends ClusterFlags {
   readonly partitions?: number
-  readonly config: ReadonlyMap<string, string>
-  readonly unset: readonly string[]
-}
-
-const wholeNumber = (text: string): number => {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('a whole number from 1 is expected.')
-  return value
-}
-
-/** `key=value`, collected over repeated options. */
-const assignment = (text: string, before: ReadonlyMap<string, string>): ReadonlyMap<string, string> => {
-  const equals = text.indexOf('=')
-  if (equals < 1) throw new InvalidArgumentError('key=value is expected, such as retention.ms=3600000.')
-  return new Map([...before, [text.slice(0, equals), text.slice(equals + 1)]])
+  readonly config?: readonly (readonly [string, string])[]
+  readonly unset?: readonly string[]
 }
 
 interface PartitionRow {
@@ -97,19 +86,23 @@ const create = (name: string, flags: ChangeFlags): Promise<void> =>
       name,
       partitions: flags.partitions ?? -1,
       replicationFactor: -1,
-      configs: flags.config,
+      configs: new Map(flags.config),
     })
     const { partitions } = await cluster.topic(name, { refresh: true })
     process.stdout.write(`created ${name} with ${partitions.length} partitions\n`)
   })
 
-const alter = (name: string, flags: ChangeFlags): Promise<void> =>
-  withCluster(flags, async cluster => {
-    const changes = new Map<string, string | null>([...flags.config, ...flags.unset.map(key => [key, null] as const)])
+const alter = async (name: string, flags: ChangeFlags): Promise<void> => {
+  const unset = (flags.unset ?? []).map(key => [key, null] as const)
+  const changes = new Map<string, string | null>([...(flags.config ?? []), ...unset])
+  if (changes.size === 0 && flags.partitions === undefined)
+    throw new StartError(64, 'nothing to alter; name --config, --unset or --partitions')
+  await withCluster(flags, async cluster => {
     if (changes.size > 0) await alterTopicConfigs(cluster, name, changes)
     if (flags.partitions !== undefined) await growTopic(cluster, name, flags.partitions)
     process.stdout.write(`altered ${name}\n`)
   })
+}
 
 const remove = (name: string, flags: ClusterFlags): Promise<void> =>
   withCluster(flags, async cluster => {
@@ -119,12 +112,9 @@ const remove = (name: string, flags: ClusterFlags): Promise<void> =>
 
 /** `brooklet topics`: list, describe, create, alter, delete. */
 export const topicsCommand = (): Command => {
-  const configOption = [
-    '--config <key=value>',
-    'topic config; may be repeated',
-    assignment,
-    new Map<string, string>(),
-  ] as const
+  const configs = assignment('retention.ms=3600000')
+  const configOption = ['--config <key=value>', 'topic config; may be repeated', configs] as const
+  const count = wholeNumber(1, maxPartitions)
   const topics = new Command('topics').description('list, describe, create, alter and delete topics')
   addClusterOption(
     topics.command('list').description('topics with their record counts').option('--json', 'print JSON'),
@@ -133,13 +123,13 @@ export const topicsCommand = (): Command => {
     topics.command('describe <topic>').description('offsets and configs').option('--json', 'print JSON'),
   ).action(describe)
   addClusterOption(topics.command('create <topic>').description('create a topic'))
-    .option('--partitions <n>', 'number of partitions (default: num.partitions)', wholeNumber)
+    .option('--partitions <n>', 'number of partitions (default: num.partitions)', count)
     .option(...configOption)
     .action(create)
   addClusterOption(topics.command('alter <topic>').description('set configs, add partitions'))
-    .option('--partitions <n>', 'raise the number of partitions; keys move between partitions', wholeNumber)
+    .option('--partitions <n>', 'raise the number of partitions; keys move between partitions', count)
     .option(...configOption)
-    .option('--unset <key>', 'back to the default; may be repeated', (key, before: string[]) => [...before, key], [])
+    .option('--unset <key>', 'back to the default; may be repeated', collected)
     .action(alter)
   addClusterOption(topics.command('delete <topic>').description('delete a topic with all its records')).action(remove)
   return topics

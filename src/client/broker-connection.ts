@@ -3,6 +3,7 @@ import type { Connection, ListenAddress, Network } from '../platform/network.ts'
 import { type AnyApi, decodeResponse, encodeRequest, type RequestInputOf, type ResponseOf } from '../wire/kafka/api.ts'
 import { apiVersions } from '../wire/kafka/contracts/api-versions.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
+import { UnencodableField } from '../wire/kafka/field.ts'
 import { FrameSplitter } from '../wire/kafka/frames.ts'
 import { ConnectionLost, checkCode, KafkaError } from './kafka-error.ts'
 
@@ -120,7 +121,7 @@ export class BrokerConnection {
   #send<A extends AnyApi>(api: A, version: number, body: RequestInputOf<A>, extraMs: number): Promise<ResponseOf<A>> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     const correlationId = this.#correlationId++
-    const chunks = encodeRequest(api, version, { correlationId, clientId: this.#options.clientId }, body)
+    const chunks = this.#encoded(api, version, correlationId, body)
     return new Promise((resolve, reject) => {
       const timer = this.#clock.after(this.#options.requestTimeoutMs + extraMs, () => {
         this.#connection.destroy()
@@ -129,6 +130,16 @@ export class BrokerConnection {
       this.#waiting.push({ api, version, correlationId, timer, resolve: resolve as (body: unknown) => void, reject })
       this.#connection.write(chunks)
     })
+  }
+
+  /** What the protocol has no room for is the caller's to hear of, as if the broker had refused it. */
+  #encoded<A extends AnyApi>(api: A, version: number, correlationId: number, body: RequestInputOf<A>): Buffer[] {
+    try {
+      return encodeRequest(api, version, { correlationId, clientId: this.#options.clientId }, body)
+    } catch (error) {
+      if (error instanceof UnencodableField) throw new KafkaError(errorCodes.INVALID_REQUEST, api.name, error.message)
+      throw error
+    }
   }
 
   /** Version 3 tells the broker our name; one that does not have it answers in version 0 with the versions that it has (KIP-511). */

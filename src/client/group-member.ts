@@ -234,7 +234,7 @@ export class GroupMember {
       rebalanceTimeoutMs,
     )
     if (answer.errorCode !== errorCodes.NONE) return this.#again(answer.errorCode, `sync of group ${groupId}`)
-    this.#assignment = decodeAssignment(answer.assignment)
+    this.#assignment = assignmentOf(answer.assignment, groupId)
     this.#lastHeartbeatMs = this.#cluster.clock.monotonicMs()
     this.#mustJoin = false
   }
@@ -256,6 +256,17 @@ export class GroupMember {
   async #again(errorCode: number, about: string): Promise<void> {
     this.#failed(errorCode, about)
     await sleep(this.#cluster.clock, rejoinDelayMs)
+  }
+}
+
+/** Another client leads the group and speaks another language. */
+const assignmentOf = (bytes: Buffer, groupId: string): Assignment => {
+  try {
+    return decodeAssignment(bytes)
+  } catch (error) {
+    if (!(error instanceof MalformedFrame)) throw error
+    const detail = `its leader sent an assignment that cannot be read: ${error.message}`
+    throw new KafkaError(errorCodes.INCONSISTENT_GROUP_PROTOCOL, `group ${groupId}`, detail)
   }
 }
 

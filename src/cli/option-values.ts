@@ -1,0 +1,55 @@
+import { InvalidArgumentError } from 'commander'
+import { earliestOffset, latestOffset } from '../client/partition-reader.ts'
+import { nearestWord } from '../config/nearest-word.ts'
+
+/** Largest number of partitions and partition index that the protocol can carry. */
+export const maxPartitions = 2 ** 31 - 1
+
+/** A place in a partition: an offset, or what ListOffsets takes as a timestamp. */
+export type StartPoint = { readonly offset: number } | { readonly timestamp: number }
+
+const wrong = (expected: string, nearest: string): InvalidArgumentError =>
+  new InvalidArgumentError(`${expected} is expected; nearest: ${nearest}.`)
+
+/** For an option that takes a whole number, bounds included. */
+export const wholeNumber =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value
+    const nearest = Number.isNaN(value) ? least : Math.min(most, Math.max(least, Math.round(value)))
+    throw wrong(`a whole number from ${least} to ${most}`, String(nearest))
+  }
+
+/** For an option that takes one of some words. */
+export const oneOfWords =
+  <Word extends string>(words: readonly Word[]) =>
+  (text: string): Word => {
+    const word = words.find(each => each === text)
+    if (word !== undefined) return word
+    throw wrong(words.length === 1 ? words[0]! : `one of ${words.join(', ')}`, nearestWord(text, words) ?? words[0]!)
+  }
+
+/** For `--from` and `--to`: `earliest`, `latest`, an offset, or a time in ISO 8601. */
+export const startPoint = (text: string): StartPoint => {
+  if (text === 'earliest') return { timestamp: earliestOffset }
+  if (text === 'latest') return { timestamp: latestOffset }
+  if (/^\d+$/.test(text)) return { offset: wholeNumber(0, Number.MAX_SAFE_INTEGER)(text) }
+  const time = Date.parse(text)
+  // below zero there are only the names
+  if (!Number.isNaN(time)) return { timestamp: Math.max(0, time) }
+  const nearest = nearestWord(text, ['earliest', 'latest']) ?? 'earliest'
+  throw wrong('earliest, latest, an offset or a time such as 2026-05-01T12:00:00Z', nearest)
+}
+
+/** For repeated options: `name=value`, collected. `example` is shown when it is not. */
+export const assignment =
+  (example: string) =>
+  (text: string, before: readonly (readonly [string, string])[] = []): readonly (readonly [string, string])[] => {
+    const equals = text.indexOf('=')
+    if (equals > 0) return [...before, [text.slice(0, equals), text.slice(equals + 1)]]
+    throw new InvalidArgumentError(`name=value is expected, such as ${example}.`)
+  }
+
+/** For repeated options: all their values. */
+export const collected = (text: string, before: readonly string[] = []): readonly string[] => [...before, text]
