@@ -213,7 +213,7 @@ export class Topics {
     if (this.#partitionCount + added <= maxPartitions) return
     throw new BrokerError(
       'topicLimit',
-      `topic "${name}" would bring this gateway to ${this.#partitionCount + added} partitions; max.partitions is ${maxPartitions}`,
+      `topic "${name}" would bring this gateway to ${this.#partitionCount + added} partitions; partitions.max is ${maxPartitions}`,
     )
   }
 
