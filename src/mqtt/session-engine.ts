@@ -175,6 +175,10 @@ export class SessionEngine {
       // packet ids of a clean session end with it
       if (client.clean) this.#parts.store.cleanSubscriptions(client).catch((error: Error) => this.#storeFailed(error))
     })
+    this.#aedes.on('subscribe', (subscriptions, client) => {
+      const filters = subscriptions.map(({ topic }) => topic)
+      this.#subscribers.subscribed(client, filters)
+    })
     this.#aedes.on('keepaliveTimeout', client =>
       closeLog.closed('keep.alive', this.#peerOf(client), 'nothing came for one and a half keep alive intervals'),
     )

@@ -3,9 +3,10 @@ import { BrokerError } from '../core/errors.ts'
 import type { MemoryBudget } from '../core/memory-budget.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { type Clock, sleep } from '../platform/clock.ts'
-import { FilterTree, filterMatches } from '../wire/mqtt/topic-filter.ts'
+import { FilterTree } from '../wire/mqtt/topic-filter.ts'
 import { MemoryShare } from './memory-share.ts'
 import type { PublishState } from './publish-state.ts'
+import { retainedPublishes } from './retained-reader.ts'
 import { type OutgoingPacket, SessionQueue } from './session-queue.ts'
 import { subscriptionBytes } from './subscriber-limits.ts'
 
@@ -37,8 +38,6 @@ type ClientId = { readonly id: string }
 /** The queues of all sessions together may hold this part of the memory budget. */
 const queueShare = 4
 const retryAfterMs = 50
-/** Retained topics that are looked through in one turn of the event loop. */
-const topicsPerTurn = 1024
 
 /** Restored in place of subscriptions when a session holds only QoS 2 state, so that CONNACK says "session present". [MQTT-3.2.2-2] */
 const sessionMark = '$brooklet/session'
@@ -213,42 +212,7 @@ export class SessionStore {
   }
 
   createRetainedStreamCombi(filters: readonly string[]): Readable {
-    return Readable.from(this.#retained(filters))
-  }
-
-  /** Only what is on the device is shown; nothing when the log has failed. */
-  async *#retained(filters: readonly string[]): AsyncGenerator<object> {
-    const { retained } = this.#state
-    if (retained.size === 0) return
-    try {
-      await this.#state.retainedDurable()
-    } catch (error) {
-      if (error instanceof BrokerError) return
-      throw error
-    }
-    for (const filter of filters) {
-      for await (const topic of this.#retainedTopics(filter)) {
-        const found = retained.get(topic)
-        if (found === undefined) continue
-        const { payload, qos, properties, expiresMs } = found
-        const expiry = expiresMs === undefined ? {} : { messageExpiry: expiresMs }
-        yield { cmd: 'publish', topic, payload, qos, retain: true, ...(properties && { properties }), ...expiry }
-      }
-    }
-  }
-
-  /** Those that are there at the start: what is published while a slow subscriber takes them would go on for ever. */
-  async *#retainedTopics(filter: string): AsyncGenerator<string> {
-    const { retained } = this.#state
-    if (!/[+#]/.test(filter)) {
-      yield filter
-      return
-    }
-    let looked = 0
-    for (const topic of retained.topics()) {
-      if (filterMatches(filter, topic)) yield topic
-      if (++looked % topicsPerTurn === 0) await new Promise<void>(resolve => this.#clock.afterIo(resolve))
-    }
+    return Readable.from(retainedPublishes(this.#state, filters, this.#clock))
   }
 
   // wills: the engine keeps them with the client, these are copies for other brokers of a cluster

@@ -30,6 +30,8 @@ const propertyBytes = 5
 /** What one subscriber may ask for and get. */
 export class SubscriberLimits {
   readonly #parts: SubscriberLimitsParts
+  /** Filters let through that the engine has not added yet: more packets may come before it has. */
+  readonly #pending = new WeakMap<Client, Set<string>>()
 
   constructor(parts: SubscriberLimitsParts) {
     this.#parts = parts
@@ -44,10 +46,16 @@ export class SubscriberLimits {
     // malformed filters end the connection, in the engine
     if (packet.subscriptions.some(({ topic }) => topicFilterFault(topic) !== undefined)) return
     const present = subscriptionsOf(client)
-    const added = new Set(packet.subscriptions.map(({ topic }) => topic).filter(topic => !(topic in present)))
+    const pending = this.#pending.get(client) ?? new Set<string>()
+    const filters = packet.subscriptions.map(({ topic }) => topic).filter(topic => !(topic in present))
+    const added = new Set([...pending, ...filters])
     const bytes = [...added].reduce((sum, filter) => sum + subscriptionBytes(filter), 0)
     const isFull = Object.keys(present).length + added.size > maxSubscriptions
-    if (added.size === 0 || (!isFull && subscriptionMemory.hasRoom(bytes))) return
+    if (filters.length === 0) return
+    if (!isFull && subscriptionMemory.hasRoom(bytes)) {
+      this.#pending.set(client, added)
+      return
+    }
     metrics.add('mqttRefused', packet.subscriptions.length, isFull ? 'subscriptions.max' : 'subscription memory')
     const reason = client.version === 5 ? reasonCodes.quotaExceeded : failure
     const count = packet.subscriptions.length
@@ -55,6 +63,12 @@ export class SubscriberLimits {
     // nothing is left for the engine to do, nor to answer
     packet.subscriptions = []
     delete packet.messageId
+  }
+
+  /** The engine is done with a SUBSCRIBE. */
+  subscribed(client: Client, filters: readonly string[]): void {
+    const pending = this.#pending.get(client)
+    for (const filter of filters) pending?.delete(filter)
   }
 
   /**
