@@ -1,8 +1,9 @@
+import { once } from 'node:events'
 import { Command } from 'commander'
 import type { Cluster } from '../client/cluster.ts'
 import { readTogether } from '../client/fetch-together.ts'
 import { GroupMember, type Position } from '../client/group-member.ts'
-import { isTransient, KafkaError } from '../client/kafka-error.ts'
+import { isTransient, isUnknownTopic } from '../client/kafka-error.ts'
 import {
   earliestOffset,
   type FetchedRecord,
@@ -13,7 +14,6 @@ import {
 } from '../client/partition-reader.ts'
 import { sleep } from '../platform/clock.ts'
 import { host } from '../platform/node/host.ts'
-import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
 import { oneOfWords, type StartPoint, startPoint, wholeNumber } from './option-values.ts'
 import { jsonLine, plainLine } from './record-text.ts'
@@ -29,6 +29,8 @@ interface ConsumeFlags extends ClusterFlags {
 const readerOptions = { maxWaitMs: 500, maxBytes: 1 << 20, readCommitted: true }
 const sessionTimeoutMs = 30_000
 const retryMs = 1_000
+/** Told to stop, it waits so long for the commit of what is printed. */
+const lastCommitMs = 3_000
 
 /** Reads until told to stop, `--max` records are out, or every partition has reached its end of now (`--until end`). */
 class Consumption {
@@ -43,6 +45,8 @@ class Consumption {
   #stopped = false
   #outputClosed = false
   #troubled = false
+  /** Something was printed for the group that it has not committed. */
+  #uncommitted = false
 
   constructor(cluster: Cluster, topic: string, flags: ConsumeFlags) {
     this.#cluster = cluster
@@ -65,10 +69,21 @@ class Consumption {
     const { partitions } = await this.#cluster.topic(this.#topic)
     if (this.#flags.until !== undefined) await this.#rememberEnds(partitions.length)
     if (this.#flags.group !== undefined) return this.#runInGroup(this.#flags.group)
+    this.#sayWhereItStarts()
     for (const partition of partitions.keys()) await this.#open({ topic: this.#topic, partition }, undefined)
     await this.#untilDone(async () => {
       await this.#round()
     })
+  }
+
+  /** An empty screen is no riddle: who starts at the end sees nothing until something is written. */
+  #sayWhereItStarts(): void {
+    if (this.#flags.from !== undefined || this.#flags.until !== undefined || !host.stderrIsTerminal) return
+    const hint =
+      this.#flags.group === undefined
+        ? '--from earliest shows what is there'
+        : '--from earliest begins a new group at the beginning'
+    process.stderr.write(`waiting for new records of ${this.#topic}; ${hint}; Ctrl-C ends\n`)
   }
 
   async #runInGroup(groupId: string): Promise<void> {
@@ -81,7 +96,9 @@ class Consumption {
       if (mustReopen) await this.#reopen(member)
       mustReopen = false
       joined = true
-      if ((await this.#round()) && !this.#outputClosed) await member.commit(this.#positions())
+      if (!this.#uncommitted) this.#uncommitted = await this.#round()
+      if (this.#uncommitted && !this.#outputClosed) await member.commit(this.#positions())
+      this.#uncommitted = false
     }
     try {
       await this.#untilDone(step, () => joined)
@@ -92,11 +109,12 @@ class Consumption {
 
   /** Repeats `step`, also after errors that may pass, until there is an end. A step that waits for others is left when we must stop. */
   async #untilDone(step: () => Promise<void>, mayEnd = () => true): Promise<void> {
-    while (!this.#stopped && !(mayEnd() && this.#done())) {
+    while (!this.#stopped && (this.#uncommitted || !(mayEnd() && this.#done()))) {
       const stepping = step()
       stepping.catch(() => undefined)
       try {
         await Promise.race([stepping, this.#stop])
+        if (this.#stopped && this.#uncommitted) await Promise.race([stepping, sleep(this.#cluster.clock, lastCommitMs)])
         this.#troubled = false
       } catch (error) {
         if (!mayPass(error)) throw error
@@ -110,6 +128,8 @@ class Consumption {
   async #reopen(member: GroupMember): Promise<void> {
     const committed = await member.committed()
     this.#readers = []
+    this.#uncommitted = false
+    if (committed.some(({ offset }) => offset < 0)) this.#sayWhereItStarts()
     for (const { topic, partition, offset } of committed) {
       await this.#open({ topic, partition }, offset < 0 ? undefined : offset)
     }
@@ -141,8 +161,11 @@ class Consumption {
     if (open.length === 0) await sleep(this.#cluster.clock, readerOptions.maxWaitMs)
     const records = open.length === 0 ? [] : await readTogether(this.#cluster, open)
     const lines = records.flatMap(record => (this.#takes(record) ? [this.#line(record)] : []))
-    if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`)
-    return lines.length > 0
+    if (lines.length === 0) return false
+    this.#uncommitted = this.#flags.group !== undefined
+    const isTaken = process.stdout.write(`${lines.join('\n')}\n`)
+    if (!isTaken) await Promise.race([once(process.stdout, 'drain'), this.#stop])
+    return true
   }
 
   /** What is not printed is not committed either: its reader goes back. */
@@ -178,8 +201,7 @@ class Consumption {
 }
 
 /** A topic that is gone does not come back with what was in it. */
-const mayPass = (error: unknown): boolean =>
-  isTransient(error) && !(error instanceof KafkaError && error.code === errorCodes.UNKNOWN_TOPIC_OR_PARTITION)
+const mayPass = (error: unknown): boolean => isTransient(error) && !isUnknownTopic(error)
 
 /** `brooklet consume TOPIC`: prints records, with or without a consumer group. */
 export const consumeCommand = (): Command =>
@@ -187,7 +209,7 @@ export const consumeCommand = (): Command =>
     .option('-g, --group <id>', "go on at the group's committed offsets, and commit what was printed")
     .option(
       '--from <point>',
-      'earliest, latest, an offset or a time (default: latest; with --until: earliest)',
+      'earliest, latest, an offset or a time (default: latest; with --until: earliest); in a group only where it has committed nothing',
       startPoint,
     )
     .option('--until <end>', 'end: stop at what is the end of the topic now', oneOfWords(['end']))

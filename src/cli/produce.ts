@@ -31,6 +31,7 @@ const toRecord = (line: Buffer, { key, keySeparator, header = [] }: ProduceFlags
 
 /** Sends what standard input gives together; reads on when that is stored. */
 const sendLines = async (send: (lines: readonly Buffer[]) => Promise<void>): Promise<void> => {
+  if (process.stdin.isTTY) process.stderr.write('a record per line; Ctrl-D ends\n')
   const splitter = new LineSplitter()
   for await (const chunk of process.stdin) await send(splitter.push(chunk as Buffer))
   await send(splitter.finish())

@@ -4,7 +4,7 @@ import { findCoordinator } from '../wire/kafka/contracts/find-coordinator.ts'
 import { metadata } from '../wire/kafka/contracts/metadata.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { BrokerConnection, type ConnectOptions } from './broker-connection.ts'
-import { ConnectionLost, checkCode, KafkaError } from './kafka-error.ts'
+import { ConnectionLost, checkCode, isUnknownTopic, KafkaError } from './kafka-error.ts'
 import { retrying } from './retry.ts'
 import { SharedConnection } from './shared-connection.ts'
 
@@ -25,8 +25,10 @@ export interface TopicMetadata {
 /** A cluster that has no coordinator yet, or no leader of a topic made just now, has it within this time. */
 const electionMs = 10_000
 
-const isElecting = (error: unknown): boolean =>
-  error instanceof KafkaError && error.retriable && error.code !== errorCodes.UNKNOWN_TOPIC_OR_PARTITION
+/** Brokers of KRaft answer "unknown" while they make the topic that was asked for. */
+const creationMs = 2_000
+
+const isElecting = (error: unknown): boolean => error instanceof KafkaError && error.retriable && !isUnknownTopic(error)
 
 /** A Kafka cluster as a client sees it: connections by node, topic metadata, coordinators. */
 export class Cluster {
@@ -94,7 +96,10 @@ export class Cluster {
   async topic(name: string, options: { create?: boolean; refresh?: boolean } = {}): Promise<TopicMetadata> {
     const known = options.refresh ? undefined : this.#topics.get(name)
     if (known !== undefined) return known
-    const [topic] = await retrying(this.clock, electionMs, isElecting, () => this.describe([name], options))
+    const creationEndsMs = this.clock.monotonicMs() + (options.create ? creationMs : 0)
+    const mayCome = (error: unknown): boolean =>
+      isElecting(error) || (isUnknownTopic(error) && this.clock.monotonicMs() < creationEndsMs)
+    const [topic] = await retrying(this.clock, electionMs, mayCome, () => this.describe([name], options))
     if (topic === undefined)
       throw new KafkaError(errorCodes.UNKNOWN_TOPIC_OR_PARTITION, `topic ${name}`, 'there is no such topic')
     return topic

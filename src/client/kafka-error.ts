@@ -37,6 +37,10 @@ export const isClientError = (error: unknown): error is ClientError =>
 export const isTransient = (error: unknown): boolean =>
   error instanceof ConnectionLost || (error instanceof KafkaError && error.retriable)
 
+/** Counts as transient in Kafka: metadata may be late. Where the cluster was asked, the topic is not there. */
+export const isUnknownTopic = (error: unknown): boolean =>
+  error instanceof KafkaError && error.code === errorCodes.UNKNOWN_TOPIC_OR_PARTITION
+
 /** Throws unless the code is NONE. */
 export const checkCode = (code: number, about: string, detail?: string | null): void => {
   if (code !== errorCodes.NONE) throw new KafkaError(code, about, detail)

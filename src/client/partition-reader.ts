@@ -4,7 +4,7 @@ import type { LogRecord } from '../wire/kafka/records.ts'
 import type { Cluster } from './cluster.ts'
 import { readTogether } from './fetch-together.ts'
 import { unpackRecords } from './fetched-records.ts'
-import { ConnectionLost, checkCode, KafkaError } from './kafka-error.ts'
+import { ConnectionLost, checkCode, isUnknownTopic, KafkaError } from './kafka-error.ts'
 import { retrying } from './retry.ts'
 
 export interface TopicPartition {
@@ -53,7 +53,7 @@ export const offsetFor = (
   })
 
 const isStaleLeader = (error: unknown): boolean =>
-  error instanceof KafkaError && error.retriable && error.code !== errorCodes.UNKNOWN_TOPIC_OR_PARTITION
+  error instanceof KafkaError && error.retriable && !isUnknownTopic(error)
 
 /** What a fetch answers for one partition. */
 export interface FetchedPartition {

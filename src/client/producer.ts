@@ -3,8 +3,8 @@ import { compressBatch, encodeBatch, type NewRecord } from '../wire/kafka/batch-
 import type { CodecName } from '../wire/kafka/compression/codecs.ts'
 import { produce } from '../wire/kafka/contracts/produce.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
-import type { Cluster } from './cluster.ts'
-import { ConnectionLost, checkCode, isTransient, KafkaError } from './kafka-error.ts'
+import type { Cluster, TopicMetadata } from './cluster.ts'
+import { ConnectionLost, checkCode, isTransient, isUnknownTopic, KafkaError } from './kafka-error.ts'
 import { newIdentity, type ProducerIdentity } from './producer-identity.ts'
 import { retrying } from './retry.ts'
 
@@ -82,7 +82,7 @@ export class Producer {
    * `partition` when it is given. Throws `KafkaError`, `ConnectionLost`.
    */
   async send(topic: string, records: readonly NewRecord[], partition?: number): Promise<readonly Produced[]> {
-    const { partitions } = await this.#cluster.topic(topic, { create: true })
+    const { partitions } = await this.#found(topic)
     if (partition !== undefined && partition >= partitions.length) await this.#cluster.leader(topic, partition)
     const keyless = this.#nextPartition++ % partitions.length
     const byPartition = new Map<number, NewRecord[]>()
@@ -94,6 +94,13 @@ export class Producer {
     }
     const runs = [...byPartition].flatMap(([target, run]) => inBatches(run).map(batch => [target, batch] as const))
     return Promise.all(runs.map(([target, run]) => this.#afterOthers(topic, target, run)))
+  }
+
+  /** A cluster that was there comes back; one that was never there is said to be missing at once. */
+  #found(topic: string): Promise<TopicMetadata> {
+    const limitMs = this.#identity === undefined ? 0 : this.#options.deliveryTimeoutMs
+    const mayPass = (error: unknown): boolean => isTransient(error) && !isUnknownTopic(error)
+    return retrying(this.#cluster.clock, limitMs, mayPass, () => this.#cluster.topic(topic, { create: true }))
   }
 
   #afterOthers(topic: string, partition: number, run: readonly NewRecord[]): Promise<Produced> {
