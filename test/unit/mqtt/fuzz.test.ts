@@ -38,6 +38,28 @@ describe.each([3, 4, 5])('version %d', version => {
         { cmd: 'pubrel', messageId: 11 },
         { cmd: 'puback', messageId: 11 },
         { cmd: 'pingreq' },
+        { cmd: 'unsubscribe', messageId: 4, unsubscriptions: ['a/#', 'b'] },
+        publishPacket('a/z', 'v', 1, 20, {
+          retain: true,
+          properties: { topicAlias: 2, messageExpiryInterval: 1, userProperties: { a: ['1', '2'] }, contentType: 't' },
+        }),
+        {
+          cmd: 'connect',
+          protocolId: 'MQTT',
+          protocolVersion: version as 4,
+          clientId: `c${random(3)}`,
+          clean: random(2) === 0,
+          keepalive: 10,
+          will: {
+            topic: 'a/w',
+            payload: Buffer.from('w'),
+            qos: 1,
+            retain: false,
+            properties: { willDelayInterval: 1 },
+          },
+          properties: { sessionExpiryInterval: random(3), receiveMaximum: 2, maximumPacketSize: 100 },
+        },
+        { cmd: 'disconnect', reasonCode: 4, properties: { sessionExpiryInterval: 9 } },
       ]
       const bytes = client.encode(...Array.from({ length: 12 }, () => packets[random(packets.length)]!))
       for (let flips = random(10); flips > 0; flips--) bytes[random(bytes.length)] = random(256)
