@@ -12,6 +12,14 @@ export interface EmittedPacket {
 /** What a subscriber of the engine is called with: a packet, and what to call when it is done with it. */
 export type Deliver = (packet: EmittedPacket, done: () => void) => void
 
+interface Pending {
+  readonly packet: EmittedPacket
+  readonly done: (error?: Error) => void
+}
+
+/** Deliveries of one turn of the event loop, about: each makes some objects in the engine. */
+const turnDeliveries = 1024
+
 /** Publishes to this topic reach nobody: what was refused and already answered goes here. */
 export const discardedTopic = '$brooklet/discarded'
 
@@ -26,7 +34,7 @@ export class Emitter {
   readonly #tree = new FilterTree<Deliver>()
   readonly #clock: Clock
   #closed = false
-  #pending: { readonly packet: EmittedPacket; readonly done: (error?: Error) => void }[] = []
+  #pending: Pending[] = []
 
   readonly #memory: MemoryShare
   #isAccounted = false
@@ -70,18 +78,30 @@ export class Emitter {
     return this
   }
 
+  /** Goes on in the next turn after so many deliveries: what one makes can be collected before the next begins. */
   #deliverPending(): void {
     const pending = this.#pending.sort((one, other) => counterOf(one.packet) - counterOf(other.packet))
     this.#pending = []
-    for (const { packet, done } of pending) {
-      const matches = this.#closed || packet.topic === discardedTopic ? [] : this.#tree.match(packet.topic)
-      let left = matches.length
-      if (left === 0) done()
-      const one = (): void => {
-        if (--left === 0) done()
-      }
-      for (const deliver of matches) deliver(packet, one)
+    let deliveries = 0
+    let taken = 0
+    while (taken < pending.length && deliveries < turnDeliveries) deliveries += this.#deliver(pending[taken++]!)
+    if (taken === pending.length) return
+    // deliveries may have emitted: then a turn is on its way
+    const isArmed = this.#pending.length > 0
+    this.#pending = [...pending.slice(taken), ...this.#pending]
+    if (!isArmed) this.#clock.afterIo(() => this.#deliverPending())
+  }
+
+  /** To how many. */
+  #deliver({ packet, done }: Pending): number {
+    const matches = this.#closed || packet.topic === discardedTopic ? [] : this.#tree.match(packet.topic)
+    let left = matches.length
+    if (left === 0) done()
+    const one = (): void => {
+      if (--left === 0) done()
     }
+    for (const deliver of matches) deliver(packet, one)
+    return matches.length
   }
 
   close(done: () => void): this {
