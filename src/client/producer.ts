@@ -153,8 +153,7 @@ export class Producer {
   #identified(): Promise<ProducerIdentity | undefined> {
     if (this.#identity === undefined) {
       const { clock } = this.#cluster
-      const isPassing = (error: unknown): boolean => isTransient(error) && !(error instanceof ConnectionLost)
-      const asked = retrying(clock, this.#options.deliveryTimeoutMs, isPassing, () => newIdentity(this.#cluster))
+      const asked = retrying(clock, this.#options.deliveryTimeoutMs, isTransient, () => newIdentity(this.#cluster))
       this.#identity = asked
       asked.then(
         identity => {

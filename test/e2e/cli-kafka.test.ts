@@ -194,12 +194,14 @@ it('produce and consume go on over kill -9 of the gateway, and nothing is lost o
     writer.child.stdin!.write(`${line}\n`)
     await new Promise(resolve => setTimeout(resolve, 20))
     if (index === 15) {
+      // both are at work
+      await reader.until(() => reader.stdout.includes('line 0 '))
       await gateway.kill()
       await gateway.restart(fixed)
     }
   }
   await writer.sendLines(['the end'])
-  expect(writer.child.exitCode).toBe(0)
+  expect({ code: writer.child.exitCode, stderr: writer.stderr }).toEqual({ code: 0, stderr: '' })
   await reader.until(() => reader.stdout.includes('the end'))
   reader.child.kill('SIGINT')
   await reader.ended
