@@ -1,5 +1,6 @@
 import { type PartitionId, partitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
+import { uuidFromRandom } from '../core/uuid.ts'
 import type { Random } from '../platform/random.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { Topic, TopicsView } from '../state/topics.ts'
@@ -130,7 +131,7 @@ export class Topics {
     const { name, partitions: count, configs } = this.plan(newTopic)
     const first = this.#parts.view.nextPartition
     const partitions = Array.from({ length: count }, (_, index) => partitionId(first + index))
-    const id = this.#parts.random.bytes(16).toString('hex')
+    const id = uuidFromRandom(this.#parts.random.bytes(16))
     const automatic = newTopic.isAutomatic === true ? { isAutomatic: true as const } : {}
     return this.#store({ name, id, partitions, configs, ...automatic }, 'created')
   }

@@ -7,8 +7,3 @@ export class AssertionError extends Error {
 export function assert(condition: unknown, invariant: string): asserts condition {
   if (!condition) throw new AssertionError(`invariant broken: ${invariant}`)
 }
-
-/** The `default:` of an exhaustive switch: does not compile while a case is missing. */
-export function unreachable(value: never): never {
-  throw new AssertionError(`unreachable value: ${String(value)}`)
-}

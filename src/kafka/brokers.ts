@@ -1,9 +1,6 @@
 import type { RequestContext } from './handler.ts'
 import { nodeId } from './services.ts'
 
-/** Operations that a client may do, where it did not ask or nobody is asked: Kafka's "not known". */
-export const unknownOperations = -0x80000000
-
 /** This gateway as the one broker of its cluster, at the address that the client can reach. */
 export function onlyBroker({ peer }: RequestContext): { readonly host: string; readonly port: number } {
   return { host: peer.advertised.host, port: peer.advertised.port }

@@ -1,39 +1,26 @@
+import { LineLimit } from '../broker/line-limit.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { RefusalReason } from './errors.ts'
 
-const lineEveryMs = 10_000
-
-interface Lines {
-  lastMs: number
-  suppressed: number
-}
-
-/** Counts each connection that we close, and prints at most one line for each reason in ten seconds: peers must not fill the disk. */
+/** Counts each connection that we close, and prints a line for it unless that reason had one just now. */
 export class RefusalLog {
   readonly #logger: Logger
-  readonly #clock: Clock
   readonly #metrics: Metrics
-  readonly #lines = new Map<RefusalReason, Lines>()
+  readonly #lines: LineLimit<RefusalReason>
 
   constructor(logger: Logger, clock: Clock, metrics: Metrics) {
     this.#logger = logger
-    this.#clock = clock
     this.#metrics = metrics
+    this.#lines = new LineLimit(clock)
   }
 
   closed(reason: RefusalReason, remote: string, why: string): void {
     this.#metrics.add('kafkaRefusedConnections', 1, reason)
-    const nowMs = this.#clock.monotonicMs()
-    const lines = this.#lines.get(reason)
-    if (lines !== undefined && nowMs - lines.lastMs < lineEveryMs) {
-      lines.suppressed += 1
-      return
-    }
-    const suppressed = lines?.suppressed ?? 0
-    this.#lines.set(reason, { lastMs: nowMs, suppressed: 0 })
-    const fields = { reason, remote, why, ...(suppressed > 0 && { linesSuppressed: suppressed }) }
+    const line = this.#lines.admit(reason)
+    if (line === undefined) return
+    const fields = { reason, remote, why, ...line }
     if (reason === 'internal') this.#logger.error(fields, 'kafka connection closed')
     else this.#logger.warn(fields, 'kafka connection closed')
   }

@@ -96,6 +96,8 @@ export const listenWebSocket: ListenWebSocket = async (address, { subprotocol, m
     server.once('error', reject)
     server.listen(address.port, address.host, () => {
       server.off('error', reject)
+      // as in network.ts: a failed accept costs one connection
+      server.on('error', () => undefined)
       resolve(listenerOf(server))
     })
   })
