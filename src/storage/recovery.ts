@@ -177,7 +177,10 @@ export class Recovery {
     for (;;) {
       const [next] = later
       // before the group that may stand here: it is the one that a recovery could not write again in this slot
-      if (next !== undefined && this.#leadsTo(next) && (await this.#beginsWhole(next))) return true
+      if (next !== undefined && this.#leadsTo(next) && (await this.#beginsWhole(next))) {
+        await this.#passCopies(segment, reader)
+        return true
+      }
       const group = await nextInChain(reader, segment.end, this.chain)
       if (typeof group !== 'string') {
         this.#take(segment, group)
@@ -213,6 +216,15 @@ export class Recovery {
         await this.#passLostEnd(segment, reader, durable)
       } else if (group === 'torn') this.tornTail = true
       return false
+    }
+  }
+
+  /** Copies of the newest group are part of the segment: the original may be in the page cache alone. */
+  async #passCopies(segment: Segment, reader: SlotReader): Promise<void> {
+    for (;;) {
+      const copyEnd = await copyOfNewest(reader, segment.end, this.chain)
+      if (copyEnd === undefined) return
+      segment.end = copyEnd
     }
   }
 
