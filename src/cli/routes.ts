@@ -1,7 +1,8 @@
 import { Command } from 'commander'
+import type { RouteExplanation } from '../broker/route-explanation.ts'
 import type { LoadedSettings } from '../config/load.ts'
 import { otherTopic } from '../mqtt/default-route.ts'
-import { explainRoute, type RouteExplanation } from '../mqtt/route-explanation.ts'
+import { explainRoute } from '../mqtt/route-explanation.ts'
 import { HttpClient } from './http-client.ts'
 import { settingsFromFlags } from './setting-flags.ts'
 

@@ -1,3 +1,5 @@
+import type { RouteExplanation } from '../broker/route-explanation.ts'
+
 /** What the HTTP front shows. The composition root implements it; everything returned is plain and ready for JSON. */
 export interface GatewayStatus {
   gateway(): GatewayOverview
@@ -15,7 +17,7 @@ export interface GatewayStatus {
   /** Secrets already replaced: see `shownSettings`. */
   settings(): readonly SettingValue[]
   /** Where a publish to this MQTT topic would go. */
-  route(mqttTopic: string): RouteResult
+  route(mqttTopic: string): RouteExplanation
 }
 
 export interface GatewayOverview {
@@ -117,24 +119,4 @@ export interface SettingValue {
   readonly key: string
   readonly value: string | null
   readonly origin: string
-}
-
-export interface RouteResult {
-  readonly mqttTopic: string
-  /** The pattern of the configured route that wins, `default route`, or why nothing is stored. */
-  readonly rule: string
-  /** False: delivered to MQTT subscribers only; then nothing below but the notes. */
-  readonly stored: boolean
-  readonly topic?: string
-  readonly topicExists?: boolean
-  /** Null: no key. */
-  readonly key?: string | null
-  /** Null: without a key, batch by batch. */
-  readonly partition?: number | null
-  readonly partitions?: number
-  readonly headers?: Readonly<Record<string, string>>
-  /** Other first levels that go to the same topic. */
-  readonly sharedWith?: readonly string[]
-  /** What a user should know. */
-  readonly notes: readonly string[]
 }

@@ -1,9 +1,10 @@
 import type { Broker } from '../broker/broker.ts'
 import type { Groups } from '../broker/groups/groups.ts'
+import type { RouteExplanation } from '../broker/route-explanation.ts'
 import { formatAddress } from '../config/listen-url.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Metrics } from '../core/metrics.ts'
-import type { Clock } from '../platform/clock.ts'
+import type { Clock, Timer } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Listener, Network } from '../platform/network.ts'
 import type { ListenWebSocket } from '../platform/stream-server.ts'
@@ -22,7 +23,7 @@ import { PublishGate } from './publish-gate.ts'
 import { PublishState } from './publish-state.ts'
 import { ReadGate } from './read-gate.ts'
 import type { ClockQuality } from './record-headers.ts'
-import { explainRoute, type RouteExplanation } from './route-explanation.ts'
+import { explainRoute } from './route-explanation.ts'
 import { type ConnectedClient, SessionEngine } from './session-engine.ts'
 import { SessionStore } from './session-store.ts'
 import { TopicRoutes } from './topic-routes.ts'
@@ -56,9 +57,10 @@ export interface MqttAddress {
 /** Bytes of retained publishes that are kept, topics included. */
 const retainedMaxBytes = 8 * 1024 * 1024
 /** Parts of the memory budget for subscriptions and for wills of all clients. */
-const subscriptionShare = 8
-const willShare = 16
+const subscriptionShare = 16
+const willShare = 32
 const closeWaitMs = 2000
+const unreadCheckMs = 5000
 
 /** The MQTT front: listeners, sessions, routes, ingest and deliver rules. */
 export class MqttFront {
@@ -73,6 +75,7 @@ export class MqttFront {
   readonly #deliveries: Deliveries
   readonly #listeners: Listener[] = []
   readonly #connections = new Set<MqttConnection>()
+  #unreadCheck: Timer | undefined
 
   constructor(parts: MqttFrontParts) {
     const { broker, settings, clock, clockQuality, metrics } = parts
@@ -174,6 +177,7 @@ export class MqttFront {
       throw error
     }
     this.#deliveries.start()
+    this.#checkUnread()
     return addresses
   }
 
@@ -188,11 +192,21 @@ export class MqttFront {
 
   /** Stops accepting, lets publishes in hand be acknowledged, closes all connections. The log is still open when it is called. */
   async close(): Promise<void> {
+    this.#unreadCheck?.cancel()
     for (const listener of this.#listeners) await listener.close()
     await this.#deliveries.stop()
     await this.#acknowledged()
     await this.#engine.close()
     for (const connection of [...this.#connections]) connection.destroy()
+  }
+
+  #checkUnread(): void {
+    const { clock } = this.#parts
+    this.#unreadCheck = clock.after(unreadCheckMs, () => {
+      const nowMs = clock.monotonicMs()
+      if (this.#gate.closed) for (const connection of [...this.#connections]) connection.closeIfUnread(nowMs)
+      this.#checkUnread()
+    })
   }
 
   /** Everything taken is acknowledged, or the device takes too long. */
