@@ -1,21 +1,24 @@
 import { Command } from 'commander'
-import { type Ledger, ledgerTable, type Progress, profileNamed, runFleet } from '../../firmware-sim/index.ts'
+import { profileNamed, runFleet } from '../../firmware-sim/index.ts'
 import { Cluster } from '../client/cluster.ts'
+import { createTopic } from '../client/topic-admin.ts'
 import { type LoadedSettings, loadSettings } from '../config/load.ts'
 import { version } from '../core/version.ts'
 import { type Gateway, startGateway } from '../gateway.ts'
 import { nodeClock } from '../platform/node/clock.ts'
-import { nodeFiles } from '../platform/node/files.ts'
 import { host } from '../platform/node/host.ts'
 import { openLogger } from '../platform/node/logger.ts'
 import { nodeNetwork } from '../platform/node/network.ts'
 import { nodePlatform } from '../platform/node/platform.ts'
 import { DemoGroup } from './demo-group.ts'
-import { demoScreen } from './demo-screen.ts'
+import { demoIntroduction, demoLedger, demoProgress } from './demo-screen.ts'
+import { wholeNumber } from './option-values.ts'
 
 interface DemoFlags {
-  readonly duration?: string
+  readonly duration?: number
 }
+
+const maxDurationSeconds = 7 * 86_400
 
 const fleetMembers = [
   ['env', 12],
@@ -26,6 +29,7 @@ const fleetMembers = [
   ['soil', 2],
 ] as const
 const topicsOfFleet = ['sensors', 'meters', 'vibration', 'positions', 'doors']
+const defaultTopic = { partitions: -1, replicationFactor: -1, configs: new Map<string, string>() }
 
 /** The default port, or a free one when somebody has it. */
 const freeListenUrl = async (scheme: string, port: number): Promise<string> => {
@@ -59,38 +63,43 @@ const demoSettings = async (directory: string): Promise<LoadedSettings> =>
 export const demoCommand = (): Command =>
   new Command('demo')
     .description('run a gateway with 25 simulated sensors and a consumer group, and watch')
-    .option('--duration <seconds>', 'stop by itself')
+    .option('--duration <seconds>', 'stop by itself (default: at Ctrl-C)', wholeNumber(1, maxDurationSeconds))
     .action(async ({ duration }: DemoFlags) => {
-      const directory = await host.makeTemporaryDirectory('brooklet-demo-')
       const stop = new AbortController()
       host.onStopSignal(() => stop.abort())
-      if (duration !== undefined) nodeClock.after(Number(duration) * 1000, () => stop.abort())
+      if (duration !== undefined) nodeClock.after(duration * 1000, () => stop.abort())
+      const directory = await host.makeTemporaryDirectory('brooklet-demo-')
       const logger = await openLogger({ level: 'warn', format: host.stderrIsTerminal ? 'pretty' : 'json' })
-      const settings = await demoSettings(directory)
-      const gateway = await startGateway(settings, nodePlatform(logger))
-      const clean = await runDemo(gateway, directory, stop.signal)
-      await gateway.stop()
-      await nodeFiles.removeDirectory(directory)
-      process.exit(clean ? 0 : 1)
+      const gateway = await startGateway(await demoSettings(directory), nodePlatform(logger))
+      const isClean = await runDemo(gateway, directory, stop).finally(() => gateway.stop())
+      process.exit(isClean ? 0 : 1)
     })
 
-const runDemo = async (gateway: Gateway, directory: string, signal: AbortSignal): Promise<boolean> => {
+/** Runs until `stop` is aborted. True when the group has read every reading that was acknowledged, once and in order. */
+const runDemo = async (gateway: Gateway, directory: string, stop: AbortController): Promise<boolean> => {
   const cluster = openCluster(gateway)
-  const group = new DemoGroup(cluster, topicsOfFleet)
-  const screen = demoScreen(gateway, directory, group)
-  const reading = group.run()
-  const ledger = await runFleet({
-    url: `mqtt://${gateway.addresses.mqtt}`,
-    members: fleetMembers.map(([name, count]) => ({ profile: profileNamed(name)!, count })),
-    readingsPerSecond: 2,
-    signal,
-    onProgress: (progress: Progress) => screen.update(progress),
-  })
-  screen.end('the sensors have stopped; the group reads what is left')
-  await group.finish()
-  await reading
-  cluster.close()
-  return printLedger(ledger, group)
+  try {
+    // some sensors publish rarely; the group need not wait for them
+    for (const name of topicsOfFleet) await createTopic(cluster, { ...defaultTopic, name })
+    const group = new DemoGroup(cluster, topicsOfFleet)
+    process.stdout.write(demoIntroduction(gateway, directory))
+    const reading = group.run()
+    reading.catch(() => stop.abort())
+    const ledger = await runFleet({
+      url: `mqtt://${gateway.addresses.mqtt}`,
+      members: fleetMembers.map(([name, count]) => ({ profile: profileNamed(name)!, count })),
+      readingsPerSecond: 2,
+      signal: stop.signal,
+      onProgress: demoProgress(gateway, group),
+    })
+    process.stdout.write('\nThe sensors have stopped; the group reads what is left.\n\n')
+    group.finish()
+    await reading
+    process.stdout.write(demoLedger(ledger, group))
+    return ledger.compare(group.receipts).isClean
+  } finally {
+    cluster.close()
+  }
 }
 
 const openCluster = (gateway: Gateway): Cluster => {
@@ -107,16 +116,4 @@ const openCluster = (gateway: Gateway): Cluster => {
 const splitAddress = (address: string): [string, number] => {
   const colon = address.lastIndexOf(':')
   return [address.slice(0, colon), Number(address.slice(colon + 1))]
-}
-
-const printLedger = (ledger: Ledger, group: DemoGroup): boolean => {
-  const compared = ledger.compare(group.receipts)
-  const { missingAcked, unexplainedDuplicates, orderViolations, received } = compared
-  process.stdout.write(`\n${ledgerTable(ledger)}\n`)
-  process.stdout.write(
-    `consumer group demo: ${received} read, ${missingAcked} acknowledged ones missing, ` +
-      `${unexplainedDuplicates} read twice, ${orderViolations} out of order\n`,
-  )
-  for (const example of compared.examples) process.stdout.write(`  ${example}\n`)
-  return compared.isClean
 }

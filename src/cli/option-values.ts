@@ -17,8 +17,8 @@ export const wholeNumber =
   (text: string): number => {
     const value = Number(text)
     if (/^\d+$/.test(text) && value >= least && value <= most) return value
-    const nearest = Number.isNaN(value) ? least : Math.min(most, Math.max(least, Math.round(value)))
-    throw wrong(`a whole number from ${least} to ${most}`, String(nearest))
+    const near = Math.round(Number.parseFloat(text)) || least
+    throw wrong(`a whole number from ${least} to ${most}`, String(Math.min(most, Math.max(least, near))))
   }
 
 /** For an option that takes one of some words. */

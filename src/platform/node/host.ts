@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs'
+import { rmSync, statfsSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { hostname, tmpdir, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -30,8 +30,13 @@ export const host = {
     }
   },
 
-  /** A new empty directory of this user alone. */
-  makeTemporaryDirectory: (prefix: string): Promise<string> => mkdtemp(join(tmpdir(), prefix)),
+  /** A new empty directory of this user alone, removed when the process ends, however it ends (but kill -9). */
+  async makeTemporaryDirectory(prefix: string): Promise<string> {
+    const directory = await mkdtemp(join(tmpdir(), prefix))
+    process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+    process.on('SIGHUP', () => process.exit(129))
+    return directory
+  },
 
   absolutePath: (path: string): string => resolve(path),
 
@@ -71,6 +76,12 @@ export const host = {
   onBug(report: (error: unknown) => void): void {
     process.on('uncaughtException', report)
     process.on('unhandledRejection', report)
+  },
+
+  /** Of the terminal that standard output is; undefined when it is none. */
+  terminalSize(): { readonly columns: number; readonly rows: number } | undefined {
+    const { isTTY, columns, rows } = process.stdout
+    return isTTY && columns > 0 && rows > 0 ? { columns, rows } : undefined
   },
 
   stderrIsTerminal: process.stderr.isTTY === true,
