@@ -1,5 +1,6 @@
 import { openBroker } from './broker/open-broker.ts'
 import type { LoadedSettings } from './config/load.ts'
+import { cacheBytesOf, countedBytesOf, tailBytesOf } from './config/memory-account.ts'
 import { shareOf } from './config/share.ts'
 import { slotBytesOf } from './config/slot-bytes.ts'
 import { StartError } from './core/errors.ts'
@@ -48,7 +49,7 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
   const { clock, network, logger } = platform
   const directory = host.absolutePath(settings['data.dir'])
   const metrics = new Metrics()
-  const memory = new MemoryBudget(shareOf(settings['memory.budget'], host.memoryBytes()))
+  const memory = new MemoryBudget(countedBytesOf(shareOf(settings['memory.budget'], host.memoryBytes())))
   metrics.gauge('memoryUsedBytes', () => memory.usedBytes)
   const lock = await claimedDirectory(platform, directory)
   const budgetBytes = shareOf(settings['disk.budget'], await fileSystemOf(platform, directory))
@@ -69,6 +70,8 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
       maxPacketBytes: settings['mqtt.max.packet.bytes'],
       retention: { ms: settings['retention.ms'], bytes: settings['retention.bytes'] },
       gapsMax: settings['gaps.max'],
+      tailBytes: tailBytesOf(memory.limitBytes),
+      cacheBytes: cacheBytesOf(memory.limitBytes),
       memory,
       metrics,
     },

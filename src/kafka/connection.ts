@@ -17,7 +17,7 @@ const maxPipelinedBytes = 4 << 20
 const maxPipelinedRequests = 256
 /** While more than this waits in the socket, the peer is a slow reader: nothing is read from it and nothing new is started. */
 const maxPendingBytes = 256 << 10
-/** Half a request that waits for memory this long is given up: it holds what others wait for. */
+/** Half a request that waits for memory this long is given up, and so are answers that nobody reads: they hold what others wait for. */
 const memoryPatienceMs = 30_000
 
 export interface ConnectionParts {
@@ -86,8 +86,16 @@ export class KafkaConnection implements Peer {
     return () => this.#gone.delete(callback)
   }
 
-  /** Closes the connection when nothing was heard of the peer for too long; a request that waits here is no silence. */
+  /**
+   * Closes the connection when nothing was heard of the peer for too long; a request that waits here is no silence. While memory is out,
+   * a peer that takes no answers has less time.
+   */
   closeIfIdle(nowMs: number): void {
+    const takesNothing = this.#connection.pendingBytes > 0 && nowMs - this.#lastActiveMs > memoryPatienceMs
+    if (takesNothing && this.#parts.gate.closed) {
+      this.refuse('memory', 'answers wait too long for a peer that does not read, and memory.budget is out')
+      return
+    }
     const waitsForUs = this.#slots.length > 0 && this.#connection.pendingBytes === 0
     if (waitsForUs || nowMs - this.#lastActiveMs <= this.#parts.maxIdleMs) return
     this.refuse('idle', 'no request and no progress for connections.max.idle.ms')

@@ -1,7 +1,7 @@
 import type { MemoryBudget } from '../core/memory-budget.ts'
 
 /** Part of `memory.budget` that responses may fill, those in sockets of slow readers included. */
-const shareOfBudget = 1 / 4
+const shareOfBudget = 1 / 8
 /** Part of what is left that one more fetch may take. */
 const shareOfRest = 1 / 8
 const leastFetchBytes = 16 * 1024

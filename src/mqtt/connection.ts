@@ -41,6 +41,7 @@ const maxHeldBytes = 64 * 1024
 const keepAliveParts = 8
 const closeAfterMs = 1000
 const partialFrameMs = 10_000
+const unreadMs = 30_000
 const drainAfterMs = 10_000
 const retryAfterMs = 10
 const pubrecType = 5
@@ -64,6 +65,8 @@ export class MqttConnection {
   /** Given to the engine, which is not done with them. */
   #engineBytes = 0
   #outgoingBytes = 0
+  /** When the client last took something, or began to have something to take. */
+  #outgoingMovedMs = 0
   #engineBusy = false
   /** Waits for a sync before anything else is taken. */
   #parked = false
@@ -118,6 +121,19 @@ export class MqttConnection {
     if (this.#closed || this.#ended) return
     this.#socket.write(chunks)
     this.#accountOutgoing()
+  }
+
+  /** What a client does not read must not keep the memory that all others wait for. */
+  closeIfUnread(nowMs: number): void {
+    const { gate, closeLog } = this.#parts
+    const isUnread = this.#outgoingBytes > 0 && nowMs - this.#outgoingMovedMs > unreadMs
+    if (this.#closed || !isUnread || !gate.closed) return
+    closeLog.closed(
+      'memory',
+      this,
+      `${this.#outgoingBytes} bytes wait for a client that does not read, and the memory is out`,
+    )
+    this.destroy()
   }
 
   /** Ends the connection; the engine learns of it as of a lost one. */
@@ -350,6 +366,9 @@ export class MqttConnection {
   #accountOutgoing(): void {
     const pending = this.#ended ? 0 : this.#socket.pendingBytes
     if (pending === this.#outgoingBytes) return
+    if (pending < this.#outgoingBytes || this.#outgoingBytes === 0) {
+      this.#outgoingMovedMs = this.#parts.clock.monotonicMs()
+    }
     this.#parts.outbound.hold(pending - this.#outgoingBytes)
     this.#outgoingBytes = pending
   }

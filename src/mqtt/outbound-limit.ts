@@ -1,7 +1,7 @@
 import type { MemoryBudget } from '../core/memory-budget.ts'
 
 /** All subscribers together may hold this part of the memory budget; ingest keeps the rest. */
-const share = 4
+const share = 8
 /** A connection with less than this is never slow. */
 const leastBytes = 16 * 1024
 

@@ -36,7 +36,7 @@ interface Session {
 type ClientId = { readonly id: string }
 
 /** The queues of all sessions together may hold this part of the memory budget. */
-const queueShare = 4
+const queueShare = 8
 const retryAfterMs = 50
 
 /** Restored in place of subscriptions when a session holds only QoS 2 state, so that CONNACK says "session present". [MQTT-3.2.2-2] */
