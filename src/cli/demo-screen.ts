@@ -3,10 +3,8 @@ import type { Gateway } from '../gateway.ts'
 import { host } from '../platform/node/host.ts'
 import type { DemoGroup } from './demo-group.ts'
 import { LiveScreen } from './live-screen.ts'
+import { sizeText } from './size-text.ts'
 import { formatTable } from './table.ts'
-
-const MiB = 1024 * 1024
-const mebibytes = (bytes: number): string => `${(bytes / MiB).toFixed(1)} MiB`
 
 /** What it is and where to connect; at most 80 columns. */
 export const demoIntroduction = ({ addresses: { mqtt, kafka, http } }: Gateway, directory: string): string =>
@@ -41,7 +39,7 @@ export const demoProgress = (gateway: Gateway, group: DemoGroup): ((progress: Pr
       ['events in', `${perSecond}/s`],
       ['stored', `${stored} records, each synced before its ack`],
       ['group demo', `${group.receipts.length} read, ${group.lag} behind${group.paused ? ' (resting)' : ''}`],
-      ['disk', `${mebibytes(disk.logBytes + disk.viewBytes)} of ${mebibytes(disk.budgetBytes)}`],
+      ['disk', `${sizeText(disk.logBytes + disk.viewBytes)} of ${sizeText(disk.budgetBytes)}`],
     ]
     if (host.stdoutIsTerminal) screen.draw(rows.map(([name, value]) => `  ${name.padEnd(12)} ${value}`))
     else process.stdout.write(`${rows.map(([name, value]) => `${name}: ${value}`).join(' | ')}\n`)

@@ -1,5 +1,7 @@
 import { StartError } from '../core/errors.ts'
 
+const requestTimeoutMs = 10_000
+
 /** A running gateway's HTTP API, for commands. */
 export class HttpClient {
   readonly #base: string
@@ -14,20 +16,28 @@ export class HttpClient {
   /** The JSON at `path`. Throws with one line when nobody answers or the answer is an error. */
   async get<Value>(path: string): Promise<Value> {
     const response = await this.#request(path)
-    const body = await response.text()
-    if (response.ok) return JSON.parse(body) as Value
-    throw new HttpFailure(`${this.#base}${path}: ${errorText(body) ?? `status ${response.status}`}`)
+    const body = await response.text().catch(error => this.#lost(error))
+    if (!response.ok) throw new HttpFailure(`${this.#base}${path}: ${errorText(body) ?? `status ${response.status}`}`)
+    try {
+      return JSON.parse(body) as Value
+    } catch {
+      throw new HttpFailure(`what answers at ${this.#base} is no gateway; name its HTTP listener with --http`)
+    }
   }
 
   async #request(path: string): Promise<Response> {
     try {
-      return await fetch(`${this.#base}${path}`)
+      return await fetch(`${this.#base}${path}`, { signal: AbortSignal.timeout(requestTimeoutMs) })
     } catch (error) {
-      const cause = (error as { cause?: Error }).cause
-      throw new HttpFailure(
-        `no gateway answers at ${this.#base} (${cause?.message ?? error}); name its HTTP listener with --http`,
-      )
+      return this.#lost(error)
     }
+  }
+
+  #lost(error: unknown): never {
+    const { message, cause } = error as Error & { cause?: NodeJS.ErrnoException }
+    // several addresses of one name fail together, without a message of their own
+    const reason = cause?.message || cause?.code || message
+    throw new HttpFailure(`no gateway answers at ${this.#base} (${reason}); name its HTTP listener with --http`)
   }
 }
 

@@ -8,6 +8,8 @@ export const maxPartitions = 2 ** 31 - 1
 /** A place in a partition: an offset, or what ListOffsets takes as a timestamp. */
 export type StartPoint = { readonly offset: number } | { readonly timestamp: number }
 
+const isoTime = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d\S*)?$/
+
 const wrong = (expected: string, nearest: string): InvalidArgumentError =>
   new InvalidArgumentError(`${expected} is expected; nearest: ${nearest}.`)
 
@@ -35,7 +37,8 @@ export const startPoint = (text: string): StartPoint => {
   if (text === 'earliest') return { timestamp: earliestOffset }
   if (text === 'latest') return { timestamp: latestOffset }
   if (/^\d+$/.test(text)) return { offset: wholeNumber(0, Number.MAX_SAFE_INTEGER)(text) }
-  const time = Date.parse(text)
+  // Date.parse finds dates in nearly everything
+  const time = isoTime.test(text) ? Date.parse(text) : Number.NaN
   // below zero there are only the names
   if (!Number.isNaN(time)) return { timestamp: Math.max(0, time) }
   const nearest = nearestWord(text, ['earliest', 'latest']) ?? 'earliest'

@@ -3,7 +3,9 @@ import type { GatewayOverview, GroupDetails, GroupSummary, TopicSummary } from '
 import { sleep } from '../platform/clock.ts'
 import { nodeClock } from '../platform/node/clock.ts'
 import { host } from '../platform/node/host.ts'
-import { HttpClient } from './http-client.ts'
+import { HttpClient, HttpFailure } from './http-client.ts'
+import { LiveScreen } from './live-screen.ts'
+import { sizeText } from './size-text.ts'
 import { formatTable } from './table.ts'
 
 interface TopFlags {
@@ -26,10 +28,10 @@ interface Sample {
 
 const everyMs = 1_000
 const maxRows = 15
-const home = '\u001b[H\u001b[J'
-
-const MiB = 1024 * 1024
-const mebibytes = (bytes: number): string => `${(bytes / MiB).toFixed(1)} MiB`
+/** Columns beside the name of a topic or group, and lines beside the topics and groups, on a terminal of 80 by 24. */
+const otherColumns = 44
+const otherLines = 8
+const leastColumns = 12
 
 const sample = async (client: HttpClient): Promise<Sample> => {
   const [gateway, topics, summaries, clients] = await Promise.all([
@@ -53,30 +55,77 @@ const rateOf = (topic: TopicSummary, before: Sample | undefined, seconds: number
   return was === undefined || seconds <= 0 ? 0 : Math.max(0, Math.round((topic.records - was) / seconds))
 }
 
-const screenOf = (now: Sample, before: Sample | undefined): string => {
+/** How much of a table fits on a terminal; everything where there is none. */
+interface Room {
+  readonly nameColumns: number
+  readonly rows: number
+}
+
+const roomOf = (groups: number): Room => {
+  const size = host.terminalSize()
+  if (size === undefined) return { nameColumns: Number.POSITIVE_INFINITY, rows: maxRows }
+  const rows = Math.min(maxRows, Math.max(1, size.rows - otherLines - Math.min(groups, maxRows)))
+  return { nameColumns: Math.max(leastColumns, size.columns - otherColumns), rows }
+}
+
+const fitted = (name: string, { nameColumns }: Room): string =>
+  name.length <= nameColumns ? name : `${name.slice(0, nameColumns - 3)}...`
+
+const screenOf = (now: Sample, before: Sample, room: Room): string[] => {
   const { gateway } = now
-  const seconds = before === undefined ? 0 : (now.atMs - before.atMs) / 1000
+  const seconds = (now.atMs - before.atMs) / 1000
   const topics = now.topics
     .map(topic => ({ ...topic, rate: rateOf(topic, before, seconds) }))
     .sort((a, b) => b.rate - a.rate || b.records - a.records)
   const rate = topics.reduce((sum, topic) => sum + topic.rate, 0)
   const used = gateway.disk.logBytes + gateway.disk.viewBytes
-  const heading = [
-    `${gateway.id}  up ${Math.round(gateway.uptimeMs / 1000)} s  version ${gateway.version}`,
-    `in ${rate}/s  MQTT clients ${now.clients}  memory ${mebibytes(gateway.memory.residentBytes)}  ` +
-      `disk ${mebibytes(used)} of ${mebibytes(gateway.disk.budgetBytes)}`,
-  ]
-  const topicRows = topics.slice(0, maxRows).map(({ name, partitions, records, sizeBytes, rate: each }) => {
-    return [name, partitions, each, records, mebibytes(sizeBytes)]
+  const topicRows = topics.slice(0, room.rows).map(({ name, partitions, records, sizeBytes, rate: each }) => {
+    return [fitted(name, room), partitions, each, records, sizeText(sizeBytes)]
   })
-  const groupRows = now.groups.map(({ id, state, members, lag }) => [id, state, members, lag])
-  const more = topics.length > maxRows ? `(${topics.length - maxRows} more topics)\n` : ''
+  const groupRows = now.groups.map(({ id, state, members, lag }) => [fitted(id, room), state, members, lag])
   return [
-    ...heading,
+    `${gateway.id}  version ${gateway.version}  up ${upText(gateway.uptimeMs)}`,
+    `in ${rate}/s  MQTT clients ${now.clients}  memory ${sizeText(gateway.memory.residentBytes)}  ` +
+      `disk ${sizeText(used)} of ${sizeText(gateway.disk.budgetBytes)}`,
     '',
-    formatTable(['TOPIC', 'PARTITIONS', 'IN/S', 'RECORDS', 'SIZE'], topicRows) + more,
-    formatTable(['GROUP', 'STATE', 'MEMBERS', 'LAG'], groupRows),
-  ].join('\n')
+    ...formatTable(['TOPIC', 'PARTITIONS', 'IN/S', 'RECORDS', 'SIZE'], topicRows).trimEnd().split('\n'),
+    ...(topics.length > room.rows ? [`(${topics.length - room.rows} more topics)`] : []),
+    '',
+    ...formatTable(['GROUP', 'STATE', 'MEMBERS', 'LAG'], groupRows).trimEnd().split('\n'),
+  ]
+}
+
+const upText = (uptimeMs: number): string => {
+  const minutes = Math.floor(uptimeMs / 60_000)
+  if (minutes < 1) return `${Math.floor(uptimeMs / 1000)} s`
+  if (minutes < 60) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d`
+}
+
+/** A gateway that was there may come back: until then the last sample stays, with a line that says so. */
+const watch = async (
+  client: HttpClient,
+  first: Sample,
+  stop: Promise<void>,
+  isStopped: () => boolean,
+): Promise<void> => {
+  const screen = new LiveScreen({ wholeScreen: true })
+  let before = first
+  let shown: string[] = ['waiting for a second sample']
+  while (!isStopped()) {
+    await Promise.race([sleep(nodeClock, everyMs), stop])
+    if (isStopped()) return
+    try {
+      const now = await sample(client)
+      shown = screenOf(now, before, roomOf(now.groups.length))
+      screen.draw(shown)
+      before = now
+    } catch (error) {
+      if (!(error instanceof HttpFailure)) throw error
+      screen.draw([error.message, ...shown.slice(1)])
+    }
+  }
 }
 
 /** `brooklet top`: the gateway at a glance, once a second; one look when the output is no terminal. */
@@ -87,18 +136,20 @@ export const topCommand = (): Command =>
     .option('--once', 'two samples a second apart, then end')
     .action(async ({ http, once }: TopFlags) => {
       const client = new HttpClient(http)
-      const live = host.stdoutIsTerminal && !once
-      let stopped = false
-      host.onStopSignal(() => {
-        stopped = true
-      })
+      let isStopped = false
+      const stop = new Promise<void>(resolve =>
+        host.onStopSignal(() => {
+          isStopped = true
+          resolve()
+        }),
+      )
       const release = host.stayAlive()
-      let before = await sample(client)
-      do {
+      const first = await sample(client)
+      if (host.stdoutIsTerminal && !once) await watch(client, first, stop, () => isStopped)
+      else {
         await sleep(nodeClock, everyMs)
-        const now = await sample(client)
-        process.stdout.write(`${live ? home : ''}${screenOf(now, before)}`)
-        before = now
-      } while (live && !stopped)
+        const lines = screenOf(await sample(client), first, { nameColumns: Number.POSITIVE_INFINITY, rows: maxRows })
+        process.stdout.write(`${lines.join('\n')}\n`)
+      }
       release()
     })

@@ -1,0 +1,34 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { expect, it } from 'vitest'
+import { Gateway, runBrooklet } from '../support/gateway.ts'
+
+it('shows topics and groups once where there is no terminal', async () => {
+  const gateway = await Gateway.start()
+  try {
+    const { kafka, http } = gateway.addresses
+    await runBrooklet(['produce', 'seen', 'a value', '--bootstrap', kafka])
+    await runBrooklet(['groups', 'reset', 'readers', '--topic', 'seen', '--to', 'earliest', '--bootstrap', kafka])
+    const { code, stdout, stderr } = await runBrooklet(['top', '--http', http])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^in 0\/s {2}MQTT clients 0 {2}memory .* {2}disk .* of 256 MiB$/m)
+    expect(stdout).toMatch(/^TOPIC +PARTITIONS +IN\/S +RECORDS +SIZE\nseen +4 +0 +1 +\S+ \S+$/m)
+    expect(stdout).toMatch(/^GROUP +STATE +MEMBERS +LAG\nreaders +Empty +0 +1$/m)
+    // the Kafka listener closes what is not Kafka
+    const wrong = await runBrooklet(['top', '--http', kafka])
+    expect(wrong).toMatchObject({ code: 1, stdout: '' })
+    expect(wrong.stderr).toMatch(/^brooklet: no gateway answers at http:\/\/.* \(.+\); name its HTTP listener.*\n$/)
+  } finally {
+    await gateway.dispose()
+  }
+})
+
+it('says that another server is no gateway', async () => {
+  const server = createServer((_, response) => response.end('<html>')).listen(0, '127.0.0.1')
+  await new Promise(resolve => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  const { code, stderr } = await runBrooklet(['top', '--http', `127.0.0.1:${port}`])
+  server.close()
+  expect(code).toBe(1)
+  expect(stderr).toMatch(/^brooklet: what answers at http:\/\/127\.0\.0\.1:\d+ is no gateway; .*\n$/)
+})
