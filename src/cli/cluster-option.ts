@@ -38,6 +38,8 @@ export const withCluster = async <Result>(
 const parseBootstrap = (text: string): { host: string; port: number }[] =>
   text.split(',').map(part => {
     const match = /^\s*(?:\[([^\]]+)\]|([^:\s]+))(?::(\d{1,5}))?\s*$/.exec(part)
-    if (match === null) throw new StartError(64, `--bootstrap: "${part}" is not host:port; nearest: 127.0.0.1:9092`)
-    return { host: match[1] ?? match[2] ?? '', port: Number(match[3] ?? 9092) }
+    const port = Number(match?.[3] ?? 9092)
+    if (match === null || port < 1 || port > 65_535)
+      throw new StartError(64, `--bootstrap: "${part}" is not host:port; nearest: ${match?.[2] ?? '127.0.0.1'}:9092`)
+    return { host: match[1] ?? match[2] ?? '', port }
   })
