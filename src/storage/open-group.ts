@@ -164,7 +164,8 @@ export class OpenGroup {
     const at = this.#end
     const { seed, logEpoch, logAge } = this.#stamp
     assert(at + frameHeaderBytes + batch.length <= arenaGroupStart + this.capacityBytes, 'frames fit in the arena')
-    batch.copy(this.#buffer, at + frameHeaderBytes)
+    // a copy to shared memory goes word by word, a fill is a memcpy
+    this.#buffer.fill(batch, at + frameHeaderBytes, at + frameHeaderBytes + batch.length)
     stamp(this.#buffer, baseOffset, logEpoch, at + frameHeaderBytes)
     writeFrameHeader(this.#buffer, at, seed, this.number, this.frameCount, log.id, batch.length, logAge)
     this.#end = at + frameHeaderBytes + batch.length

@@ -35,7 +35,9 @@ export class Tail {
     if (chunk?.segment !== segment || position + group.length > chunk.start + chunk.buffer.length) {
       chunk = this.#open(segment, position, group.length)
     }
-    chunk.buffer.set(group, position - chunk.start)
+    const at = position - chunk.start
+    // a copy from shared memory goes word by word, a fill is a memcpy
+    chunk.buffer.fill(group, at, at + group.length)
     chunk.end = position + group.length
   }
 

@@ -61,7 +61,8 @@ def fetch():
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 100,
-            "queued.max.messages.kbytes": 1 << 16,
+            "queued.max.messages.kbytes": 1 << 20,
+            "queued.min.messages": 1_000_000,
             "check.crcs": True,
         }
     )
@@ -69,7 +70,7 @@ def fetch():
     records, wrong, started = 0, 0, None
     next_offsets = {}
     while records < count:
-        messages = consumer.consume(10_000, 10)
+        messages = consumer.consume(min(10_000, count - records), 10)
         if not messages:
             break
         if started is None:
