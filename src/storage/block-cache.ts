@@ -99,7 +99,8 @@ export class BlockCache {
     try {
       const validEnd = segment.end
       const wantedEnd = Math.max(last + indexBlockBytes, start + readaheadBlocks * indexBlockBytes)
-      const buffer = Buffer.alloc(Math.min(wantedEnd, validEnd) - start)
+      // all of it is overwritten, or its checksums do not fit
+      const buffer = Buffer.allocUnsafeSlow(Math.min(wantedEnd, validEnd) - start)
       this.#metrics.add('storageBlockCacheMisses')
       await segment.slot.file.read(buffer, start)
       for (let at = 0; at < buffer.length; at += indexBlockBytes) {
