@@ -339,9 +339,11 @@ export class CommitLog implements Log {
     const prepared = await preparing.catch(() => false)
     this.#housekeeping.stop()
     if (this.writable) await this.#writeWitness().catch(() => {})
+    const isClean = this.writable
+    this.#pipeline.stop()
     pool.stop()
     await this.#checkpointer.settled()
-    if (this.writable && prepared) await this.#checkpointer.last().catch(() => {})
+    if (isClean && prepared) await this.#checkpointer.last().catch(() => {})
     await this.#writer.close()
     await pool.close()
     tail.clear()

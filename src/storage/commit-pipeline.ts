@@ -163,6 +163,14 @@ export class CommitPipeline {
     return false
   }
 
+  /** The log closes: what was appended meanwhile (housekeeping does not know yet) stays in memory, and who waits for it hears so. */
+  stop(): void {
+    if (this.#failure !== undefined) return
+    this.#lingering?.cancel()
+    this.#failure = new BrokerError('shuttingDown', 'the log is closed')
+    this.#owner.failed(this.#failure)
+  }
+
   /** Any error on the way to the device ends writing: what the device holds is not known any more. */
   fail(error: unknown): void {
     if (this.#failure !== undefined) return
