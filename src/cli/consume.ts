@@ -29,6 +29,8 @@ interface ConsumeFlags extends ClusterFlags {
 const readerOptions = { maxWaitMs: 500, maxBytes: 1 << 20, readCommitted: true }
 const sessionTimeoutMs = 30_000
 const retryMs = 1_000
+/** How often it looks for partitions that were added to the topic. */
+const metadataEveryMs = 30_000
 /** Told to stop, it waits so long for the commit of what is printed. */
 const lastCommitMs = 3_000
 
@@ -45,7 +47,8 @@ class Consumption {
   #stopped = false
   #outputClosed = false
   #troubled = false
-  /** Something was printed for the group that it has not committed. */
+  #hasSaidWhere = false
+  /** The group has positions that are not committed: of what was printed, or where it begins. */
   #uncommitted = false
 
   constructor(cluster: Cluster, topic: string, flags: ConsumeFlags) {
@@ -71,14 +74,29 @@ class Consumption {
     if (this.#flags.group !== undefined) return this.#runInGroup(this.#flags.group)
     this.#sayWhereItStarts()
     for (const partition of partitions.keys()) await this.#open({ topic: this.#topic, partition }, undefined)
+    let lookedMs = this.#cluster.clock.monotonicMs()
     await this.#untilDone(async () => {
       await this.#round()
+      if (this.#flags.until !== undefined || this.#cluster.clock.monotonicMs() - lookedMs < metadataEveryMs) return
+      lookedMs = this.#cluster.clock.monotonicMs()
+      await this.#openAdded()
     })
+  }
+
+  /** Partitions that are new are read from their beginning. */
+  async #openAdded(): Promise<void> {
+    const { partitions } = await this.#cluster.topic(this.#topic, { refresh: true })
+    for (const partition of partitions.keys()) {
+      if (this.#readers.some(({ source }) => source.partition === partition)) continue
+      await this.#open({ topic: this.#topic, partition }, 0)
+    }
   }
 
   /** An empty screen is no riddle: who starts at the end sees nothing until something is written. */
   #sayWhereItStarts(): void {
     if (this.#flags.from !== undefined || this.#flags.until !== undefined || !host.stderrIsTerminal) return
+    if (this.#hasSaidWhere) return
+    this.#hasSaidWhere = true
     const hint =
       this.#flags.group === undefined
         ? '--from earliest shows what is there'
@@ -128,8 +146,9 @@ class Consumption {
   async #reopen(member: GroupMember): Promise<void> {
     const committed = await member.committed()
     this.#readers = []
-    this.#uncommitted = false
-    if (committed.some(({ offset }) => offset < 0)) this.#sayWhereItStarts()
+    // where it begins is committed too: whoever takes over must not begin at a later end
+    this.#uncommitted = committed.some(({ offset }) => offset < 0)
+    if (this.#uncommitted) this.#sayWhereItStarts()
     for (const { topic, partition, offset } of committed) {
       await this.#open({ topic, partition }, offset < 0 ? undefined : offset)
     }
@@ -142,9 +161,10 @@ class Consumption {
 
   async #startOf(source: TopicPartition): Promise<number> {
     const from = this.#flags.from ?? { timestamp: this.#flags.until === undefined ? latestOffset : earliestOffset }
-    if ('offset' in from) return from.offset
-    const found = await offsetFor(this.#cluster, source, from.timestamp)
-    return found ?? (await offsetFor(this.#cluster, source, latestOffset)) ?? 0
+    const end = (await offsetFor(this.#cluster, source, latestOffset)) ?? 0
+    // beyond its end a partition would be read from its beginning
+    if ('offset' in from) return Math.min(from.offset, end)
+    return (await offsetFor(this.#cluster, source, from.timestamp)) ?? end
   }
 
   async #rememberEnds(partitions: number): Promise<void> {

@@ -26,6 +26,8 @@ export interface GroupOptions {
   readonly topics: readonly string[]
   readonly sessionTimeoutMs: number
   readonly rebalanceTimeoutMs: number
+  /** How often the leader of the group looks for partitions that were added; default 30 s. */
+  readonly metadataEveryMs?: number
 }
 
 /** The next offset to read of a partition. */
@@ -35,6 +37,7 @@ export interface Position extends TopicPartition {
 
 const protocolType = 'consumer'
 const rejoinDelayMs = 100
+const defaultMetadataEveryMs = 30_000
 /** The group goes on in a new generation, or without us: a member joins again. */
 const moved: readonly number[] = [
   errorCodes.REBALANCE_IN_PROGRESS,
@@ -51,6 +54,9 @@ export class GroupMember {
   #lastHeartbeatMs = 0
   #mustJoin = true
   #assignment: Assignment = new Map()
+  /** What the leader of the group has shared out: partitions by topic. Undefined in a follower. */
+  #shared: ReadonlyMap<string, number> | undefined
+  #lastMetadataMs = 0
 
   constructor(cluster: Cluster, options: GroupOptions) {
     this.#cluster = cluster
@@ -67,6 +73,7 @@ export class GroupMember {
    */
   async poll(): Promise<boolean> {
     if (!this.#mustJoin) await this.#heartbeat()
+    if (!this.#mustJoin) await this.#lookForPartitions()
     if (!this.#mustJoin) return false
     while (this.#mustJoin) await this.#join()
     return true
@@ -181,6 +188,21 @@ export class GroupMember {
     if (errorCode !== errorCodes.NONE) this.#failed(errorCode, `heartbeat of group ${groupId}`)
   }
 
+  /** The leader joins again when there are other partitions than those that it has shared out. */
+  async #lookForPartitions(): Promise<void> {
+    const { clock } = this.#cluster
+    const everyMs = this.#options.metadataEveryMs ?? defaultMetadataEveryMs
+    if (this.#shared === undefined || clock.monotonicMs() - this.#lastMetadataMs < everyMs) return
+    this.#lastMetadataMs = clock.monotonicMs()
+    const counts = await this.#partitionCounts([...this.#shared.keys()])
+    this.#mustJoin = [...this.#shared].some(([name, count]) => (counts.get(name) ?? 0) !== count)
+  }
+
+  async #partitionCounts(names: readonly string[]): Promise<Map<string, number>> {
+    const described = await this.#cluster.describe(names)
+    return new Map(described.map(({ name, partitions }) => [name, partitions.length]))
+  }
+
   async #join(): Promise<void> {
     const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
     const answer = await this.#request(
@@ -203,6 +225,7 @@ export class GroupMember {
     this.#memberId = answer.memberId
     this.#generation = answer.generationId
     const isLeader = answer.leader === answer.memberId
+    this.#shared = undefined
     await this.#sync(isLeader ? await this.#assign(answer.members) : [])
   }
 
@@ -211,8 +234,9 @@ export class GroupMember {
   ): Promise<{ memberId: string; assignment: Buffer }[]> {
     const subscriptions = new Map(members.map(({ memberId, metadata }) => [memberId, subscriptionOf(metadata)]))
     const names = new Set([...subscriptions.values()].flat())
-    const described = await this.#cluster.describe([...names])
-    const counts = new Map(described.map(({ name, partitions }) => [name, partitions.length]))
+    const counts = await this.#partitionCounts([...names])
+    this.#shared = new Map([...names].map(name => [name, counts.get(name) ?? 0]))
+    this.#lastMetadataMs = this.#cluster.clock.monotonicMs()
     return [...assignRanges(subscriptions, counts)].map(([memberId, ranges]) => ({
       memberId,
       assignment: encodeAssignment(ranges),

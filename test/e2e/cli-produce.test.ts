@@ -89,6 +89,34 @@ it('a group member that is interrupted has committed what it printed', async () 
   expect(stdout).toMatch(/^\S+ 0\/1 - two\n$/)
 })
 
+it('a group begins where it began, also when its first member printed nothing', async () => {
+  await onGateway('topics', 'create', 'quiet', '--partitions', '1')
+  await onGateway('produce', 'quiet', 'before')
+  const first = start('consume', 'quiet', '--group', 'quiet-readers')
+  const committed = async () => {
+    const { stdout } = await onGateway('groups', 'describe', 'quiet-readers', '--json')
+    return stdout === '' ? undefined : JSON.parse(stdout).offsets[0]?.committed
+  }
+  while ((await committed()) !== 1) await new Promise(resolve => setTimeout(resolve, 50))
+  first.child.kill('SIGINT')
+  expect(await first.exited).toBe(0)
+  await onGateway('produce', 'quiet', 'while nobody read')
+  const { stdout } = await onGateway('consume', 'quiet', '--group', 'quiet-readers', '--max', '1')
+  expect(stdout).toMatch(/ 0\/1 - while nobody read\n$/)
+})
+
+it('an offset beyond the end is the end', async () => {
+  await onGateway('topics', 'create', 'short', '--partitions', '1')
+  await onGateway('produce', 'short', 'zero')
+  const reading = start('consume', 'short', '--from', '1000', '--group', 'far')
+  const described = async () => (await onGateway('groups', 'describe', 'far', '--json')).stdout
+  while (!(await described()).includes('"committed": 1')) await new Promise(resolve => setTimeout(resolve, 50))
+  await onGateway('produce', 'short', 'one')
+  expect((await linesOf(reading, 1))[0]).toMatch(/ 0\/1 - one$/)
+  reading.child.kill('SIGINT')
+  await reading.exited
+})
+
 it.each([
   [1, /^brooklet: topic nowhere: .*there is no such topic.*\n$/, ['consume', 'nowhere', '--until', 'end']],
   [1, /^brooklet: group nowhere: GROUP_ID_NOT_FOUND.*\n$/, ['groups', 'describe', 'nowhere']],

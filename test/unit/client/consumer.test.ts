@@ -134,3 +134,18 @@ it('leaves a group whose join is parked', async () => {
   const described = await server.open.groups.describe('g')
   expect(described!.members).toHaveLength(1)
 })
+
+it('shares partitions that are added to a topic', async () => {
+  const options = { groupId: 'g', topics: ['t', 'later'], sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000 }
+  const alone = new GroupMember(cluster, { ...options, metadataEveryMs: 0 })
+  await alone.poll()
+  expect(await alone.poll()).toBe(false)
+  server.open.broker.topics.create({ name: 'later', partitions: 1 })
+  expect(await alone.poll()).toBe(true)
+  expect([...alone.assignment].map(([topic, partitions]) => [topic, partitions.length]).sort()).toEqual([
+    ['later', 1],
+    ['t', 4],
+  ])
+  expect(await alone.poll()).toBe(false)
+  await alone.leave()
+})
