@@ -175,3 +175,34 @@ it('finds a coordinator once, and again when it was forgotten', async () => {
   await cluster.coordinator('g')
   expect(asked()).toBe(3)
 })
+
+it('waits for a topic that is made because it was asked for, not for one that nobody makes', async () => {
+  const broker = await start()
+  const cluster = client(broker.address)
+  let unknown = 2
+  broker.serve(metadata, ({ topics, allowAutoTopicCreation }) => ({
+    brokers: [{ nodeId: 0, ...broker.address, rack: null }],
+    clusterId: 'c',
+    controllerId: 0,
+    topics: (topics ?? []).map(({ name }) => ({
+      // brokers of KRaft say so while they make it
+      errorCode: allowAutoTopicCreation && --unknown < 0 ? 0 : errorCodes.UNKNOWN_TOPIC_OR_PARTITION,
+      name,
+      topicId: `${'0'.repeat(31)}1`,
+      isInternal: false,
+      partitions: [],
+    })),
+  }))
+  await expect(cluster.topic('late')).rejects.toThrow('there is no such topic')
+  expect(unknown).toBe(2)
+  expect((await cluster.topic('late', { create: true })).name).toBe('late')
+})
+
+it('hears from itself what the protocol has no room for', async () => {
+  const broker = await start()
+  broker.serveTopic(() => [0])
+  const cluster = client(broker.address)
+  await expect(cluster.describe(['x'.repeat(40_000)])).rejects.toThrow(/^Metadata: INVALID_REQUEST \(.*longer than/)
+  expect(await cluster.describe(['t'])).toHaveLength(1)
+  expect(broker.connections).toBe(1)
+})
