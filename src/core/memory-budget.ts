@@ -23,6 +23,11 @@ export class MemoryBudget {
     return this.#usedBytes >= this.limitBytes
   }
 
+  /** Somebody waits for relief, which comes some way below the limit: who holds memory to no end should give it back. */
+  get awaited(): boolean {
+    return this.#waiting.length > 0
+  }
+
   take(bytes: number): void {
     this.#usedBytes += bytes
   }

@@ -87,13 +87,13 @@ export class KafkaConnection implements Peer {
   }
 
   /**
-   * Closes the connection when nothing was heard of the peer for too long; a request that waits here is no silence. While memory is out,
-   * a peer that takes no answers has less time.
+   * Closes the connection when nothing was heard of the peer for too long; a request that waits here is no silence. While others wait for
+   * memory, a peer that takes no answers has less time.
    */
   closeIfIdle(nowMs: number): void {
     const takesNothing = this.#connection.pendingBytes > 0 && nowMs - this.#lastActiveMs > memoryPatienceMs
-    if (takesNothing && this.#parts.gate.closed) {
-      this.refuse('memory', 'answers wait too long for a peer that does not read, and memory.budget is out')
+    if (takesNothing && (this.#parts.gate.awaited || this.#parts.responses.exhausted)) {
+      this.refuse('memory', 'answers wait too long for a peer that does not read, and others wait for the memory')
       return
     }
     const waitsForUs = this.#slots.length > 0 && this.#connection.pendingBytes === 0

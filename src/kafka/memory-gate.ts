@@ -17,6 +17,11 @@ export class MemoryGate {
     return this.#memory.exhausted
   }
 
+  /** Somebody, of this front or another, is not read until memory is given back. */
+  get awaited(): boolean {
+    return this.#memory.awaited
+  }
+
   /** Bytes of requests that are now held; negative: no more. */
   hold(bytes: number): void {
     if (bytes >= 0) this.#memory.take(bytes)

@@ -24,8 +24,14 @@ export class ResponseShare {
     return this.#heldBytes
   }
 
-  /** Most bytes that a fetch may read now (it still returns one whole batch, however large). */
+  /** Fetches get nothing until answers were taken. */
+  get exhausted(): boolean {
+    return this.#heldBytes >= this.#limitBytes
+  }
+
+  /** Most bytes that a fetch may read now (it still returns one whole batch, however large, unless that is 0). */
   fetchBytes(wantedBytes: number): number {
+    if (this.exhausted) return 0
     const grantedBytes = Math.floor((this.#limitBytes - this.#heldBytes) * shareOfRest)
     return Math.min(wantedBytes, Math.max(grantedBytes, leastFetchBytes))
   }

@@ -127,7 +127,7 @@ export class MqttConnection {
   closeIfUnread(nowMs: number): void {
     const { gate, closeLog } = this.#parts
     const isUnread = this.#outgoingBytes > 0 && nowMs - this.#outgoingMovedMs > unreadMs
-    if (this.#closed || !isUnread || !gate.closed) return
+    if (this.#closed || !isUnread || !gate.awaited) return
     closeLog.closed(
       'memory',
       this,

@@ -204,7 +204,7 @@ export class MqttFront {
     const { clock } = this.#parts
     this.#unreadCheck = clock.after(unreadCheckMs, () => {
       const nowMs = clock.monotonicMs()
-      if (this.#gate.closed) for (const connection of [...this.#connections]) connection.closeIfUnread(nowMs)
+      if (this.#gate.awaited) for (const connection of [...this.#connections]) connection.closeIfUnread(nowMs)
       this.#checkUnread()
     })
   }

@@ -17,6 +17,11 @@ export class ReadGate {
     return this.memory.exhausted
   }
 
+  /** Somebody, of this front or another, is not read until memory is given back. */
+  get awaited(): boolean {
+    return this.memory.awaited
+  }
+
   /** Calls `resume` once when there is memory again. */
   park(resume: () => void): void {
     this.#metrics.add('memoryPauses', 1, 'mqtt')

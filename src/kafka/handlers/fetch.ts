@@ -19,7 +19,7 @@ interface Pass {
 
 /**
  * Fetch (1), versions 4-18. Whole batches below the high watermark, from the one that contains the offset asked for; the first partition
- * with data gives at least one batch whatever the limits. Without enough bytes the request waits for `maxWaitMs`, holding nothing but
+ * with data gives at least one batch whatever the limits, unless answers that nobody takes have used up the memory for them. Without enough bytes the request waits for `maxWaitMs`, holding nothing but
  * itself. There are no sessions (KIP-227): the id is always 0, and every answer is full.
  * - v4: isolation level; the last stable offset is the high watermark while there are no transactions
  * - v7: session id and epoch: a session that we never gave is FETCH_SESSION_ID_NOT_FOUND
@@ -69,7 +69,10 @@ async function readWithin(limitBytes: number, request: Request, context: Request
     const answers: PartitionRead['answer'][] = []
     for (const wanted of partitions) {
       const by = context.version >= 13 ? { id: topicId } : { name: topic }
-      const limit = { bytes: Math.min(wanted.partitionMaxBytes, limitBytes - bytes), atLeastOne: bytes === 0 }
+      const limit = {
+        bytes: Math.min(wanted.partitionMaxBytes, limitBytes - bytes),
+        atLeastOne: bytes === 0 && limitBytes > 0,
+      }
       const read = await readPartition(by, wanted, limit, request.isolationLevel, context)
       answers.push(read.answer)
       bytes += read.bytes
