@@ -1,9 +1,9 @@
-import { chmod, copyFile, rm } from 'node:fs/promises'
+import { chmod, copyFile, readdir, rm } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { build } from 'esbuild'
 
 // dependencies stay outside the bundle: several carry native binaries that are looked up beside their own package
-await rm('dist', { recursive: true, force: true })
-await build({
+const { metafile } = await build({
   entryPoints: { main: 'src/main.ts' },
   outdir: 'dist',
   bundle: true,
@@ -16,7 +16,11 @@ await build({
   sourcemap: true,
   banner: { js: '#!/usr/bin/env node' },
   logLevel: 'warning',
+  metafile: true,
 })
 // a worker thread is loaded as a file, found beside the file that starts it
 await copyFile('src/platform/node/commit-thread.mjs', 'dist/commit-thread.mjs')
 await chmod('dist/main.js', 0o755)
+// what an earlier build left goes last: a gateway that starts meanwhile finds its files
+const made = new Set(['commit-thread.mjs', ...Object.keys(metafile.outputs).map(path => basename(path))])
+for (const name of await readdir('dist')) if (!made.has(name)) await rm(`dist/${name}`, { recursive: true })
