@@ -11,6 +11,7 @@ import {
 import { earliestOffset, latestOffset, offsetFor } from '../client/partition-reader.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
 import { type StartPoint, startPoint } from './option-values.ts'
+import { plural } from './plural.ts'
 import { printList } from './table.ts'
 
 interface ListFlags extends ClusterFlags {
@@ -76,7 +77,7 @@ const describe = (groupId: string, flags: ListFlags): Promise<void> =>
       process.stdout.write(`${JSON.stringify({ ...group, members, offsets: lags }, null, 2)}\n`)
       return
     }
-    process.stdout.write(`group ${groupId}: ${group.state}, ${group.members.length} members\n`)
+    process.stdout.write(`group ${groupId}: ${group.state}, ${plural(group.members.length, 'member')}\n`)
     printList(
       lags,
       {

@@ -4,6 +4,7 @@ import { isSound, type VerifiedDamage, type VerifyReport, verifyDirectory } from
 import { addDirectoryOptions, chosenDirectory, type DirectoryFlags, inspectPlatform } from './log-directory.ts'
 import { PartitionNames } from './log-partitions.ts'
 import { withOutput } from './output.ts'
+import { plural } from './plural.ts'
 
 interface VerifyFlags extends DirectoryFlags {
   readonly json?: boolean
@@ -16,8 +17,6 @@ const knownTexts = { gap: '; a gap record names it', dead: '; nothing live was t
 
 const offsets = (first: number, last: number): string =>
   first === last ? `offset ${first}` : `offsets ${first} to ${last}`
-
-const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`
 
 const damageLine = (damage: VerifiedDamage, names: PartitionNames): string => {
   const { slot, position, bytes, cause, group, partition, first, last, known } = damage

@@ -5,6 +5,7 @@ import { alterTopicConfigs, createTopic, deleteTopic, growTopic, topicConfigs } 
 import { StartError } from '../core/errors.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
 import { assignment, collected, maxPartitions, wholeNumber } from './option-values.ts'
+import { plural } from './plural.ts'
 import { printList } from './table.ts'
 
 interface ListFlags extends ClusterFlags {
@@ -89,7 +90,7 @@ const create = (name: string, flags: ChangeFlags): Promise<void> =>
       configs: new Map(flags.config),
     })
     const { partitions } = await cluster.topic(name, { refresh: true })
-    process.stdout.write(`created ${name} with ${partitions.length} partitions\n`)
+    process.stdout.write(`created ${name} with ${plural(partitions.length, 'partition')}\n`)
   })
 
 const alter = async (name: string, flags: ChangeFlags): Promise<void> => {
