@@ -1,6 +1,9 @@
 import { openBroker } from './broker/open-broker.ts'
+import { ClosingOrder } from './closing-order.ts'
 import type { LoadedSettings } from './config/load.ts'
 import { cacheBytesOf, countedBytesOf, tailBytesOf } from './config/memory-account.ts'
+import { formatBytes } from './config/quantities.ts'
+import { leastBytes, settingTable } from './config/settings.ts'
 import { shareOf } from './config/share.ts'
 import { slotBytesOf } from './config/slot-bytes.ts'
 import { StartError } from './core/errors.ts'
@@ -20,7 +23,8 @@ import { listenWebSocket } from './platform/node/stream-server.ts'
 import type { Platform } from './platform/platform.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
 import { RetainedView } from './state/retained.ts'
-import { claimDataDirectory } from './storage/data-directory.ts'
+import { claimDataDirectory, unusableDirectory } from './storage/data-directory.ts'
+import type { Log } from './storage/log.ts'
 import { openCommitLog } from './storage/open-commit-log.ts'
 
 /** Addresses bound, `host:port`; the words of the ready line. */
@@ -34,17 +38,55 @@ export interface GatewayAddresses {
 export interface Gateway {
   readonly addresses: GatewayAddresses
   readonly status: ReturnType<typeof gatewayStatus>
-  /** Stops accepting, finishes what is under way, syncs. */
-  stop(): Promise<void>
+  /**
+   * Stops accepting, finishes what is under way, syncs; takes at most `stopMs`. False: not everything could be finished (a device that does
+   * not answer, a log that had failed), log lines say what. What was not acknowledged may then be lost, as at a crash.
+   */
+  stop(): Promise<boolean>
 }
 
-const fileSystemOf = async (platform: Platform, directory: string): Promise<number> =>
-  (await platform.files.space(directory)).totalBytes
+/** Settings were checked against a file system that may not have been there yet, or that tells no size. */
+const diskBudgetOf = async ({ settings }: LoadedSettings, { files }: Platform, directory: string): Promise<number> => {
+  const { totalBytes } = await files.space(directory)
+  const budgetBytes = shareOf(settings['disk.budget'], totalBytes)
+  const least = leastBytes['disk.budget']
+  if (budgetBytes >= least) return budgetBytes
+  const share = settingTable['disk.budget'].type.format(settings['disk.budget'])
+  const reason = `${share} of the file system of ${directory} is ${formatBytes(budgetBytes)}, at least ${formatBytes(least)} is needed`
+  throw new StartError(64, `disk.budget: ${reason}; set it in bytes, or data.dir to a larger file system`)
+}
 
 const viewBytesOf = (budgetBytes: number): number => Math.max(8 << 20, Math.min(64 << 20, Math.floor(budgetBytes / 16)))
 
-/** Builds a gateway from the disk up and opens its listeners last. Rejects with `StartError` where the user must act. */
-export const startGateway = async (loaded: LoadedSettings, platform: Platform): Promise<Gateway> => {
+/** Time for a stop, and how much of it clients get to take what is under way. */
+const stopMs = 4500
+const drainMs = 2500
+
+/**
+ * Builds a gateway from the disk up and opens its listeners last. Rejects with `StartError` where the user must act, and with the reason of
+ * `stopping` when that is aborted meanwhile. Whatever a start that fails had opened is closed again.
+ */
+export const startGateway = async (
+  loaded: LoadedSettings,
+  platform: Platform,
+  stopping: AbortSignal = new AbortController().signal,
+): Promise<Gateway> => {
+  const closing = new ClosingOrder(platform.clock, platform.logger)
+  try {
+    const { addresses, status } = await openParts(loaded, platform, closing, stopping)
+    return { addresses, status, stop: () => closing.close(stopMs) }
+  } catch (error) {
+    await closing.close(stopMs)
+    throw error
+  }
+}
+
+const openParts = async (
+  loaded: LoadedSettings,
+  platform: Platform,
+  closing: ClosingOrder,
+  stopping: AbortSignal,
+): Promise<Omit<Gateway, 'stop'>> => {
   const { settings } = loaded
   const { clock, network, logger } = platform
   const directory = host.absolutePath(settings['data.dir'])
@@ -52,9 +94,12 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
   const memory = new MemoryBudget(countedBytesOf(shareOf(settings['memory.budget'], host.memoryBytes())))
   metrics.gauge('memoryUsedBytes', () => memory.usedBytes)
   const lock = await claimedDirectory(platform, directory)
-  const budgetBytes = shareOf(settings['disk.budget'], await fileSystemOf(platform, directory))
+  closing.add('lock', () => lock.release())
+  const budgetBytes = await diskBudgetOf(loaded, platform, directory)
   const viewBytes = viewBytesOf(budgetBytes)
   const store = await platform.openCheckpointStore(`${directory}/views`, viewBytes)
+  closing.add('views', () => store.close())
+  stopping.throwIfAborted()
   const log = await openCommitLog(
     { ...platform, checkpoints: store },
     {
@@ -75,11 +120,19 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
       memory,
       metrics,
     },
+    stopping,
   )
+  closing.add('log', () => closeLog(log))
+  stopping.throwIfAborted()
   const retained = new RetainedView()
   const inflight = new MqttInflightView()
   const opened = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [retained, inflight] })
   const { broker, groups, state, topicConfigs } = opened
+  closing.add('checkpoints of views', () => state.checkpointAll())
+  stopping.throwIfAborted()
+  const closeFront = closing.stage(drainMs)
+  // members hear of the stop, and nothing waits for them
+  closing.add('groups', () => opened.stop())
   const mqtt = new MqttFront({
     broker,
     groups,
@@ -105,6 +158,7 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
     logger: logger.child('kafka'),
     network,
   })
+  closeFront('kafka', () => kafka.stop())
   const addresses: Record<string, string> = { mqtt: '', kafka: joined(kafka.addresses), http: '' }
   const status = gatewayStatus({ loaded, platform, log, memory, metrics, addresses, mqtt, ...opened })
   const httpParts = {
@@ -117,25 +171,25 @@ export const startGateway = async (loaded: LoadedSettings, platform: Platform): 
   }
   const httpListeners: Listener[] = []
   for (const url of settings['http.listen']) {
-    httpListeners.push(await bind('http.listen', url, () => listenHttpFront(url, httpParts)))
+    const listener = await bind('http.listen', url, () => listenHttpFront(url, httpParts))
+    closeFront('http', () => listener.close())
+    httpListeners.push(listener)
   }
   addresses['http'] = joined(httpListeners.map(({ address }) => address))
+  stopping.throwIfAborted()
   // devices come last: what they send finds everything else at work
+  closeFront('mqtt', () => mqtt.close())
   for (const { scheme, address } of await openMqtt(mqtt)) {
     addresses[scheme] = addresses[scheme] ? `${addresses[scheme]},${address}` : address
   }
-  return {
-    addresses: addresses as Gateway['addresses'],
-    status,
-    async stop() {
-      groups.stop()
-      await Promise.all([mqtt.close(), kafka.stop(), ...httpListeners.map(listener => listener.close())])
-      await state.checkpointAll()
-      await log.close()
-      await store.close()
-      await lock.release()
-    },
-  }
+  return { addresses: addresses as Gateway['addresses'], status }
+}
+
+/** A log that failed is closed too, but nobody should take the stop for a clean one. */
+const closeLog = async (log: Log): Promise<void> => {
+  const { writable } = log
+  await log.close()
+  if (!writable) throw new Error('writing to the log had failed before; what was not acknowledged is lost')
 }
 
 const joined = (addresses: readonly ListenAddress[]): string =>
@@ -146,11 +200,7 @@ const claimedDirectory = async ({ files }: Platform, directory: string): Promise
   try {
     return await claimDataDirectory(files, lockNodeDirectory, directory)
   } catch (error) {
-    if (error instanceof StartError || !isSystemError(error)) throw error
-    throw new StartError(
-      65,
-      `data directory ${directory} cannot be used: ${error.message}; set data.dir to one that can`,
-    )
+    throw unusableDirectory(directory, error)
   }
 }
 

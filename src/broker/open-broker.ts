@@ -4,6 +4,7 @@ import { BrokerError } from '../core/errors.ts'
 import type { MemoryBudget } from '../core/memory-budget.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { CheckpointStore } from '../platform/checkpoint-store.ts'
+import type { Timer } from '../platform/clock.ts'
 import type { Platform } from '../platform/platform.ts'
 import { GroupsView } from '../state/groups.ts'
 import { ProducersView } from '../state/producers.ts'
@@ -40,6 +41,8 @@ export interface OpenBroker {
   readonly groups: GroupCoordinator
   readonly state: ViewLog
   readonly topicConfigs: TopicConfigs
+  /** Ends groups and timers; answers that groups hold back are given. */
+  stop(): void
 }
 
 const secondsPerMs = 1 / 1000
@@ -78,7 +81,7 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
       ...topic.partitions.flatMap(partition => producers.partitionRemoved(partition)),
     ],
   })
-  sweepProducers(options, state, producers)
+  const sweep = sweepProducers(options, state, producers)
   const broker = new Broker({
     log,
     state,
@@ -89,7 +92,11 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
     metrics,
     batchRules: rulesByTopic(topicConfigs),
   })
-  return { broker, groups, state, topicConfigs }
+  const stop = (): void => {
+    sweep.cancel()
+    groups.stop()
+  }
+  return { broker, groups, state, topicConfigs, stop }
 }
 
 /** The state of idempotent producers is their view plus the headers of the batches that came after its last record. */
@@ -109,17 +116,20 @@ const takeUpProducers = (log: Log, state: ViewLog, producers: ProducersView): vo
 }
 
 /** Expiry is not urgent: what cannot be written now is written at a later round. */
-const sweepProducers = (options: BrokerOptions, state: ViewLog, producers: ProducersView): void => {
-  const { platform, log } = options
-  platform.clock.after(producerSweepMs, () => {
-    try {
-      expireProducers(log, state, producers)
-    } catch (error) {
-      if (!(error instanceof BrokerError)) throw error
-      platform.logger.warn({ error: error.message }, 'expired producers are kept for now')
-    }
-    sweepProducers(options, state, producers)
-  })
+const sweepProducers = ({ platform, log }: BrokerOptions, state: ViewLog, producers: ProducersView): Timer => {
+  const { clock, logger } = platform
+  const sweep = (): Timer =>
+    clock.after(producerSweepMs, () => {
+      try {
+        expireProducers(log, state, producers)
+      } catch (error) {
+        if (!(error instanceof BrokerError)) throw error
+        logger.warn({ error: error.message }, 'expired producers are kept for now')
+      }
+      timer = sweep()
+    })
+  let timer = sweep()
+  return { cancel: () => timer.cancel() }
 }
 
 const expireProducers = (log: Log, state: ViewLog, producers: ProducersView): void => {

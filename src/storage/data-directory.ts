@@ -116,7 +116,7 @@ export const unusableDirectory = (directory: string, error: unknown): unknown =>
   if (!isSystemError || error instanceof StartError) return error
   return new StartError(
     65,
-    `data directory ${directory} cannot be used: ${error.message}; mend that or choose another data.dir`,
+    `data.dir: ${directory} cannot be used (${error.message}); mend that, or choose another with --data-dir DIRECTORY`,
   )
 }
 

@@ -6,14 +6,34 @@ import { recoverLog } from './recover-log.ts'
 
 /**
  * Opens or makes the log in `options.directory`, recovers it and returns it writable; on a full file system that is when it has room for a
- * slot. Throws `StartError` 65, or 64 for settings that do not go with the directory.
+ * slot, or never: `stopping` ends that wait. Throws `StartError` 65, or 64 for settings that do not go with the directory. A log that cannot
+ * be opened leaves no file open.
  */
-export const openCommitLog = async (platform: StoragePlatform, options: CommitLogOptions): Promise<Log> => {
+export const openCommitLog = async (
+  platform: StoragePlatform,
+  options: CommitLogOptions,
+  stopping?: AbortSignal,
+): Promise<Log> => {
   const recovered = await recoverLog(platform, options).catch((error: unknown) => {
     throw unusableDirectory(options.directory, error)
   })
   const log = new CommitLog(platform, options, recovered)
-  await log.start()
+  let closed: Promise<void> | undefined
+  const close = (): void => {
+    closed ??= log.close()
+  }
+  if (stopping?.aborted) close()
+  stopping?.addEventListener('abort', close)
+  try {
+    await log.start()
+  } catch (error) {
+    close()
+    await closed
+    stopping?.throwIfAborted()
+    throw error
+  } finally {
+    stopping?.removeEventListener('abort', close)
+  }
   platform.logger.child('storage').info({ ...log.diskUsage() }, 'disk budget')
   return log
 }

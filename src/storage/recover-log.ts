@@ -50,7 +50,7 @@ export interface RecoveredLog {
  * again, and `meta` names the new start. Doing it twice gives the same.
  */
 export const recoverLog = async (platform: StoragePlatform, options: CommitLogOptions): Promise<RecoveredLog> => {
-  const { files, random, checkpoints } = platform
+  const { files, random } = platform
   const logger = platform.logger.child('storage')
   const newSlotBytes = options.slotBytes ?? slotBytesFor(options.budgetBytes)
   const meta = await openDataDirectory(files, random, options.directory, newSlotBytes)
@@ -60,6 +60,23 @@ export const recoverLog = async (platform: StoragePlatform, options: CommitLogOp
   await files.makeDirectory(directory)
   const maxSlots = maxSlotsFor(options.budgetBytes, slotBytes)
   const pool = new SlotPool({ ...platform, logger }, { directory, slotBytes, maxSlots, reserve: options.reserve })
+  try {
+    return await recoverFrom(platform, options, meta, directory, pool)
+  } catch (error) {
+    await pool.close()
+    throw error
+  }
+}
+
+const recoverFrom = async (
+  platform: StoragePlatform,
+  options: CommitLogOptions,
+  meta: Meta,
+  directory: string,
+  pool: SlotPool,
+): Promise<RecoveredLog> => {
+  const { files, random, checkpoints } = platform
+  const logger = platform.logger.child('storage')
   for (const name of await files.list(directory)) await pool.adoptFile(name)
   const checkpoint = readCheckpoint(checkpoints, meta.logId)
   const scanned = await scanAndRewrite(pool, meta, checkpoint, options.align, checkpoints, logger)

@@ -14,6 +14,16 @@ const syncDirectory = async (path: string): Promise<void> => {
   }
 }
 
+/** Node's own `recursive` never ends where the kernel answers ENOENT to every mkdir, as in /proc. */
+const isDirectory = async (path: string): Promise<boolean> => {
+  try {
+    return (await fs.stat(path)).isDirectory()
+  } catch (error) {
+    if (missing(error)) return false
+    throw error
+  }
+}
+
 class NodeFile implements RandomAccessFile {
   readonly path: string
   readonly #handle: fs.FileHandle
@@ -89,12 +99,15 @@ export const nodeFiles: Files = {
   },
 
   async makeDirectory(path) {
-    const first = await fs.mkdir(path, { recursive: true, mode: 0o750 })
-    if (first === undefined) return
-    // each new directory is an entry of the one above it
-    for (let made = resolve(path); made.length >= resolve(first).length; made = dirname(made)) {
-      await syncDirectory(dirname(made))
-    }
+    const wanted = resolve(path)
+    if (await isDirectory(wanted)) return
+    const parent = dirname(wanted)
+    await nodeFiles.makeDirectory(parent)
+    await fs.mkdir(wanted, { mode: 0o750 }).catch(async error => {
+      // somebody else was faster
+      if (!(await isDirectory(wanted))) throw error
+    })
+    await syncDirectory(parent)
   },
 
   async readSmall(path) {

@@ -1,7 +1,10 @@
-import { rmSync, statfsSync } from 'node:fs'
+import { accessSync, constants, rmSync, statfsSync, statSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { hostname, tmpdir, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+
+const exitAtSecondSignal = 130
+const sameSignalMs = 500
 
 /** What the process may ask of the machine it runs on; read once, at the start, by `main` and the commands. */
 export const host = {
@@ -18,14 +21,18 @@ export const host = {
   /** Memory that the process holds now. */
   residentBytes: (): number => process.memoryUsage.rss(),
 
-  /** Size of the file system that holds `path` or would hold it; undefined when nobody can say. */
+  /**
+   * Size of the file system that holds `path` or would hold it. Undefined when nobody can say, or when nothing can be made there: a file
+   * system of the kernel (/proc) has no size, and what is not a directory, or read-only, says nothing about `path`.
+   */
   fileSystemBytes(path: string): number | undefined {
     for (let at = resolve(path); ; at = dirname(at)) {
       try {
         const { bsize, blocks } = statfsSync(at)
-        return bsize * blocks
-      } catch {
-        if (at === dirname(at)) return undefined
+        accessSync(at, constants.W_OK)
+        return statSync(at).isDirectory() && blocks > 0 ? bsize * blocks : undefined
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || at === dirname(at)) return undefined
       }
     }
   },
@@ -40,14 +47,18 @@ export const host = {
 
   absolutePath: (path: string): string => resolve(path),
 
-  /** Calls `stop` at SIGTERM and SIGINT; a second signal ends the process at once. */
+  /**
+   * Calls `stop` at the first SIGTERM, SIGINT or SIGHUP. A second one ends the process at once, unless it comes with the first: npm and a
+   * terminal both pass a Ctrl-C on.
+   */
   onStopSignal(stop: (signal: string) => void): void {
-    let asked = false
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    let askedMs: number | undefined
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        if (asked) process.exit(130)
-        asked = true
-        stop(signal)
+        if (askedMs === undefined) {
+          askedMs = performance.now()
+          stop(signal)
+        } else if (performance.now() - askedMs > sameSignalMs) process.exit(exitAtSecondSignal)
       })
     }
   },
