@@ -14,7 +14,6 @@ import { listenHttpFront } from './http/server.ts'
 import { KafkaServer } from './kafka/server.ts'
 import { watchClockQuality } from './mqtt/clock-quality.ts'
 import { type MqttAddress, MqttFront } from './mqtt/front.ts'
-import type { DirectoryLock } from './platform/lock.ts'
 import type { ListenAddress, Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
 import { listenHttp } from './platform/node/http-server.ts'
@@ -77,7 +76,8 @@ export const startGateway = async (
     return { addresses, status, stop: () => closing.close(stopMs) }
   } catch (error) {
     await closing.close(stopMs)
-    throw error
+    // what the system refuses (no right, no space, a file in the way) is the user's to mend, like a directory in use
+    throw unusableDirectory(loaded.settings['data.dir'], error)
   }
 }
 
@@ -93,7 +93,7 @@ const openParts = async (
   const metrics = new Metrics()
   const memory = new MemoryBudget(countedBytesOf(shareOf(settings['memory.budget'], host.memoryBytes())))
   metrics.gauge('memoryUsedBytes', () => memory.usedBytes)
-  const lock = await claimedDirectory(platform, directory)
+  const lock = await claimDataDirectory(platform.files, lockNodeDirectory, directory)
   closing.add('lock', () => lock.release())
   const budgetBytes = await diskBudgetOf(loaded, platform, directory)
   const viewBytes = viewBytesOf(budgetBytes)
@@ -194,15 +194,6 @@ const closeLog = async (log: Log): Promise<void> => {
 
 const joined = (addresses: readonly ListenAddress[]): string =>
   addresses.map(({ host: name, port }) => (name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`)).join(',')
-
-/** What the system refuses (no right, no space, a file in the way) is the user's to mend, like a directory in use. */
-const claimedDirectory = async ({ files }: Platform, directory: string): Promise<DirectoryLock> => {
-  try {
-    return await claimDataDirectory(files, lockNodeDirectory, directory)
-  } catch (error) {
-    throw unusableDirectory(directory, error)
-  }
-}
 
 const isSystemError = (error: unknown): error is Error & { code: string } =>
   error instanceof Error && typeof (error as { code?: unknown }).code === 'string'

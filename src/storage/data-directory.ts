@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { StartError } from '../core/errors.ts'
+import { BrokerError, StartError } from '../core/errors.ts'
 import { uuidFromRandom } from '../core/uuid.ts'
 import type { Files } from '../platform/files.ts'
 import type { DirectoryLock, LockDirectory } from '../platform/lock.ts'
@@ -110,14 +110,19 @@ export const claimDataDirectory = async (
   return lock
 }
 
-/** An error of the system, as the user is told of it; others stay what they are. */
+/** An error of the system, or of the log's device, as the user is told of it; others stay what they are. */
 export const unusableDirectory = (directory: string, error: unknown): unknown => {
-  const isSystemError = error instanceof Error && typeof (error as { code?: unknown }).code === 'string'
-  if (!isSystemError || error instanceof StartError) return error
+  if (!isSystemError(error) && !(error instanceof BrokerError && error.kind === 'storageFailed')) return error
   return new StartError(
     65,
     `data.dir: ${directory} cannot be used (${error.message}); mend that, or choose another with --data-dir DIRECTORY`,
   )
+}
+
+/** Node's own errors have codes too, that begin with ERR_. */
+const isSystemError = (error: unknown): error is Error => {
+  const { code } = error as { readonly code?: unknown }
+  return error instanceof Error && typeof code === 'string' && /^E(?!RR_)/.test(code)
 }
 
 /** What a first start may have left behind when it was cut off before `meta` was there. */

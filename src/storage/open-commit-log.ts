@@ -1,5 +1,4 @@
 import { CommitLog } from './commit-log.ts'
-import { unusableDirectory } from './data-directory.ts'
 import type { Log } from './log.ts'
 import type { CommitLogOptions, StoragePlatform } from './options.ts'
 import { recoverLog } from './recover-log.ts'
@@ -14,9 +13,7 @@ export const openCommitLog = async (
   options: CommitLogOptions,
   stopping?: AbortSignal,
 ): Promise<Log> => {
-  const recovered = await recoverLog(platform, options).catch((error: unknown) => {
-    throw unusableDirectory(options.directory, error)
-  })
+  const recovered = await recoverLog(platform, options)
   const log = new CommitLog(platform, options, recovered)
   let closed: Promise<void> | undefined
   const close = (): void => {

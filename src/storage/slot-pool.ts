@@ -97,9 +97,9 @@ export class SlotPool {
     if (number === undefined) return
     const path = join(this.#directory, name)
     const file = await this.#open(path)
-    const preparedBytes = Math.min(this.#slotBytes, alignDown(await file.size(), blockBytes))
-    const slot: Slot = { number, path, file, preparedBytes, taken: true }
+    const slot: Slot = { number, path, file, preparedBytes: 0, taken: true }
     this.#slots.set(number, slot)
+    slot.preparedBytes = Math.min(this.#slotBytes, alignDown(await file.size(), blockBytes))
   }
 
   /** Recovery found out what the slot holds. Past the budget a free slot is deleted. */

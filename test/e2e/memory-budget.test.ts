@@ -1,71 +1,33 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, expect, it } from 'vitest'
 import { fetch } from '../../src/wire/kafka/contracts/index.ts'
 import { allRecords, decompressRecords } from '../../src/wire/kafka/records.ts'
+import { FaultyGateway } from '../support/faulty-gateway-process.ts'
 import { KafkaTestClient } from '../support/kafka-test-client.ts'
 import { NumberedDevice, stalledSubscriber } from '../support/numbered-device.ts'
 
 const MiB = 1 << 20
-const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-const cache = file('../../node_modules/.cache/')
 
 const partitionCount = 4
 const fetchVersion = 11
 const fetchBytes = 50 * MiB
 
-let directory = ''
-let gateway: ChildProcess
+let gateway: FaultyGateway
 const sockets: { destroy(): void }[] = []
 
-beforeEach(async () => {
-  await mkdir(cache, { recursive: true })
-  directory = await mkdtemp(join(cache, 'brooklet-memory-'))
-  await build({
-    entryPoints: [file('../support/stalling-gateway.ts')],
-    outfile: join(directory, 'gateway.mjs'),
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-  })
-  await copyFile(file('../../src/platform/node/commit-thread.mjs'), join(directory, 'commit-thread.mjs'))
-})
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy()
-  if (gateway.exitCode === null) {
-    gateway.kill('SIGKILL')
-    await new Promise(resolve => gateway.once('exit', resolve))
-  }
-  await rm(directory, { recursive: true, force: true })
+  await gateway.dispose()
 })
 
 const start = async (settings: Readonly<Record<string, string>>): Promise<{ mqttPort: number; kafkaPort: number }> => {
-  const all = {
-    'data.dir': join(directory, 'data'),
-    'mqtt.listen': 'mqtt://127.0.0.1:0',
-    'kafka.listen': 'plaintext://127.0.0.1:0',
-    'http.listen': '127.0.0.1:0',
+  gateway = await FaultyGateway.prepare({
     'disk.budget': '1GiB',
     'num.partitions': String(partitionCount),
     ...settings,
-  }
-  const args = Object.entries(all).map(([key, value]) => `${key}=${value}`)
-  gateway = fork(join(directory, 'gateway.mjs'), args, { execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-  const { addresses } = await new Promise<{ addresses: Record<string, string> }>((resolve, reject) => {
-    gateway.once('message', message => resolve(message as { addresses: Record<string, string> }))
-    gateway.once('exit', code => reject(new Error(`the gateway ended with ${code}`)))
   })
-  const portOf = (address: string | undefined): number => Number(address?.split(':').at(-1))
-  return { mqttPort: portOf(addresses['mqtt']), kafkaPort: portOf(addresses['kafka']) }
+  await gateway.start()
+  return gateway
 }
-
-const memoryOf = (name: 'VmRSS' | 'VmHWM'): number =>
-  Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${gateway.pid}/status`, 'utf8'))![1]) * 1024
 
 const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))
 
@@ -142,7 +104,7 @@ it.each([
   'stalled disk, readers and subscribers, budget $budgetMiB MiB: memory is bounded, nothing acked is lost, full speed afterwards',
   async ({ budgetMiB, rssMiB }) => {
     const { mqttPort, kafkaPort } = await start({ 'memory.budget': `${budgetMiB}MiB` })
-    const idleBytes = memoryOf('VmRSS')
+    const idleBytes = gateway.memoryOf('VmRSS')
     const connect = (name: string, topic: string): Promise<NumberedDevice> =>
       NumberedDevice.connect(mqttPort, { name, topic, bytes: recordBytes, inFlight: 100 })
     // nobody subscribes to what these publish
@@ -155,7 +117,7 @@ it.each([
 
     await publish(plain, 2000)
     const rateBefore = Math.min(await publish(plain, 5000), await publish(plain, 5000))
-    const loadedBytes = memoryOf('VmRSS')
+    const loadedBytes = gateway.memoryOf('VmRSS')
 
     for (let index = 0; index < 100; index++) {
       await stalledReader(kafkaPort, 'plain', index % partitionCount, Math.floor(index / partitionCount) * 1000)
@@ -163,7 +125,7 @@ it.each([
     }
     for (const device of devices) device.publishUntil(Number.MAX_SAFE_INTEGER)
     await pause(3000)
-    gateway.send('stall')
+    gateway.disk('stall')
     await pause(5000)
     const stalledAt = devices.map(({ acked }) => acked)
     await pause(1000)
@@ -171,10 +133,10 @@ it.each([
       devices.map(({ acked }) => acked),
       'nothing is acknowledged while the disk stalls',
     ).toEqual(stalledAt)
-    gateway.send('release')
+    gateway.disk('release')
     await pause(2000)
     await Promise.all(devices.map(device => device.finish()))
-    const peakBytes = memoryOf('VmHWM')
+    const peakBytes = gateway.memoryOf('VmHWM')
 
     for (const socket of sockets.splice(0)) if (!devices.includes(socket as NumberedDevice)) socket.destroy()
     await pause(500)

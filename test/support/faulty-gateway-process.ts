@@ -1,0 +1,127 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import type { DiskCommand } from './faulty-gateway.ts'
+
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+const cache = file('../../node_modules/.cache/')
+
+const portOf = (address: string | undefined): number => Number(address?.split(':').at(-1))
+
+/** `faulty-gateway.ts` as processes on one data directory. */
+export class FaultyGateway {
+  readonly #directory: string
+  readonly #settings: Readonly<Record<string, string>>
+  #child: ChildProcess | undefined
+  stderr = ''
+  stdout = ''
+  mqttPort = 0
+  kafkaPort = 0
+  httpPort = 0
+
+  /** Bundles the program; nothing runs yet. */
+  static async prepare(settings: Readonly<Record<string, string>>): Promise<FaultyGateway> {
+    await mkdir(cache, { recursive: true })
+    const directory = await mkdtemp(join(cache, 'brooklet-faulty-'))
+    await build({
+      entryPoints: [file('./faulty-gateway.ts')],
+      outfile: join(directory, 'gateway.mjs'),
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+    })
+    await copyFile(file('../../src/platform/node/commit-thread.mjs'), join(directory, 'commit-thread.mjs'))
+    return new FaultyGateway(directory, settings)
+  }
+
+  private constructor(directory: string, settings: Readonly<Record<string, string>>) {
+    this.#directory = directory
+    this.#settings = settings
+  }
+
+  get pid(): number {
+    return this.#child!.pid!
+  }
+
+  /** Starts a process without waiting for it. `isFull`: no slot can be prepared. */
+  spawn({ isFull = false } = {}): void {
+    const all = {
+      'data.dir': join(this.#directory, 'data'),
+      'mqtt.listen': 'mqtt://127.0.0.1:0',
+      'kafka.listen': 'plaintext://127.0.0.1:0',
+      'http.listen': '127.0.0.1:0',
+      ...this.#settings,
+    }
+    const args = Object.entries(all).map(([key, value]) => `${key}=${value}`)
+    this.stderr = ''
+    this.stdout = ''
+    const child = fork(join(this.#directory, 'gateway.mjs'), isFull ? ['full', ...args] : args, {
+      execArgv: process.env['FAULTY_NODE_ARGUMENTS']?.split(' ') ?? [],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    child.stdout!.setEncoding('utf8').on('data', text => {
+      this.stdout += text
+    })
+    child.stderr!.setEncoding('utf8').on('data', text => {
+      this.stderr += text
+    })
+    this.#child = child
+  }
+
+  /** Starts a process and waits for its ready line. */
+  async start(): Promise<void> {
+    this.spawn()
+    const child = this.#child!
+    const addresses = await new Promise<Record<string, string>>((resolve, reject) => {
+      const look = (): void => {
+        const found = /^brooklet ready (\{.*\})$/m.exec(this.stdout)?.[1]
+        if (found !== undefined) resolve(JSON.parse(found))
+      }
+      child.stdout!.on('data', look)
+      child.once('close', code => reject(new Error(`the gateway ended with ${code}: ${this.stderr}`)))
+    })
+    this.mqttPort = portOf(addresses['mqtt'])
+    this.kafkaPort = portOf(addresses['kafka'])
+    this.httpPort = portOf(addresses['http'])
+  }
+
+  disk(command: DiskCommand): void {
+    this.#child!.send(command)
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child!.kill(signal)
+  }
+
+  /** Exit code, or the signal that ended it. */
+  ended(): Promise<number | NodeJS.Signals | null> {
+    const child = this.#child!
+    if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode ?? child.signalCode)
+    return new Promise(resolve => child.once('close', (code, signal) => resolve(code ?? signal)))
+  }
+
+  /** Resolves once the log or the ready line says so. */
+  async says(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.stderr) && !pattern.test(this.stdout)) {
+      if (this.#child!.exitCode !== null) throw new Error(`it ended without ${pattern}: ${this.stderr}`)
+      await new Promise(resolve => setTimeout(resolve, 10))
+    }
+  }
+
+  memoryOf(name: 'VmRSS' | 'VmHWM'): number {
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8')
+    return Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)![1]) * 1024
+  }
+
+  async dispose(): Promise<void> {
+    if (this.#child !== undefined) {
+      this.signal('SIGKILL')
+      await this.ended()
+    }
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+}
