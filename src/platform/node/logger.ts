@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import type { Logger } from '../logger.ts'
+import { LineOutput } from './line-output.ts'
 
 export interface LogOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -15,7 +16,10 @@ const wrap = (log: pino.Logger): Logger => ({
   child: part => wrap(log.child({ part })),
 })
 
-/** Writes to stderr, synchronously: the last line before a crash is the one that matters. */
+const lostLines = (lines: number): string =>
+  `${JSON.stringify({ level: 'warn', time: new Date().toISOString(), lines, msg: 'lines of the log could not be written' })}\n`
+
+/** Writes to stderr, synchronously: the last line before a crash is the one that matters. A log that cannot be written ends nothing. */
 export const openLogger = async ({ level, format }: LogOptions): Promise<Logger> => {
   const options: pino.LoggerOptions = {
     level,
@@ -23,8 +27,7 @@ export const openLogger = async ({ level, format }: LogOptions): Promise<Logger>
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: level => ({ level }) },
   }
-  const stream = format === 'pretty' ? await openPretty() : pino.destination({ dest: 2, sync: true })
-  return wrap(pino(options, stream))
+  return wrap(pino(options, format === 'pretty' ? await openPretty() : new LineOutput(2, lostLines)))
 }
 
 /** Loaded only where somebody looks. */
