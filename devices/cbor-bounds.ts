@@ -1,7 +1,7 @@
 /**
  * Walks the heads of one CBOR item (RFC 8949, section 3) before a decoder may believe its lengths. True when the item is
  * complete, fills the bytes exactly, is nested at most `maxDepth` deep, and uses nothing that a device payload needs not:
- * no tags, no byte strings, no indefinite lengths. A decoder then allocates no more than the bytes that are really there.
+ * no tags, no indefinite lengths. A decoder then allocates no more than the bytes that are really there.
  */
 export const isBoundedCbor = (bytes: Uint8Array, maxDepth: number): boolean =>
   endOfItem(bytes, 0, maxDepth) === bytes.length
@@ -14,7 +14,7 @@ const endOfItem = (bytes: Uint8Array, position: number, depth: number): number =
   if (first === undefined) return malformed
   const major = first >> 5
   const additional = first & 31
-  if (additional > 27 || major === 2 || major === 6) return malformed
+  if (additional > 27 || major === 6) return malformed
   const argumentBytes = additional < 24 ? 0 : 1 << (additional - 24)
   const afterHead = position + 1 + argumentBytes
   if (afterHead > bytes.length) return malformed
@@ -22,7 +22,7 @@ const endOfItem = (bytes: Uint8Array, position: number, depth: number): number =
   const length = argumentBytes === 0 ? additional : bigEndian(bytes, position + 1, argumentBytes)
   // every entry takes a byte at least, so a count beyond the bytes left is a lie
   if (length > bytes.length - afterHead) return malformed
-  if (major === 3) return afterHead + length
+  if (major === 2 || major === 3) return afterHead + length
   return depth === 0 ? malformed : endOfItems(bytes, afterHead, major === 5 ? length * 2 : length, depth - 1)
 }
 

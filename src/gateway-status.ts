@@ -1,6 +1,8 @@
 import type { Broker } from './broker/broker.ts'
 import type { GroupCoordinator } from './broker/groups/coordinator.ts'
+import type { GroupDescription } from './broker/groups/groups.ts'
 import type { Topic } from './broker/topics.ts'
+import { readAssignment } from './client/group-protocol.ts'
 import { describeTopic } from './config/describe-configs.ts'
 import type { LoadedSettings } from './config/load.ts'
 import { shownSettings } from './config/shown-settings.ts'
@@ -132,10 +134,11 @@ const topicDetails = (
 const groupDetails = async ({ broker, groups }: StatusParts, id: string): Promise<GroupDetails | undefined> => {
   const group = await groups.describe(id)
   if (group === undefined) return undefined
-  const offsets = [...groups.committedOffsets(id)].map(({ topic, partition, offset }) => {
+  const committed: readonly GroupPosition[] = [...groups.committedOffsets(id)]
+  const offsets = [...committed, ...uncommitted(group, committed)].map(({ topic, partition, offset }) => {
     const partitionId = broker.topics.find(topic)?.partitions[partition]
     const highWatermark = partitionId === undefined ? -1 : broker.offsets(partitionId).highWatermark
-    const lag = partitionId === undefined ? null : Math.max(0, highWatermark - offset)
+    const lag = partitionId === undefined || offset === null ? null : Math.max(0, highWatermark - offset)
     return { topic, partition, committedOffset: offset, highWatermark, lag }
   })
   const { state, protocolType, protocolName, generation } = group
@@ -146,6 +149,22 @@ const groupDetails = async ({ broker, groups }: StatusParts, id: string): Promis
     clientHost,
   }))
   return { id, state, protocolType, protocol: protocolName, generation, members, offsets }
+}
+
+interface GroupPosition {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number | null
+}
+
+/** What members of a consumer group have and the group has committed nothing of. */
+const uncommitted = (group: GroupDescription, committed: readonly GroupPosition[]): GroupPosition[] => {
+  if (group.protocolType !== 'consumer') return []
+  const known = new Set(committed.map(({ topic, partition }) => `${partition}/${topic}`))
+  return group.members
+    .flatMap(({ assignment }) => [...readAssignment(assignment)])
+    .flatMap(([topic, partitions]) => partitions.map(partition => ({ topic, partition, offset: null })))
+    .filter(({ topic, partition }) => !known.has(`${partition}/${topic}`))
 }
 
 const gapSummaries = ({ broker, log }: StatusParts) => {

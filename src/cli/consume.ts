@@ -4,18 +4,13 @@ import type { Cluster } from '../client/cluster.ts'
 import { readTogether } from '../client/fetch-together.ts'
 import { GroupMember, type Position } from '../client/group-member.ts'
 import { isTransient, isUnknownTopic } from '../client/kafka-error.ts'
-import {
-  earliestOffset,
-  type FetchedRecord,
-  latestOffset,
-  offsetFor,
-  PartitionReader,
-  type TopicPartition,
-} from '../client/partition-reader.ts'
+import { earliestOffset, latestOffset, offsetsFor, type TopicPartition } from '../client/partition-offsets.ts'
+import { type FetchedRecord, PartitionReader } from '../client/partition-reader.ts'
 import { sleep } from '../platform/clock.ts'
 import { host } from '../platform/node/host.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
 import { oneOfWords, type StartPoint, startPoint, wholeNumber } from './option-values.ts'
+import { type OutOfRange, outOfRangeLine } from './out-of-range.ts'
 import { jsonLine, plainLine } from './record-text.ts'
 
 interface ConsumeFlags extends ClusterFlags {
@@ -43,6 +38,8 @@ class Consumption {
   /** Resolves when the user or the reader of our output has had enough. */
   readonly #stop: Promise<void>
   #readers: PartitionReader[] = []
+  /** Offsets that were asked for in the present round and are not in the log. */
+  #outOfRange: OutOfRange[] = []
   #printed = 0
   #stopped = false
   #outputClosed = false
@@ -73,7 +70,7 @@ class Consumption {
     if (this.#flags.until !== undefined) await this.#rememberEnds(partitions.length)
     if (this.#flags.group !== undefined) return this.#runInGroup(this.#flags.group)
     this.#sayWhereItStarts()
-    for (const partition of partitions.keys()) await this.#open({ topic: this.#topic, partition }, undefined)
+    await this.#open([...partitions.keys()].map(partition => ({ topic: this.#topic, partition })))
     let lookedMs = this.#cluster.clock.monotonicMs()
     await this.#untilDone(async () => {
       await this.#round()
@@ -88,7 +85,7 @@ class Consumption {
     const { partitions } = await this.#cluster.topic(this.#topic, { refresh: true })
     for (const partition of partitions.keys()) {
       if (this.#readers.some(({ source }) => source.partition === partition)) continue
-      await this.#open({ topic: this.#topic, partition }, 0)
+      this.#openAt({ topic: this.#topic, partition }, 0)
     }
   }
 
@@ -149,29 +146,34 @@ class Consumption {
     // where it begins is committed too: whoever takes over must not begin at a later end
     this.#uncommitted = committed.some(({ offset }) => offset < 0)
     if (this.#uncommitted) this.#sayWhereItStarts()
-    for (const { topic, partition, offset } of committed) {
-      await this.#open({ topic, partition }, offset < 0 ? undefined : offset)
+    for (const { topic, partition, offset } of committed) if (offset >= 0) this.#openAt({ topic, partition }, offset)
+    await this.#open(committed.filter(({ offset }) => offset < 0))
+  }
+
+  /** At `--from`. */
+  async #open(sources: readonly TopicPartition[]): Promise<void> {
+    const from = this.#flags.from ?? { timestamp: this.#flags.until === undefined ? latestOffset : earliestOffset }
+    const ends = await offsetsFor(this.#cluster, sources, latestOffset)
+    const found = 'timestamp' in from ? await offsetsFor(this.#cluster, sources, from.timestamp) : []
+    for (const [index, { topic, partition }] of sources.entries()) {
+      const end = ends[index] ?? 0
+      // beyond its end a partition would be read from its beginning
+      const start = 'offset' in from ? Math.min(from.offset, end) : (found[index] ?? end)
+      this.#openAt({ topic, partition }, start)
     }
   }
 
-  async #open(source: TopicPartition, committed: number | undefined): Promise<void> {
-    const start = committed ?? (await this.#startOf(source))
-    this.#readers.push(new PartitionReader(this.#cluster, source, start, readerOptions))
-  }
-
-  async #startOf(source: TopicPartition): Promise<number> {
-    const from = this.#flags.from ?? { timestamp: this.#flags.until === undefined ? latestOffset : earliestOffset }
-    const end = (await offsetFor(this.#cluster, source, latestOffset)) ?? 0
-    // beyond its end a partition would be read from its beginning
-    if ('offset' in from) return Math.min(from.offset, end)
-    return (await offsetFor(this.#cluster, source, from.timestamp)) ?? end
+  #openAt(source: TopicPartition, start: number): void {
+    const onOutOfRange = ({ partition }: TopicPartition, asked: number, logStart: number): void => {
+      this.#outOfRange.push({ partition, asked, logStart })
+    }
+    this.#readers.push(new PartitionReader(this.#cluster, source, start, { ...readerOptions, onOutOfRange }))
   }
 
   async #rememberEnds(partitions: number): Promise<void> {
-    for (let partition = 0; partition < partitions; partition += 1) {
-      const end = await offsetFor(this.#cluster, { topic: this.#topic, partition }, latestOffset)
-      this.#ends.set(partition, end ?? 0)
-    }
+    const sources = Array.from({ length: partitions }, (_, partition) => ({ topic: this.#topic, partition }))
+    const ends = await offsetsFor(this.#cluster, sources, latestOffset)
+    for (const partition of sources.keys()) this.#ends.set(partition, ends[partition] ?? 0)
   }
 
   /** One fetch of all partitions. True when something was printed. */
@@ -180,12 +182,18 @@ class Consumption {
     // a member without partitions waits for the next rebalance
     if (open.length === 0) await sleep(this.#cluster.clock, readerOptions.maxWaitMs)
     const records = open.length === 0 ? [] : await readTogether(this.#cluster, open)
+    this.#sayWhatIsGone()
     const lines = records.flatMap(record => (this.#takes(record) ? [this.#line(record)] : []))
     if (lines.length === 0) return false
     this.#uncommitted = this.#flags.group !== undefined
     const isTaken = process.stdout.write(`${lines.join('\n')}\n`)
     if (!isTaken) await Promise.race([once(process.stdout, 'drain'), this.#stop])
     return true
+  }
+
+  #sayWhatIsGone(): void {
+    const found = this.#outOfRange.splice(0)
+    if (found.length > 0) process.stderr.write(`brooklet: ${outOfRangeLine(this.#topic, found)}\n`)
   }
 
   /** What is not printed is not committed either: its reader goes back. */

@@ -25,6 +25,13 @@ export const decodeValue = (value: Buffer | null): unknown => {
   return { base64: value.toString('base64') }
 }
 
-/** For JSON.stringify: 64-bit numbers of CBOR have no place in JSON; as a number where it is exact, else as digits. */
-export const plain = (_key: string, value: unknown): unknown =>
-  typeof value !== 'bigint' ? value : Number.isSafeInteger(Number(value)) ? Number(value) : value.toString()
+/**
+ * For JSON.stringify: what CBOR has and JSON has not. 64-bit numbers as a number where it is exact, else as digits; byte strings as
+ * base64, as a whole value that is no text.
+ */
+export function plain(this: unknown, key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString()
+  // a Buffer has turned itself into an object of numbers before it comes here
+  const raw = (this as Readonly<Record<string, unknown>>)[key]
+  return raw instanceof Uint8Array ? { base64: Buffer.from(raw).toString('base64') } : value
+}

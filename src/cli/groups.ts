@@ -8,7 +8,7 @@ import {
   listAllGroups,
   resetOffsets,
 } from '../client/group-admin.ts'
-import { earliestOffset, latestOffset, offsetFor } from '../client/partition-reader.ts'
+import { earliestOffset, latestOffset, offsetsFor } from '../client/partition-offsets.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
 import { type StartPoint, startPoint } from './option-values.ts'
 import { plural } from './plural.ts'
@@ -54,8 +54,10 @@ const lagRows = async (cluster: Cluster, group: GroupDetails): Promise<LagRow[]>
     .flatMap(({ assignment }) => [...assignment])
     .flatMap(([topic, partitions]) => partitions.map(partition => ({ topic, partition, offset: undefined })))
     .filter(({ topic, partition }) => !committed.has(`${partition}/${topic}`))
-  const rows = [...positions, ...assigned].map(async ({ topic, partition, offset }) => {
-    const end = (await offsetFor(cluster, { topic, partition }, latestOffset)) ?? 0
+  const all = [...positions, ...assigned]
+  const ends = await offsetsFor(cluster, all, latestOffset)
+  const rows = all.map(({ topic, partition, offset }, index) => {
+    const end = ends[index] ?? 0
     return {
       topic,
       partition,
@@ -65,7 +67,7 @@ const lagRows = async (cluster: Cluster, group: GroupDetails): Promise<LagRow[]>
       member: ownerOf(group, topic, partition),
     }
   })
-  return (await Promise.all(rows)).sort((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition)
+  return rows.sort((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition)
 }
 
 const describe = (groupId: string, flags: ListFlags): Promise<void> =>
@@ -95,15 +97,14 @@ const describe = (groupId: string, flags: ListFlags): Promise<void> =>
 const reset = (groupId: string, { topic, to, ...flags }: ResetFlags): Promise<void> =>
   withCluster(flags, async cluster => {
     const { partitions } = await cluster.topic(topic)
-    const positions = await Promise.all(
-      partitions.map(async (_, partition) => {
-        const source = { topic, partition }
-        const end = (await offsetFor(cluster, source, latestOffset)) ?? 0
-        if ('timestamp' in to) return { ...source, offset: (await offsetFor(cluster, source, to.timestamp)) ?? end }
-        const start = (await offsetFor(cluster, source, earliestOffset)) ?? 0
-        return { ...source, offset: Math.min(end, Math.max(start, to.offset)) }
-      }),
-    )
+    const sources = partitions.map((_, partition) => ({ topic, partition }))
+    const ends = await offsetsFor(cluster, sources, latestOffset)
+    const starts = await offsetsFor(cluster, sources, 'timestamp' in to ? to.timestamp : earliestOffset)
+    const positions = sources.map((source, index) => {
+      const end = ends[index] ?? 0
+      const start = starts[index] ?? end
+      return { ...source, offset: 'offset' in to ? Math.min(end, Math.max(start, to.offset)) : start }
+    })
     await resetOffsets(cluster, groupId, positions)
     for (const { partition, offset } of positions) process.stdout.write(`${topic}/${partition} -> ${offset}\n`)
   })

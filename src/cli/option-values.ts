@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander'
-import { earliestOffset, latestOffset } from '../client/partition-reader.ts'
+import { earliestOffset, latestOffset } from '../client/partition-offsets.ts'
 import { nearestWord } from '../config/nearest-word.ts'
 
 /** Largest number of partitions and partition index that the protocol can carry. */

@@ -21,7 +21,10 @@ interface Sample {
     readonly id: string
     readonly state: string
     readonly members: number
-    readonly lag: number
+    /** Of the partitions where it has committed something; null when there are none, as kafka-consumer-groups shows `-`. */
+    readonly lag: number | null
+    /** Partitions that a member has and the group has committed nothing of: what they lag nobody knows. */
+    readonly uncommitted: number
   }[]
   readonly clients: number
 }
@@ -29,7 +32,7 @@ interface Sample {
 const everyMs = 1_000
 const maxRows = 15
 /** Columns beside the name of a topic or group, and lines beside the topics and groups, on a terminal of 80 by 24. */
-const otherColumns = 44
+const otherColumns = 56
 const otherLines = 8
 const leastColumns = 12
 
@@ -43,7 +46,9 @@ const sample = async (client: HttpClient): Promise<Sample> => {
   const groups = await Promise.all(
     summaries.slice(0, maxRows).map(async ({ id, state, members }) => {
       const { offsets } = await client.get<GroupDetails>(`/api/v1/groups/${encodeURIComponent(id)}`)
-      return { id, state, members, lag: offsets.reduce((sum, { lag }) => sum + (lag ?? 0), 0) }
+      const known = offsets.filter(({ committedOffset }) => committedOffset !== null)
+      const lag = known.length === 0 && offsets.length > 0 ? null : known.reduce((sum, { lag }) => sum + (lag ?? 0), 0)
+      return { id, state, members, lag, uncommitted: offsets.length - known.length }
     }),
   )
   return { atMs: nodeClock.monotonicMs(), gateway, topics, groups, clients: clients.length }
@@ -82,7 +87,9 @@ const screenOf = (now: Sample, before: Sample, room: Room): string[] => {
   const topicRows = topics.slice(0, room.rows).map(({ name, partitions, records, sizeBytes, rate: each }) => {
     return [fitted(name, room), partitions, each, records, sizeText(sizeBytes)]
   })
-  const groupRows = now.groups.map(({ id, state, members, lag }) => [fitted(id, room), state, members, lag])
+  const groupRows = now.groups.map(({ id, state, members, lag, uncommitted }) => {
+    return [fitted(id, room), state, members, lag ?? '-', uncommitted]
+  })
   return [
     `${gateway.id}  version ${gateway.version}  up ${upText(gateway.uptimeMs)}`,
     `in ${rate}/s  MQTT clients ${now.clients}  memory ${sizeText(gateway.memory.residentBytes)}  ` +
@@ -91,7 +98,7 @@ const screenOf = (now: Sample, before: Sample, room: Room): string[] => {
     ...formatTable(['TOPIC', 'PARTITIONS', 'IN/S', 'RECORDS', 'SIZE'], topicRows).trimEnd().split('\n'),
     ...(topics.length > room.rows ? [`(${topics.length - room.rows} more topics)`] : []),
     '',
-    ...formatTable(['GROUP', 'STATE', 'MEMBERS', 'LAG'], groupRows).trimEnd().split('\n'),
+    ...formatTable(['GROUP', 'STATE', 'MEMBERS', 'LAG', 'UNCOMMITTED'], groupRows).trimEnd().split('\n'),
   ]
 }
 

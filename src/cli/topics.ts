@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { Cluster, TopicMetadata } from '../client/cluster.ts'
-import { earliestOffset, latestOffset, offsetFor } from '../client/partition-reader.ts'
+import { earliestOffset, latestOffset, offsetsFor } from '../client/partition-offsets.ts'
 import { alterTopicConfigs, createTopic, deleteTopic, growTopic, topicConfigs } from '../client/topic-admin.ts'
 import { StartError } from '../core/errors.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
@@ -25,31 +25,34 @@ interface PartitionRow {
   readonly records: number
 }
 
-const partitionRows = (cluster: Cluster, topic: TopicMetadata): Promise<PartitionRow[]> =>
-  Promise.all(
-    topic.partitions.map(async (_, partition) => {
-      const source = { topic: topic.name, partition }
-      const [logStart, logEnd] = await Promise.all([
-        offsetFor(cluster, source, earliestOffset),
-        offsetFor(cluster, source, latestOffset),
-      ])
-      return { partition, logStart: logStart ?? 0, logEnd: logEnd ?? 0, records: (logEnd ?? 0) - (logStart ?? 0) }
+/** Rows of each topic, in their order: two requests to each leader for all of them. */
+const partitionRows = async (cluster: Cluster, topics: readonly TopicMetadata[]): Promise<PartitionRow[][]> => {
+  const sources = topics.flatMap(({ name, partitions }) =>
+    partitions.map((_, partition) => ({ topic: name, partition })),
+  )
+  const [starts, ends] = await Promise.all(
+    [earliestOffset, latestOffset].map(timestamp => offsetsFor(cluster, sources, timestamp)),
+  )
+  let at = 0
+  return topics.map(({ partitions }) =>
+    partitions.map((_, partition) => {
+      const logStart = starts?.[at] ?? 0
+      const logEnd = ends?.[at] ?? 0
+      at++
+      return { partition, logStart, logEnd, records: logEnd - logStart }
     }),
   )
+}
 
 const list = (flags: ListFlags): Promise<void> =>
   withCluster(flags, async cluster => {
     const topics = await cluster.describe(null)
-    const rows = await Promise.all(
-      topics.map(async topic => {
-        const partitions = await partitionRows(cluster, topic)
-        return {
-          name: topic.name,
-          partitions: partitions.length,
-          records: partitions.reduce((sum, { records }) => sum + records, 0),
-        }
-      }),
-    )
+    const partitions = await partitionRows(cluster, topics)
+    const rows = topics.map(({ name }, index) => ({
+      name,
+      partitions: partitions[index]!.length,
+      records: partitions[index]!.reduce((sum, { records }) => sum + records, 0),
+    }))
     rows.sort((a, b) => a.name.localeCompare(b.name))
     printList(
       rows,
@@ -61,7 +64,7 @@ const list = (flags: ListFlags): Promise<void> =>
 const describe = (name: string, flags: ListFlags): Promise<void> =>
   withCluster(flags, async cluster => {
     const topic = await cluster.topic(name)
-    const partitions = await partitionRows(cluster, topic)
+    const [partitions = []] = await partitionRows(cluster, [topic])
     const configs = (await topicConfigs(cluster, name)).filter(({ own }) => own)
     if (flags.json) {
       process.stdout.write(`${JSON.stringify({ name, id: topic.id, partitions, configs }, null, 2)}\n`)

@@ -1,4 +1,4 @@
-import { MalformedFrame } from '../core/malformed-frame.ts'
+import { sleep } from '../platform/clock.ts'
 import { deleteGroups } from '../wire/kafka/contracts/delete-groups.ts'
 import { describeGroups } from '../wire/kafka/contracts/describe-groups.ts'
 import { listGroups } from '../wire/kafka/contracts/list-groups.ts'
@@ -7,7 +7,7 @@ import { offsetFetch } from '../wire/kafka/contracts/offset-fetch.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import type { Cluster } from './cluster.ts'
 import type { Position } from './group-member.ts'
-import { type Assignment, decodeAssignment } from './group-protocol.ts'
+import { type Assignment, readAssignment } from './group-protocol.ts'
 import { checkCode, KafkaError } from './kafka-error.ts'
 
 export interface GroupSummary {
@@ -47,21 +47,9 @@ export const describeGroup = async (cluster: Cluster, groupId: string): Promise<
     memberId,
     clientId,
     host: clientHost,
-    assignment: isConsumer ? assignmentOf(memberAssignment) : noAssignment,
+    assignment: isConsumer ? readAssignment(memberAssignment) : new Map(),
   }))
   return { groupId, protocolType: group.protocolType, state: group.groupState, members }
-}
-
-const noAssignment: Assignment = new Map()
-
-/** What a member's client wrote is not always what consumers of Kafka write. */
-const assignmentOf = (bytes: Buffer): Assignment => {
-  try {
-    return decodeAssignment(bytes)
-  } catch (error) {
-    if (error instanceof MalformedFrame) return noAssignment
-    throw error
-  }
 }
 
 /** Everything that the group has committed. */
@@ -86,12 +74,45 @@ export const committedOffsets = async (cluster: Cluster, groupId: string): Promi
   )
 }
 
-/** Commits from outside the group, legal while it has no members. */
+/** Longest initial rebalance delay that is waited out, and how often it looks. */
+const emptyWithinMs = 10_000
+const lookEveryMs = 200
+
+/**
+ * Waits while the group is between states without a member: one that all members left within the initial rebalance delay is
+ * PreparingRebalance until that has passed, here and in Kafka. Throws `KafkaError` when it has members.
+ */
+const untilEmpty = async (cluster: Cluster, groupId: string): Promise<void> => {
+  const deadlineMs = cluster.clock.monotonicMs() + emptyWithinMs
+  for (;;) {
+    const { state, members } = await describeOrDead(cluster, groupId)
+    const count = members.length === 1 ? '1 member' : `${members.length} members`
+    if (members.length > 0)
+      throw new KafkaError(errorCodes.NON_EMPTY_GROUP, `group ${groupId}`, `it has ${count}: stop them first`)
+    if (state === 'Empty' || state === 'Dead') return
+    if (cluster.clock.monotonicMs() >= deadlineMs)
+      throw new KafkaError(errorCodes.NON_EMPTY_GROUP, `group ${groupId}`, `it is ${state}: try again`)
+    await sleep(cluster.clock, lookEveryMs)
+  }
+}
+
+const describeOrDead = async (cluster: Cluster, groupId: string): Promise<Pick<GroupDetails, 'state' | 'members'>> => {
+  try {
+    return await describeGroup(cluster, groupId)
+  } catch (error) {
+    if (error instanceof KafkaError && error.code === errorCodes.GROUP_ID_NOT_FOUND)
+      return { state: 'Dead', members: [] }
+    throw error
+  }
+}
+
+/** Commits from outside the group, legal while it has no members. Throws `KafkaError` when it has some. */
 export const resetOffsets = async (
   cluster: Cluster,
   groupId: string,
   positions: readonly Position[],
 ): Promise<void> => {
+  await untilEmpty(cluster, groupId)
   const coordinator = await cluster.coordinator(groupId)
   const known = new Map((await cluster.describe(null)).map(({ id, name }) => [name, id]))
   const names = [...new Set(positions.map(({ topic }) => topic))]
@@ -116,7 +137,9 @@ export const resetOffsets = async (
   }
 }
 
+/** Deletes the group with its offsets. Throws `KafkaError` when it has members or is not there. */
 export const deleteGroup = async (cluster: Cluster, groupId: string): Promise<void> => {
+  await untilEmpty(cluster, groupId)
   const coordinator = await cluster.coordinator(groupId)
   const answer = await coordinator.request(deleteGroups, { groupsNames: [groupId] })
   for (const { errorCode } of answer.results) checkCode(errorCode, `delete group ${groupId}`)

@@ -19,7 +19,7 @@ import {
   encodeSubscription,
 } from './group-protocol.ts'
 import { checkCode, isClientError, KafkaError } from './kafka-error.ts'
-import type { TopicPartition } from './partition-reader.ts'
+import type { TopicPartition } from './partition-offsets.ts'
 
 export interface GroupOptions {
   readonly groupId: string

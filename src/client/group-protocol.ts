@@ -1,5 +1,6 @@
 import { ByteReader } from '../core/byte-reader.ts'
 import { ByteWriter } from '../core/byte-writer.ts'
+import { MalformedFrame } from '../core/malformed-frame.ts'
 
 /** Assigned partitions by topic. */
 export type Assignment = ReadonlyMap<string, readonly number[]>
@@ -55,6 +56,18 @@ export const decodeAssignment = (bytes: Buffer): Assignment => {
     )
   }
   return assignment
+}
+
+const noAssignment: Assignment = new Map()
+
+/** As `decodeAssignment`; none where it is not what consumers of Kafka write: a member's client may write anything. */
+export const readAssignment = (bytes: Buffer): Assignment => {
+  try {
+    return decodeAssignment(bytes)
+  } catch (error) {
+    if (error instanceof MalformedFrame) return noAssignment
+    throw error
+  }
 }
 
 /** The range assignor of Kafka's consumers: per topic, contiguous partitions to members in order of their ids. */

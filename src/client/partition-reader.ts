@@ -1,20 +1,10 @@
-import { listOffsets } from '../wire/kafka/contracts/list-offsets.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import type { LogRecord } from '../wire/kafka/records.ts'
 import type { Cluster } from './cluster.ts'
 import { readTogether } from './fetch-together.ts'
 import { unpackRecords } from './fetched-records.ts'
-import { ConnectionLost, checkCode, isUnknownTopic, KafkaError } from './kafka-error.ts'
-import { retrying } from './retry.ts'
-
-export interface TopicPartition {
-  readonly topic: string
-  readonly partition: number
-}
-
-/** Special timestamps of ListOffsets. */
-export const latestOffset = -1
-export const earliestOffset = -2
+import { checkCode } from './kafka-error.ts'
+import { earliestOffset, latestOffset, offsetFor, type TopicPartition } from './partition-offsets.ts'
 
 export interface FetchedRecord extends TopicPartition, LogRecord {}
 
@@ -24,36 +14,9 @@ export interface ReaderOptions {
   readonly maxBytes: number
   /** Records of transactions only when they were committed. */
   readonly readCommitted: boolean
+  /** Told when a position is not in the log: what is between it and `logStart` is gone, or it is beyond the end. */
+  readonly onOutOfRange?: (source: TopicPartition, position: number, logStart: number) => void
 }
-
-const lookupMs = 10_000
-
-/**
- * The offset for a timestamp, a special one or milliseconds; undefined when no record is that young. A change of leaders is waited out.
- * Throws `KafkaError`, `ConnectionLost`.
- */
-export const offsetFor = (
-  cluster: Cluster,
-  { topic, partition }: TopicPartition,
-  timestamp: number,
-): Promise<number | undefined> =>
-  retrying(cluster.clock, lookupMs, isStaleLeader, async () => {
-    const leader = await cluster.leader(topic, partition)
-    const answer = await leader.request(listOffsets, {
-      replicaId: -1,
-      isolationLevel: 0,
-      topics: [{ name: topic, partitions: [{ partitionIndex: partition, timestamp }] }],
-      timeoutMs: lookupMs,
-    })
-    const found = answer.topics[0]?.partitions[0]
-    if (found === undefined) throw new ConnectionLost(`ListOffsets of ${topic}: the answer names no partition`)
-    if (found.errorCode !== errorCodes.NONE) cluster.forget(topic)
-    checkCode(found.errorCode, `offset of partition ${partition} of ${topic}`)
-    return found.offset < 0 ? undefined : found.offset
-  })
-
-const isStaleLeader = (error: unknown): boolean =>
-  error instanceof KafkaError && error.retriable && !isUnknownTopic(error)
 
 /** What a fetch answers for one partition. */
 export interface FetchedPartition {
@@ -100,7 +63,9 @@ export class PartitionReader {
     const { topic, partition } = this.source
     if (answer.errorCode === errorCodes.OFFSET_OUT_OF_RANGE) {
       const start = await offsetFor(this.#cluster, this.source, earliestOffset)
-      this.position = Math.max(start ?? 0, 0)
+      const logStart = start ?? 0
+      this.options.onOutOfRange?.(this.source, this.position, logStart)
+      this.position = logStart
       return []
     }
     if (answer.errorCode !== errorCodes.NONE) this.#cluster.forget(topic)

@@ -90,9 +90,10 @@ export interface GroupDetails {
   readonly offsets: readonly {
     readonly topic: string
     readonly partition: number
-    readonly committedOffset: number
+    /** Null: a member has the partition, and the group has committed nothing of it yet. */
+    readonly committedOffset: number | null
     readonly highWatermark: number
-    /** Records not read yet; null when the partition is gone. */
+    /** Records not read yet; null when nothing is committed or the partition is gone. */
     readonly lag: number | null
   }[]
 }

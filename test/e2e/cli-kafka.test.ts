@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { deleteRecords } from '../../src/wire/kafka/contracts/delete-records.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
+import { KafkaTestClient } from '../support/kafka-test-client.ts'
 
 const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 let gateway: Gateway
@@ -148,6 +150,41 @@ describe('produce and consume', () => {
   })
 })
 
+describe('offsets that are gone', () => {
+  const deleteBefore = async (topic: string, offsets: readonly number[]): Promise<void> => {
+    const client = await KafkaTestClient.connect(Number(gateway.addresses.kafka.split(':')[1]))
+    const partitions = offsets.map((offset, partitionIndex) => ({ partitionIndex, offset }))
+    const answer = await client.request(deleteRecords, 2, { topics: [{ name: topic, partitions }], timeoutMs: 5000 })
+    client.destroy()
+    expect(answer.topics[0]!.partitions.map(({ errorCode }) => errorCode)).toEqual(offsets.map(() => 0))
+  }
+
+  it('are said in one line, and the rest is read', async () => {
+    await output('topics', 'create', 'evicted', '--partitions', '1')
+    await produced(
+      'evicted',
+      Array.from({ length: 10 }, (_, index) => `${index}`),
+    )
+    await deleteBefore('evicted', [7])
+    const { code, stdout, stderr } = await brooklet('consume', 'evicted', '--from', '2', '--until', 'end', '--json')
+    expect(code).toBe(0)
+    expect(jsonLines(stdout).map(({ offset }) => offset)).toEqual([7, 8, 9])
+    expect(stderr).toBe(
+      'brooklet: offset 2 of evicted/0 was asked, but its log starts at 7: 5 records gone; going on there\n',
+    )
+  })
+
+  it('of several partitions too, also where a group had committed them', async () => {
+    await output('topics', 'create', 'evicted2', '--partitions', '2')
+    for (const partition of ['0', '1']) await produced('evicted2', ['a', 'b', 'c'], '-p', partition)
+    await output('groups', 'reset', 'late', '--topic', 'evicted2', '--to', 'earliest')
+    await deleteBefore('evicted2', [1, 2])
+    const { stdout, stderr } = await brooklet('consume', 'evicted2', '-g', 'late', '--until', 'end', '--json')
+    expect(jsonLines(stdout)).toHaveLength(3)
+    expect(stderr).toMatch(/^brooklet: .*evicted2\/\d at \d \(asked 0\), evicted2.*: 3 records gone; going on there\n$/)
+  })
+})
+
 describe('groups', () => {
   it('go on where they were: what is not printed is not committed', async () => {
     await output('topics', 'create', 'grouped', '--partitions', '3')
@@ -167,7 +204,21 @@ describe('groups', () => {
     )
     expect(await output('groups', 'list')).toMatch(/readers +Empty +consumer/)
     await output('groups', 'delete', 'readers')
-    expect(await output('groups', 'list', '--json')).toBe('[]\n')
+    expect(await output('groups', 'list', '--json')).not.toContain('readers')
+  })
+
+  it('with members are not reset or deleted, which is said in one line', async () => {
+    await output('topics', 'create', 'busy', '--partitions', '1')
+    await produced('busy', ['x'])
+    const reader = new Running('consume', 'busy', '-g', 'busy.group', '--from', 'earliest')
+    await reader.until(() => reader.stdout !== '')
+    const said = 'brooklet: group busy.group: NON_EMPTY_GROUP (it has 1 member: stop them first)\n'
+    const reset = ['groups', 'reset', 'busy.group', '--topic', 'busy', '--to', 'earliest']
+    expect(await brooklet(...reset)).toMatchObject({ code: 1, stdout: '', stderr: said })
+    expect(await brooklet('groups', 'delete', 'busy.group')).toMatchObject({ code: 1, stdout: '', stderr: said })
+    reader.child.kill('SIGINT')
+    await reader.ended
+    expect(await output(...reset)).toBe('busy/0 -> 0\n')
   })
 
   it('are left at SIGINT', async () => {

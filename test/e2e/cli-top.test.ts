@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Kafka, logLevel } from 'kafkajs'
 import { expect, it } from 'vitest'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
 
@@ -13,12 +14,32 @@ it('shows topics and groups once where there is no terminal', async () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^in 0\/s {2}MQTT clients 0 {2}memory .* {2}disk .* of 256 MiB$/m)
     expect(stdout).toMatch(/^TOPIC +PARTITIONS +IN\/S +RECORDS +SIZE\nseen +4 +0 +1 +\S+ \S+$/m)
-    expect(stdout).toMatch(/^GROUP +STATE +MEMBERS +LAG\nreaders +Empty +0 +1$/m)
+    expect(stdout).toMatch(/^GROUP +STATE +MEMBERS +LAG +UNCOMMITTED\nreaders +Empty +0 +1 +0$/m)
     // the Kafka listener closes what is not Kafka
     const wrong = await runBrooklet(['top', '--http', kafka])
     expect(wrong).toMatchObject({ code: 1, stdout: '' })
     expect(wrong.stderr).toMatch(/^brooklet: no gateway answers at http:\/\/.* \(.+\); name its HTTP listener.*\n$/)
   } finally {
+    await gateway.dispose()
+  }
+})
+
+it('counts partitions apart of which a group has committed nothing', async () => {
+  const gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '0' } })
+  const { kafka, http } = gateway.addresses
+  const consumer = new Kafka({ brokers: [kafka], logLevel: logLevel.NOTHING }).consumer({ groupId: 'silent' })
+  try {
+    await runBrooklet(['topics', 'create', 'seen', '--partitions', '3', '--bootstrap', kafka])
+    await consumer.connect()
+    await consumer.subscribe({ topic: 'seen' })
+    const joined = new Promise(resolve => consumer.on('consumer.group_join', resolve))
+    await consumer.run({ autoCommit: false, eachMessage: async () => undefined })
+    await joined
+    expect((await runBrooklet(['top', '--http', http])).stdout).toMatch(/^silent +Stable +1 +- +3$/m)
+    await consumer.commitOffsets([{ topic: 'seen', partition: 1, offset: '0' }])
+    expect((await runBrooklet(['top', '--http', http])).stdout).toMatch(/^silent +Stable +1 +0 +2$/m)
+  } finally {
+    await consumer.disconnect()
     await gateway.dispose()
   }
 })

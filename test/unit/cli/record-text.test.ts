@@ -31,6 +31,13 @@ it('shows maps and arrays of CBOR, and takes no single byte for a word of it', (
   expect(shown(Buffer.from([0xf4]))).toBe('{"base64":"9A=="}')
 })
 
+it('shows byte strings within CBOR as base64, and CBOR that lies as a whole', () => {
+  const reading = { seq: 1, calibration: Buffer.from([0, 0xff]), nested: [Buffer.from([1])] }
+  expect(shown(encode(reading))).toBe('{"seq":1,"calibration":{"base64":"AP8="},"nested":[{"base64":"AQ=="}]}')
+  const lying = Buffer.from('a161625affffffff00', 'hex')
+  expect(shown(lying)).toBe(`{"base64":"${lying.toString('base64')}"}`)
+})
+
 it('gives JSON digit for digit in a line of JSON', () => {
   const line = jsonLine(record('{"id": 12345678901234567890}\n'))
   expect(line).toContain('"value":{"id": 12345678901234567890}}')

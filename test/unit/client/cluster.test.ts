@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { Cluster } from '../../../src/client/cluster.ts'
 import { ConnectionLost, KafkaError } from '../../../src/client/kafka-error.ts'
-import { latestOffset, offsetFor } from '../../../src/client/partition-reader.ts'
+import { latestOffset, offsetFor, offsetsFor } from '../../../src/client/partition-offsets.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
 import { nodeNetwork } from '../../../src/platform/node/network.ts'
 import { findCoordinator } from '../../../src/wire/kafka/contracts/find-coordinator.ts'
@@ -147,6 +147,30 @@ it('follows a partition to its new leader', async () => {
   leader = 1
   expect(await offsetFor(cluster, { topic: 't', partition: 0 }, latestOffset)).toBe(101)
   expect(second.asked.filter(name => name.startsWith('ListOffsets'))).toHaveLength(1)
+})
+
+it('asks each leader once for the offsets of all its partitions', async () => {
+  const [first, second] = [await start(0), await start(1)]
+  const count = 1000
+  for (const broker of brokers) {
+    broker.serveTopic(() => Array.from({ length: count }, (_, partition) => partition % 2), brokers)
+    broker.serve(listOffsets, ({ topics }) => ({
+      topics: topics.map(({ name, partitions }) => ({
+        name,
+        // the answer may come in any order
+        partitions: partitions.toReversed().map(({ partitionIndex }) => ({
+          partitionIndex,
+          errorCode: 0,
+          offset: partitionIndex * 10,
+          timestamp: -1,
+        })),
+      })),
+    }))
+  }
+  const sources = Array.from({ length: count }, (_, partition) => ({ topic: 't', partition }))
+  const offsets = await offsetsFor(client(first.address), sources, latestOffset)
+  expect(offsets).toEqual(sources.map(({ partition }) => partition * 10))
+  for (const { asked } of [first, second]) expect(asked.filter(name => name.startsWith('ListOffsets'))).toHaveLength(1)
 })
 
 it('waits for a leader that is being elected', async () => {

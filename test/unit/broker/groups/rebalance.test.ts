@@ -256,6 +256,18 @@ describe('leave', () => {
     )
   })
 
+  it('of the only one within the initial delay leaves the group PreparingRebalance until the delay is over, as Kafka', async () => {
+    const bench = new GroupBench({ initialRebalanceDelayMs: 3000 })
+    const memberId = await bench.newMemberId()
+    bench.join({ memberId })
+    await bench.clock.advance(1000)
+    leave(bench, memberId)
+    expect(await bench.state()).toBe('PreparingRebalance')
+    expect((await bench.groups.describe('g'))?.members).toEqual([])
+    await bench.clock.advance(2000)
+    expect(await bench.state()).toBe('Empty')
+  })
+
   it('answers what the member has parked, and lets the rest go on', async () => {
     const bench = new GroupBench()
     const { ids } = await bench.stable(2)
