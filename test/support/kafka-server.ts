@@ -1,80 +1,47 @@
-import { type OpenBroker, openBroker } from '../../src/broker/open-broker.ts'
-import type { LoadedSettings } from '../../src/config/load.ts'
-import { defaultSettings, type Settings, settingKeys } from '../../src/config/settings.ts'
-import { MemoryBudget } from '../../src/core/memory-budget.ts'
-import { Metrics } from '../../src/core/metrics.ts'
+import type { OpenBroker } from '../../src/broker/open-broker.ts'
+import type { MemoryBudget } from '../../src/core/memory-budget.ts'
+import type { Metrics } from '../../src/core/metrics.ts'
 import { KafkaServer } from '../../src/kafka/server.ts'
-import type { Clock } from '../../src/platform/clock.ts'
-import type { Logger } from '../../src/platform/logger.ts'
-import { nodeClock } from '../../src/platform/node/clock.ts'
 import { nodeNetwork } from '../../src/platform/node/network.ts'
-import { nodeRandom } from '../../src/platform/node/random.ts'
-import type { Platform } from '../../src/platform/platform.ts'
 import { KafkaTestClient } from './kafka-test-client.ts'
-import { MemoryLog } from './memory-log.ts'
+import { type LogLine, type MemoryBroker, type MemoryBrokerOptions, openMemoryBroker } from './memory-broker.ts'
+import type { MemoryLog } from './memory-log.ts'
 
-export interface TestServerOptions {
-  readonly settings?: Partial<Settings>
-  readonly memoryBytes?: number
-  readonly clock?: Clock
+export interface TestServerOptions extends MemoryBrokerOptions {
   readonly keyedTopics?: readonly string[]
-}
-
-/** Log lines as a test looks at them. */
-export interface LogLine {
-  readonly level: string
-  readonly fields: Record<string, unknown>
-  readonly event: string
 }
 
 /** A Kafka front with a real broker over a log in memory, listening on a free port of 127.0.0.1. */
 export class KafkaTestServer {
-  readonly log = new MemoryLog()
-  readonly metrics = new Metrics()
+  readonly log: MemoryLog
+  readonly metrics: Metrics
   readonly memory: MemoryBudget
-  readonly lines: LogLine[] = []
+  readonly lines: LogLine[]
   readonly open: OpenBroker
   readonly server: KafkaServer
   readonly #clients: KafkaTestClient[] = []
 
-  static async start(options: TestServerOptions = {}): Promise<KafkaTestServer> {
-    const log = new MemoryLog()
-    const metrics = new Metrics()
-    const memory = new MemoryBudget(options.memoryBytes ?? 64 << 20)
-    const lines: LogLine[] = []
-    const platform = testPlatform(options.clock ?? nodeClock, recordingLogger(lines))
-    const loaded = testSettings(options.settings)
-    const store = {
-      get: () => undefined,
-      entries: () => [],
-      write: async () => {},
-      usedBytes: () => 0,
-      close: async () => {},
+  static async start({ keyedTopics = [], ...options }: TestServerOptions = {}): Promise<KafkaTestServer> {
+    const settings = {
+      'kafka.listen': [{ scheme: 'plaintext', host: '127.0.0.1', port: 0 }] as const,
+      'group.initial.rebalance.delay.ms': 0,
+      ...options.settings,
     }
-    const open = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [] })
-    const { clock, network, logger } = platform
+    const under = await openMemoryBroker({ ...options, settings })
+    const { open, loaded, clock, logger } = under
     const { broker, groups, topicConfigs } = open
-    const hasKeyedRoute = (topic: string) => options.keyedTopics?.includes(topic) ?? false
-    const server = await KafkaServer.start({
-      broker,
-      groups,
-      topicConfigs,
-      loaded,
-      hasKeyedRoute,
-      clock,
-      network,
-      logger,
-    })
-    return new KafkaTestServer({ log, metrics, memory, lines, open, server })
+    const hasKeyedRoute = (topic: string) => keyedTopics.includes(topic)
+    const parts = { broker, groups, topicConfigs, loaded, hasKeyedRoute, clock, network: nodeNetwork, logger }
+    return new KafkaTestServer(under, await KafkaServer.start(parts))
   }
 
-  private constructor(parts: Pick<KafkaTestServer, 'log' | 'metrics' | 'memory' | 'lines' | 'open' | 'server'>) {
-    this.log = parts.log
-    this.metrics = parts.metrics
-    this.memory = parts.memory
-    this.lines = parts.lines
-    this.open = parts.open
-    this.server = parts.server
+  private constructor({ log, metrics, memory, lines, open }: MemoryBroker, server: KafkaServer) {
+    this.log = log
+    this.metrics = metrics
+    this.memory = memory
+    this.lines = lines
+    this.open = open
+    this.server = server
   }
 
   get port(): number {
@@ -94,33 +61,3 @@ export class KafkaTestServer {
     await this.server.stop()
   }
 }
-
-const testSettings = (settings: Partial<Settings> = {}): LoadedSettings => ({
-  settings: {
-    ...defaultSettings,
-    'kafka.listen': [{ scheme: 'plaintext', host: '127.0.0.1', port: 0 }],
-    'group.initial.rebalance.delay.ms': 0,
-    ...settings,
-  },
-  origins: new Map(settingKeys.map(key => [key, 'default'])),
-})
-
-const recordingLogger = (lines: LogLine[]): Logger => {
-  const at = (level: string) => (fields: object, event: string) => {
-    lines.push({ level, fields: fields as Record<string, unknown>, event })
-  }
-  const logger: Logger = {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    child: () => logger,
-  }
-  return logger
-}
-
-const testPlatform = (
-  clock: Clock,
-  logger: Logger,
-): Pick<Platform, 'clock' | 'random' | 'network' | 'logger'> & Platform =>
-  ({ clock, logger, random: nodeRandom, network: nodeNetwork }) as unknown as Platform

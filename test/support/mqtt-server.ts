@@ -1,33 +1,19 @@
-import { type OpenBroker, openBroker } from '../../src/broker/open-broker.ts'
-import { defaultSettings, type Settings } from '../../src/config/settings.ts'
-import { MemoryBudget } from '../../src/core/memory-budget.ts'
-import { Metrics } from '../../src/core/metrics.ts'
+import type { OpenBroker } from '../../src/broker/open-broker.ts'
+import type { MemoryBudget } from '../../src/core/memory-budget.ts'
+import type { Metrics } from '../../src/core/metrics.ts'
 import { MqttFront } from '../../src/mqtt/front.ts'
 import type { ClockQuality } from '../../src/mqtt/record-headers.ts'
-import type { Logger } from '../../src/platform/logger.ts'
-import { nodeClock } from '../../src/platform/node/clock.ts'
 import { nodeNetwork } from '../../src/platform/node/network.ts'
-import { nodeRandom } from '../../src/platform/node/random.ts'
 import { listenWebSocket } from '../../src/platform/node/stream-server.ts'
-import type { Platform } from '../../src/platform/platform.ts'
 import { MqttInflightView } from '../../src/state/mqtt-inflight.ts'
 import { RetainedView } from '../../src/state/retained.ts'
 import { allRecords, decompressRecords, type LogRecord } from '../../src/wire/kafka/records.ts'
-import { MemoryLog } from './memory-log.ts'
+import { type LogLine, type MemoryBroker, type MemoryBrokerOptions, openMemoryBroker } from './memory-broker.ts'
+import type { MemoryLog } from './memory-log.ts'
 
-export interface MqttServerOptions {
-  readonly settings?: Partial<Settings>
-  readonly memoryBytes?: number
-  /** A log from an earlier server: a restart. */
-  readonly log?: MemoryLog
+export interface MqttServerOptions extends MemoryBrokerOptions {
   readonly hotPath?: boolean
   readonly clockQuality?: () => ClockQuality
-}
-
-export interface LogLine {
-  readonly level: string
-  readonly fields: Record<string, unknown>
-  readonly event: string
 }
 
 /** An MQTT front with a real broker over a log in memory, listening on free ports of 127.0.0.1. */
@@ -41,54 +27,35 @@ export class MqttServer {
   port = 0
   webSocketPort = 0
 
-  static async start(options: MqttServerOptions = {}): Promise<MqttServer> {
-    const log = options.log ?? new MemoryLog()
-    const metrics = new Metrics()
-    const memory = new MemoryBudget(options.memoryBytes ?? 64 << 20)
-    const lines: LogLine[] = []
-    const logger = recordingLogger(lines)
-    const settings: Settings = {
-      ...defaultSettings,
+  static async start({ hotPath, clockQuality, ...options }: MqttServerOptions = {}): Promise<MqttServer> {
+    const retained = new RetainedView()
+    const inflight = new MqttInflightView()
+    const settings = {
       'mqtt.listen': [
         { scheme: 'mqtt', host: '127.0.0.1', port: 0 },
         { scheme: 'ws', host: '127.0.0.1', port: 0 },
-      ],
+      ] as const,
       ...options.settings,
     }
-    const retained = new RetainedView()
-    const inflight = new MqttInflightView()
-    const open = await openBroker({
-      platform: { clock: nodeClock, logger, random: nodeRandom, network: nodeNetwork } as unknown as Platform,
-      loaded: { settings, origins: new Map() },
-      log,
-      store: {
-        get: () => undefined,
-        entries: () => [],
-        write: async () => {},
-        usedBytes: () => 0,
-        close: async () => {},
-      },
-      memory,
-      metrics,
-      frontViews: [retained, inflight],
-    })
+    const under = await openMemoryBroker({ ...options, settings, frontViews: [retained, inflight] })
+    const { open, loaded, clock, logger, metrics } = under
     const front = new MqttFront({
       broker: open.broker,
       groups: open.groups,
       state: open.state,
       retained,
       inflight,
-      settings,
+      settings: loaded.settings,
       gatewayId: 'gw-1',
-      clock: nodeClock,
-      clockQuality: options.clockQuality ?? (() => 'synchronised'),
+      clock,
+      clockQuality: clockQuality ?? (() => 'synchronised'),
       network: nodeNetwork,
       listenWebSocket,
       logger,
       metrics,
-      ...(options.hotPath === undefined ? {} : { hotPath: options.hotPath }),
+      ...(hotPath === undefined ? {} : { hotPath }),
     })
-    const server = new MqttServer({ log, metrics, memory, lines, open, front })
+    const server = new MqttServer(under, front)
     for (const { scheme, address } of await front.open()) {
       const port = Number(address.slice(address.lastIndexOf(':') + 1))
       if (scheme === 'ws') server.webSocketPort = port
@@ -97,13 +64,13 @@ export class MqttServer {
     return server
   }
 
-  private constructor(parts: Pick<MqttServer, 'log' | 'metrics' | 'memory' | 'lines' | 'open' | 'front'>) {
-    this.log = parts.log
-    this.metrics = parts.metrics
-    this.memory = parts.memory
-    this.lines = parts.lines
-    this.open = parts.open
-    this.front = parts.front
+  private constructor({ log, metrics, memory, lines, open }: MemoryBroker, front: MqttFront) {
+    this.log = log
+    this.metrics = metrics
+    this.memory = memory
+    this.lines = lines
+    this.open = open
+    this.front = front
   }
 
   get url(): string {
@@ -138,17 +105,3 @@ export class MqttServer {
 
 export const headersOf = (record: LogRecord): Record<string, string> =>
   Object.fromEntries(record.headers.map(({ key, value }) => [key, value?.toString() ?? '']))
-
-const recordingLogger = (lines: LogLine[]): Logger => {
-  const at = (level: string) => (fields: object, event: string) => {
-    lines.push({ level, fields: fields as Record<string, unknown>, event })
-  }
-  const logger: Logger = {
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    child: () => logger,
-  }
-  return logger
-}
