@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
 import { nodeFiles } from '../../../src/platform/node/files.ts'
 import { type DirectorySummary, summarizeDirectory } from '../../../src/storage/inspect-summary.ts'
-import { batchOf, MiB, TestDirectory, topic } from './test-log.ts'
+import { appendWhenRoom, batchOf, MiB, TestDirectory, topic } from './test-log.ts'
 
 const summarize = (directory: string): Promise<DirectorySummary> =>
   summarizeDirectory(
@@ -66,8 +66,10 @@ describe('summary of a directory', () => {
     const directory = new TestDirectory()
     const log = await directory.open({ ...small, budgetBytes: 32 * MiB, retention: { ms: -1, bytes: 2 * MiB } })
     log.openPartition(topic)
-    for (let index = 0; index < 60; index++) {
-      await log.whenDurable(log.append([{ partition: topic, batch: batchOf(['x'.repeat(500_000)]) }]).group)
+    // more than the budget has room for: however late the eviction runs, the first slot was used again
+    for (let index = 0; index < 80; index++) {
+      const { group } = await appendWhenRoom(log, [{ partition: topic, batch: batchOf(['x'.repeat(500_000)]) }])
+      await log.whenDurable(group)
     }
     await log.close()
     const summary = await summarize(directory.directory)

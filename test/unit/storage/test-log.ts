@@ -3,6 +3,7 @@ import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { partitionId } from '../../../src/core/brand.ts'
+import { BrokerError } from '../../../src/core/errors.ts'
 import { MemoryBudget } from '../../../src/core/memory-budget.ts'
 import { Metrics } from '../../../src/core/metrics.ts'
 import type { CheckpointStore } from '../../../src/platform/checkpoint-store.ts'
@@ -12,7 +13,7 @@ import type { Logger } from '../../../src/platform/logger.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
 import { openThreadedCommitWriter } from '../../../src/platform/node/commit-writer.ts'
 import { nodeFiles } from '../../../src/platform/node/files.ts'
-import type { Log } from '../../../src/storage/log.ts'
+import type { Appended, BatchAppend, Log } from '../../../src/storage/log.ts'
 import { openCommitLog } from '../../../src/storage/open-commit-log.ts'
 import type { CommitLogOptions, StoragePlatform } from '../../../src/storage/options.ts'
 import { BatchBuilder } from '../../../src/wire/kafka/batch-builder.ts'
@@ -118,6 +119,18 @@ export class TestDirectory {
         ...options,
       },
     )
+  }
+}
+
+/** Room is made in the background: a producer that is refused meanwhile tries again. */
+export const appendWhenRoom = async (log: Log, batches: readonly BatchAppend[]): Promise<Appended> => {
+  for (;;) {
+    try {
+      return log.append(batches)
+    } catch (error) {
+      if (!(error instanceof BrokerError) || error.kind !== 'storageFull') throw error
+      await new Promise(resolve => setTimeout(resolve, 1))
+    }
   }
 }
 
