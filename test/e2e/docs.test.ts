@@ -74,6 +74,14 @@ const sourcesUnder = (folder: string): string =>
     .map(name => textOf(join(folder, name)))
     .join('\n')
 
+it('the container file copies what is there', () => {
+  const copied = [...textOf('deploy/Containerfile').matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, paths = '']) =>
+    paths.split(' '),
+  )
+  expect(copied).toContain('package-lock.json')
+  expect(copied.filter(path => !existsSync(join(root, path)))).toEqual([])
+})
+
 describe('the pages', () => {
   it('have only links that lead somewhere', () => {
     const broken = pages.flatMap(page =>
