@@ -7,6 +7,7 @@ export class OffsetTrail {
   readonly missing: MissingOffsets[] = []
   readonly #maxMissing: number
   readonly #ends = new Map<number, number>()
+  #hasRestarted = false
 
   constructor(maxMissing: number) {
     this.#maxMissing = maxMissing
@@ -15,6 +16,15 @@ export class OffsetTrail {
   /** A stretch of the log was not looked at. */
   restart(): void {
     this.#ends.clear()
+    this.#hasRestarted = true
+  }
+
+  /** Offsets below `end` were given: what no frame showed up to there is missing. `logStart` is where the partition begins. */
+  reach(partition: number, end: number, logStart: number): void {
+    const known = this.#ends.get(partition)
+    if (known === undefined && this.#hasRestarted) return
+    const first = Math.max(known ?? 0, logStart)
+    if (first < end) this.addMissing({ partition, first, last: end - 1 })
   }
 
   /** False: the offsets go back. */

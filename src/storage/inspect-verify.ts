@@ -144,7 +144,14 @@ class Verification {
 
   /** Holes above the log starts: below them segments are freed as a rule. */
   #missing(): VerifiedMissing[] {
-    const { logStarts } = this.#control
+    const { logStarts, logEnds } = this.#control
+    const reach = (partition: number, end: number): void =>
+      this.#trail.reach(partition, end, logStarts.get(partition) ?? 0)
+    // the newest batches of a partition have no other behind them: what was lost tells how far it went, and later starts do
+    for (const { partition, last } of this.#damages) {
+      if (partition !== undefined && last !== undefined) reach(partition, last + 1)
+    }
+    for (const [partition, end] of logEnds) reach(partition, end)
     return this.#trail.missing
       .map(({ partition, first, last }) => ({ partition, first: Math.max(first, logStarts.get(partition) ?? 0), last }))
       .map(missing => ({ ...missing, ...this.#known(missing) }))

@@ -137,6 +137,29 @@ describe('damage', () => {
     expect(report.missing).toMatchObject([{ ...range, known: 'gap' }])
   })
 
+  it("of a partition's newest batches is counted as lost, before and after a start that records its log end", async () => {
+    const directory = new TestDirectory()
+    const log = await directory.open()
+    await fill(log)
+    // the other partition goes on: its group stands behind the damage
+    await appendOne(log, 'later', other)
+    directory.crash()
+    const slot = segmentFiles(directory).at(-1)!
+    const { position } = groupsOf(slot.bytes).at(-2)!
+    slot.bytes[position + groupHeaderBytes + frameHeaderBytes + 65]! ^= 0xff
+    writeFileSync(slot.path, slot.bytes)
+    const range = { partition: topic, first: 18, last: 19 }
+    expect((await verify(directory.directory)).missing).toMatchObject([range])
+    directory.checkpoints.values.clear()
+    for (const value of [undefined, 'after it']) {
+      const again = await directory.open()
+      if (value !== undefined) await appendOne(again, value)
+      expect(again.offsets(topic).logEnd).toBe(value === undefined ? 20 : 21)
+      await again.close()
+      expect((await verify(directory.directory)).missing).toMatchObject([{ ...range, known: 'gap' }])
+    }
+  })
+
   it('between groups is found, and loses nothing', async () => {
     const directory = new TestDirectory()
     const log = await directory.open({ align: 'always' })
