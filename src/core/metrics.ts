@@ -44,6 +44,17 @@ export const metricTable = {
     label: 'reason',
   },
   storageGaps: { name: 'storage_gaps_total', type: 'counter', help: 'Gap records written', label: 'reason' },
+  storageCleanings: { name: 'storage_cleanings_total', type: 'counter', help: 'Cold segments written by the cleaner' },
+  storageCleanedSegments: {
+    name: 'storage_cleaned_segments_total',
+    type: 'counter',
+    help: 'Segments whose live batches the cleaner copied',
+  },
+  storageCleaningBytes: {
+    name: 'storage_cleaning_bytes_total',
+    type: 'counter',
+    help: 'Bytes written by the cleaner; with storage_group_bytes_total, over that alone: its write amplification',
+  },
   storageFull: {
     name: 'storage_full_total',
     type: 'counter',

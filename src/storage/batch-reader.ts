@@ -34,7 +34,7 @@ export class BatchReader {
     let bytes = 0
     let nextOffset = offset
     for (let span = spanAt(log, nextOffset); span !== undefined; span = spanAt(log, nextOffset)) {
-      if (span.firstOffset >= limit) break
+      if (span.from >= limit) break
       for await (const found of this.#frames(log, span, nextOffset)) {
         if (found.baseOffset >= limit || (batches.length > 0 && bytes + found.batch.length > maxBytes)) {
           return { batches, nextOffset }
@@ -56,9 +56,10 @@ export class BatchReader {
       const span = log.spans[index]!
       if (span.maxTimestamp < timestampMs) continue
       const blocks = await this.#blocks(span)
-      const entry = blocks.entryByTimestamp(timestampMs, blocks.entryOf(log.logStart))
-      if (entry === blocks.count) continue
-      for await (const found of this.#frames(log, span, Math.max(log.logStart, blocks.firstOffset(entry)))) {
+      const start = Math.max(log.logStart, span.from)
+      const entry = blocks.entryByTimestamp(timestampMs, blocks.entryOf(start))
+      if (entry >= blocks.count) continue
+      for await (const found of this.#frames(log, span, Math.max(start, blocks.firstOffset(entry)))) {
         if (maxTimestampOf(found.batch) >= timestampMs) return found.baseOffset
       }
     }
@@ -72,9 +73,11 @@ export class BatchReader {
       const span = log.spans[index]!
       if (best !== undefined && span.maxTimestamp < best.timestampMs) continue
       const blocks = await this.#blocks(span)
-      const whole = span.firstOffset >= log.logStart
-      const entry = whole ? blocks.entryByTimestamp(span.maxTimestamp, 0) : blocks.entryOf(log.logStart)
-      const from = Math.max(log.logStart, blocks.firstOffset(Math.min(entry, blocks.count - 1)))
+      if (blocks.count === 0) continue
+      const start = Math.max(log.logStart, span.from)
+      const whole = span.firstOffset >= start
+      const entry = whole ? blocks.entryByTimestamp(span.maxTimestamp, 0) : blocks.entryOf(start)
+      const from = Math.max(start, blocks.firstOffset(Math.min(entry, blocks.count - 1)))
       for await (const found of this.#frames(log, span, from)) {
         const timestampMs = maxTimestampOf(found.batch)
         // the earliest of equals: spans are visited newest first, batches oldest first
@@ -89,25 +92,31 @@ export class BatchReader {
   }
 
   /** Verified batches of the partition in one span, from the one that contains `offset` (or the next above it). */
-  async *#frames(log: PartitionLog, span: PartitionSpan, offset: number): AsyncGenerator<FoundBatch> {
+  async *#frames(log: PartitionLog, span: PartitionSpan, wanted: number): AsyncGenerator<FoundBatch> {
     const { segment } = span
+    const offset = Math.max(wanted, span.from)
     // its slot is not reused while somebody reads in it
     segment.readers++
     try {
       const blocks = await this.#blocks(span)
+      if (blocks.count === 0) return
       const entry = blocks.entryOf(offset)
+      const { endPosition } = blocks
       const walk = new FrameWalk(segment, blocks.position(entry), this.#tail, this.#cache)
-      // offsets within a hot segment are dense: a hole is damage
+      // offsets within a hot segment are dense: a hole is damage. In a cold one only where the walk had to pass some
+      const isMissing = (): boolean => !segment.isCold || walk.skippedDamage
       let expected = blocks.firstOffset(entry)
-      while (expected < span.endOffset && (await walk.find())) {
+      while (expected < span.endOffset && walk.position < endPosition && (await walk.find())) {
         const { buffer, at } = walk
-        if (framePartition(buffer, at) !== log.id) {
+        const baseOffset = baseOffsetOf(buffer, at + frameHeaderBytes)
+        // a cold segment may hold other stretches of the partition
+        if (framePartition(buffer, at) !== log.id || baseOffset < span.firstOffset || baseOffset >= span.endOffset) {
           walk.skip()
           continue
         }
-        const baseOffset = baseOffsetOf(buffer, at + frameHeaderBytes)
         const lastOffset = baseOffset + frameLastOffsetDelta(buffer, at)
-        if (baseOffset > expected) this.#lost(log, Math.max(expected, offset), baseOffset - 1)
+        if (baseOffset > expected && isMissing()) this.#lost(log, Math.max(expected, offset), baseOffset - 1)
+        walk.skippedDamage = false
         // before `expected`: the copy of a group that a recovery wrote again
         if (lastOffset < offset || lastOffset < expected) {
           expected = Math.max(expected, lastOffset + 1)
@@ -121,7 +130,7 @@ export class BatchReader {
         else this.#lost(log, Math.max(baseOffset, offset), lastOffset)
         walk.skip()
       }
-      if (expected < span.endOffset) this.#lost(log, Math.max(expected, offset), span.endOffset - 1)
+      if (expected < span.endOffset && isMissing()) this.#lost(log, Math.max(expected, offset), span.endOffset - 1)
     } finally {
       segment.readers--
     }

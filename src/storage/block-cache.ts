@@ -66,7 +66,7 @@ export class BlockCache {
 
   /** The slot is about to be reused. */
   drop(segment: Segment): void {
-    const prefix = `${segment.sequence}:`
+    const prefix = `${segment.name}:`
     for (const [key, block] of this.#blocks) if (key.startsWith(prefix)) this.#forget(key, block)
   }
 
@@ -162,4 +162,4 @@ export class BlockCache {
   }
 }
 
-const blockKey = (segment: Segment, start: number): string => `${segment.sequence}:${start}`
+const blockKey = (segment: Segment, start: number): string => `${segment.name}:${start}`

@@ -9,6 +9,7 @@ import type { Segment } from './segment.ts'
 const stateKey = 'log/state'
 const activeKey = 'log/active'
 const segmentPrefix = 'log/segment/'
+const coldPrefix = 'log/cold/'
 const fixedBytes = 64
 /** A larger index of the active segment is left out; recovery then scans the segment from its beginning. */
 const maxActiveBytes = 64 * 1024
@@ -22,7 +23,8 @@ export interface Checkpoint {
   readonly control: Buffer
 }
 
-const segmentKey = (sequence: number): string => `${segmentPrefix}${String(sequence).padStart(12, '0')}`
+const segmentKey = (segment: Segment): string =>
+  `${segment.isCold ? coldPrefix : segmentPrefix}${String(segment.sequence).padStart(12, '0')}`
 
 const encodeState = (logId: string, { chain, activeSequence, logAge, control }: Checkpoint): Buffer => {
   const bytes = Buffer.alloc(fixedBytes + control.length)
@@ -54,13 +56,16 @@ export const readCheckpoint = (store: CheckpointStore, logId: string): Checkpoin
   }
 }
 
-/** What the checkpoint knows of a sealed segment, or of the one that was active. Unverified: see `takeSegmentIndex`. */
-export const readSegmentSummary = (store: CheckpointStore, sequence: number): Buffer | undefined =>
-  store.get(segmentKey(sequence))
+/** What the checkpoint knows of a sealed segment. Unverified: see `takeSegmentIndex`. */
+export const readSegmentSummary = (store: CheckpointStore, segment: Segment): Buffer | undefined =>
+  store.get(segmentKey(segment))
 
-/** All summaries of the checkpoint, with their sequences; unverified. */
-export function* segmentSummaries(store: CheckpointStore): Generator<readonly [sequence: number, index: Buffer]> {
-  for (const [key, index] of store.entries(segmentPrefix)) yield [Number(key.slice(segmentPrefix.length)), index]
+/** All summaries of the checkpoint, with the names of their segments; unverified. */
+export function* segmentSummaries(store: CheckpointStore): Generator<readonly [name: string, index: Buffer]> {
+  for (const [key, index] of store.entries(segmentPrefix)) {
+    yield [`hot/${Number(key.slice(segmentPrefix.length))}`, index]
+  }
+  for (const [key, index] of store.entries(coldPrefix)) yield [`cold/${Number(key.slice(coldPrefix.length))}`, index]
 }
 
 export const readActiveIndex = (store: CheckpointStore): Buffer | undefined => store.get(activeKey)
@@ -69,37 +74,39 @@ export const readActiveIndex = (store: CheckpointStore): Buffer | undefined => s
 export class CheckpointWriter {
   readonly #store: CheckpointStore
   readonly #logId: string
-  readonly #written = new Set<number>()
+  /** Keys of the summaries that are there. */
+  readonly #written = new Set<string>()
 
   constructor(store: CheckpointStore, logId: string) {
     this.#store = store
     this.#logId = logId
-    for (const [key] of store.entries(segmentPrefix)) this.#written.add(Number(key.slice(segmentPrefix.length)))
+    for (const prefix of [segmentPrefix, coldPrefix]) {
+      for (const [key] of store.entries(prefix)) this.#written.add(key)
+    }
   }
 
   /** Encodes everything before it returns, so that the log may go on; durable when it resolves. */
   write(checkpoint: Checkpoint, segments: readonly Segment[]): Promise<void> {
     const changes = new Map<string, Uint8Array | undefined>()
     changes.set(stateKey, encodeState(this.#logId, checkpoint))
-    const present = new Set<number>()
+    const present = new Set<string>()
+    const { logAge, activeSequence } = checkpoint
     for (const segment of segments) {
-      if (segment.sequence === checkpoint.activeSequence) {
-        const index =
-          segment.footerBytes <= maxActiveBytes
-            ? encodeSegmentIndex(segment, checkpoint.logAge.logAge, true)
-            : undefined
-        changes.set(activeKey, index)
+      if (!segment.isCold && segment.sequence === activeSequence) {
+        const fits = segment.footerBytes <= maxActiveBytes
+        changes.set(activeKey, fits ? encodeSegmentIndex(segment, logAge.logAge, true) : undefined)
       } else if (segment.sealed && segment.hasFooter) {
-        present.add(segment.sequence)
-        if (this.#written.has(segment.sequence)) continue
-        changes.set(segmentKey(segment.sequence), encodeSegmentIndex(segment, checkpoint.logAge.logAge, false))
-        this.#written.add(segment.sequence)
+        const key = segmentKey(segment)
+        present.add(key)
+        if (this.#written.has(key)) continue
+        changes.set(key, encodeSegmentIndex(segment, logAge.logAge, false))
+        this.#written.add(key)
       }
     }
-    for (const sequence of this.#written) {
-      if (present.has(sequence)) continue
-      changes.set(segmentKey(sequence), undefined)
-      this.#written.delete(sequence)
+    for (const key of this.#written) {
+      if (present.has(key)) continue
+      changes.set(key, undefined)
+      this.#written.delete(key)
     }
     return this.#store.write(changes)
   }

@@ -17,7 +17,6 @@ import { DurableWaiters } from './durable-waiters.ts'
 import { indexGroup } from './frame-indexer.ts'
 import { groupFlags, groupHeaderBytes } from './group.ts'
 import { GroupGatherer } from './group-gatherer.ts'
-import type { Housekeeping } from './housekeeping.ts'
 import { saltSeed } from './layout.ts'
 import {
   type Appended,
@@ -35,7 +34,7 @@ import {
 } from './log.ts'
 import { LogAge } from './log-age.ts'
 import { startRecords } from './log-control.ts'
-import { makeRoom } from './make-room.ts'
+import { RoomMaking } from './make-room.ts'
 import { arenaBytesFor, arenaGroupStart, framedBytes, type OpenGroup, recordOverheadBytes } from './open-group.ts'
 import { arenaCount, type CommitLogOptions, type StoragePlatform } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
@@ -60,7 +59,7 @@ export class CommitLog implements Log {
   readonly #pipeline: CommitPipeline
   readonly #segmentWriter: SegmentWriter
   readonly #checkpointer: Checkpointer
-  readonly #housekeeping: Housekeeping
+  readonly #room: RoomMaking
   readonly #logAge: LogAge
   readonly #logs: Map<number, PartitionLog>
   /** Removed, but not durably: their bytes still count as live. */
@@ -100,23 +99,20 @@ export class CommitLog implements Log {
     )
     this.#writer = platform.openCommitWriter(arenaCount, arenaBytesFor(options))
     const seed = saltSeed(salt)
-    this.#gatherer = new GroupGatherer(this.#writer.arenas, chain.group + 1, options.commitMaxBytes, () => ({
-      logEpoch,
-      logAge: this.logAge,
-      seed,
-    }))
+    const stamp = () => ({ logEpoch, logAge: this.logAge, seed })
+    this.#gatherer = new GroupGatherer(this.#writer.arenas, chain.group + 1, options.commitMaxBytes, stamp)
     const whenDurable = (group: GroupNumber): Promise<void> => this.whenDurable(group)
     const prepared = { gatherer: this.#gatherer, openGroup: () => this.openGroup, whenDurable }
     this.#preparation = new CheckpointPreparation(prepared, recovered.producerBatches)
     this.#segmentWriter = new SegmentWriter(
       { slotBytes: meta.slotBytes, align: options.align },
-      () => pool.take(),
+      () => this.#room.takeSlot(),
       segment => {
         this.#writer.release(segment.slot.path)
         this.#checkpointer.sealed(segment)
       },
     )
-    this.#segmentWriter.resume(segments.at(-1))
+    this.#segmentWriter.resume(segments.findLast(segment => !segment.isCold))
     this.#pipeline = new CommitPipeline(
       {
         writer: this.#writer,
@@ -135,7 +131,9 @@ export class CommitLog implements Log {
         failed: error => this.#waiters.rejectAll(error),
       },
     )
-    this.#space = new AppendSpace(pool, this.#segmentWriter, this.#pipeline, metrics, () => this.#housekeeping.soon())
+    this.#space = new AppendSpace(pool, this.#segmentWriter, this.#pipeline, metrics, () =>
+      this.#room.housekeeping.soon(),
+    )
     const source = checkpointSource({
       recovered,
       pipeline: this.#pipeline,
@@ -143,20 +141,22 @@ export class CommitLog implements Log {
       logAge: this.#logAge,
       salt,
       prepare: async () => !this.#closing && this.#preparation.run(),
-      onFooter: () => this.#housekeeping.soon(),
+      onFooter: () => this.#room.housekeeping.soon(),
     })
     this.#checkpointer = new Checkpointer(platform.checkpoints, meta.logId, source, logger)
-    this.#housekeeping = makeRoom({
+    this.#room = new RoomMaking({
       clock,
+      random,
       metrics,
       logger,
-      isWritable: () => this.writable,
+      isWritable: () => this.writable && !this.#closing,
       recovered,
       removing: this.#removing,
       control: this.#control,
       retention: options.retention,
       logAge: () => this.logAge,
       rewriteInternal: () => this.#rewriteInternal,
+      reportLost: (log, first, last) => damage.report(log, first, last, this.logAge),
     })
     pool.onChange(() => this.#pipeline.pump())
     sampleStorage(metrics, recovered, platform.checkpoints)
@@ -174,7 +174,7 @@ export class CommitLog implements Log {
     await this.whenDurable(groupNumber(group.number))
     for (const segment of segments) if (segment.sealed && !segment.hasFooter) this.#checkpointer.sealed(segment)
     this.#checkpointer.request()
-    this.#housekeeping.run()
+    this.#room.housekeeping.run()
   }
 
   get logAge(): number {
@@ -337,7 +337,7 @@ export class CommitLog implements Log {
     const preparing = this.#preparation.run()
     this.#closing = true
     const prepared = await preparing.catch(() => false)
-    this.#housekeeping.stop()
+    this.#room.housekeeping.stop()
     if (this.writable) await this.#writeWitness().catch(() => {})
     const isClean = this.writable
     this.#pipeline.stop()
@@ -362,7 +362,7 @@ export class CommitLog implements Log {
     const { segment, position } = placement
     if (this.#segments.at(-1) !== segment) {
       this.#segments.push(segment)
-      this.#housekeeping.soon()
+      this.#room.housekeeping.soon()
     }
     this.#recovered.tail.add(segment, position, arena.subarray(arenaGroupStart, arenaGroupStart + group.bytes))
     const logOf = (id: number): PartitionLog | undefined => this.#logs.get(id) ?? this.#removing.get(id)
@@ -384,6 +384,7 @@ export class CommitLog implements Log {
       whenDurable: group => this.whenDurable(group),
       openGroup: () => this.openGroup,
       onRemoved: partition => this.#removing.delete(partition),
+      onPublished: sequence => this.#room.published(sequence),
     }
   }
 

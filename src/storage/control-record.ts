@@ -16,10 +16,25 @@ export type ControlRecord =
   | { readonly kind: 'summed'; readonly count: number; readonly records: number }
   /** Offsets below it were given though no batch shows it any more: damage took the partition's newest ones. */
   | { readonly kind: 'logEnd'; readonly partition: number; readonly offset: number }
+  /**
+   * The slot holds a cold segment of the log, with this number, salt and end. Of offsets that several segments hold, the newest cold segment
+   * counts, then an older one, then the hot one.
+   */
+  | { readonly kind: 'cold'; readonly cold: ColdPlace }
   /** The whole state follows in this batch; gaps and removals known before are dropped. */
   | { readonly kind: 'snapshot' }
 
-const types = { start: 1, logStart: 2, removed: 3, gap: 4, summed: 5, snapshot: 6, logEnd: 7 } as const
+/** Where a cold segment is, as the record says that publishes it. */
+export interface ColdPlace {
+  readonly sequence: number
+  /** Number of the slot. */
+  readonly slot: number
+  readonly salt: bigint
+  /** Position after the last frame. */
+  readonly end: number
+}
+
+const types = { start: 1, logStart: 2, removed: 3, gap: 4, summed: 5, snapshot: 6, logEnd: 7, cold: 8 } as const
 const longestBytes = 32
 
 /** The value of the record; keys are null. */
@@ -50,6 +65,12 @@ export const encodeControlRecord = (record: ControlRecord): Buffer => {
       bytes.writeUInt32BE(record.count, 1)
       putUint64(bytes, record.records, 5)
       return bytes.subarray(0, 13)
+    case 'cold':
+      putUint64(bytes, record.cold.sequence, 1)
+      bytes.writeUInt32BE(record.cold.slot, 9)
+      bytes.writeBigUInt64BE(record.cold.salt, 13)
+      bytes.writeUInt32BE(record.cold.end, 21)
+      return bytes.subarray(0, 25)
     case 'snapshot':
       return bytes.subarray(0, 1)
   }
@@ -74,6 +95,10 @@ export const decodeControlRecord = (bytes: Buffer): ControlRecord | undefined =>
     }
     case types.summed:
       return { kind: 'summed', count: bytes.readUInt32BE(1), records: getUint64(bytes, 5) }
+    case types.cold: {
+      const [sequence, slot] = [getUint64(bytes, 1), bytes.readUInt32BE(9)]
+      return { kind: 'cold', cold: { sequence, slot, salt: bytes.readBigUInt64BE(13), end: bytes.readUInt32BE(21) } }
+    }
     case types.snapshot:
       return { kind: 'snapshot' }
     default:

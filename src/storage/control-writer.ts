@@ -15,6 +15,8 @@ export interface ControlOwner {
   openGroup(): GroupNumber
   /** The removal of a partition is durable. */
   onRemoved(partition: number): void
+  /** A cold segment is part of the log from now on. */
+  onPublished(sequence: number): void
 }
 
 /**
@@ -49,6 +51,8 @@ export class ControlWriter {
       if (log !== undefined && offset > log.durableLogStart) log.durableLogStart = offset
     }
     for (const partition of this.#control.removed) this.#owner.onRemoved(partition)
+    // in the same turn, so that no snapshot is made between
+    for (const sequence of this.#control.cold.keys()) this.#owner.onPublished(sequence)
   }
 
   /** The whole durable state as one batch, for the checkpoint. */
@@ -69,6 +73,10 @@ export class ControlWriter {
   }
 
   #snapshot(): ControlRecord[] {
-    return this.#control.snapshot(partition => this.#owner.segments.some(segment => segment.spans.has(partition)))
+    const { segments } = this.#owner
+    return this.#control.snapshot(
+      partition => segments.some(segment => segment.spans.has(partition)),
+      sequence => segments.some(segment => segment.isCold && segment.sequence === sequence),
+    )
   }
 }

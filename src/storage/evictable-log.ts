@@ -32,6 +32,7 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
     get needsRoom() {
       return pool.available < reservedSlots + spareSlots(pool.maxSlots)
     },
+    slotBytes: recovered.meta.slotBytes,
     get logAge() {
       return parts.logAge()
     },
@@ -41,7 +42,6 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
       return span.blocks
     },
     writeControl: records => control.write(records),
-    rewriteControl: () => control.rewrite(),
     get rewriteInternal() {
       return parts.rewriteInternal()
     },

@@ -1,46 +1,57 @@
-import { type PartitionId, partitionId } from '../core/brand.ts'
+import type { PartitionId } from '../core/brand.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { ControlRecord } from './control-record.ts'
+import { isDead } from './live-bytes.ts'
 import { firstTopicPartitionId, type GapReason, logControlPartition } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { PartitionSpan } from './partition-span.ts'
 import { type BlocksOf, type RetentionLimits, retainedFrom } from './retention.ts'
 import type { Segment } from './segment.ts'
 
 /** What eviction needs of the log. */
 export interface EvictionLog {
-  /** Oldest first; the last one is active. */
+  /** Cold ones, then hot ones; the last one is active. */
   readonly segments: readonly Segment[]
   logOf(partition: number): PartitionLog | undefined
   logs(): Iterable<PartitionLog>
   /** More room is needed than free slots give. */
   readonly needsRoom: boolean
+  readonly slotBytes: number
   readonly logAge: number
   readonly defaultRetention: RetentionLimits
   readonly blocksOf: BlocksOf
   /** Applies the records and makes them durable with one group; log starts count as durable when it resolves. */
   writeControl(records: readonly ControlRecord[]): Promise<void>
-  /** Appends the state of the log control partition again and moves its log start behind the old records. */
-  rewriteControl(): Promise<void>
   /** Owner of internal partitions; undefined while nobody registered. */
   readonly rewriteInternal: ((partition: PartitionId) => Promise<void>) | undefined
   /** Nothing in the segment is alive, durably: gives its slot back. False while a reader is in it. */
   free(segment: Segment): Promise<boolean>
 }
 
+/** The mechanism beside this policy: copies live batches together, so that their old slots are dead. */
+export interface Cleaning {
+  /** False when nothing would be gained now. */
+  run(): Promise<boolean>
+}
+
 /**
- * Makes room: by retention limits, and past the budget by taking the oldest segment's data away, always a partition's first batches
+ * Makes room: by retention limits, then by cleaning, and past the budget by taking the oldest data away, always a partition's first batches
  * first. A slot is offered again only when the log starts and gap records that make it dead are synced.
  */
 export class Eviction {
   readonly #log: EvictionLog
+  readonly #cleaning: Cleaning
   readonly #metrics: Metrics
   readonly #logger: Logger
   #running: Promise<void> | undefined
   #again = false
+  /** Bytes of an internal partition after it was written again. */
+  readonly #internalBytes = new Map<PartitionId, number>()
 
-  constructor(log: EvictionLog, metrics: Metrics, logger: Logger) {
+  constructor(log: EvictionLog, cleaning: Cleaning, metrics: Metrics, logger: Logger) {
     this.#log = log
+    this.#cleaning = cleaning
     this.#metrics = metrics
     this.#logger = logger
   }
@@ -62,8 +73,9 @@ export class Eviction {
       this.#again = false
       try {
         await this.#applyRetention()
-        await this.#freeDead()
-        while (this.#log.needsRoom && (await this.#evictOldest()));
+        await this.#shrinkInternal()
+        // what is dead and cannot be freed now, because of a reader, is room to come
+        while ((await this.#freeDead()) && this.#log.needsRoom && (await this.#gain()));
       } catch (error) {
         // memory or the device is out just now; the next check goes on
         this.#logger.warn({ error: String(error) }, 'making room in the log was interrupted')
@@ -82,27 +94,46 @@ export class Eviction {
     if (records.length > 0) await this.#log.writeControl(records)
   }
 
-  /** Takes the oldest segment's data away and frees its slot; false when that is not possible now. */
+  /** Makes something dead: false when that is not possible now. */
+  async #gain(): Promise<boolean> {
+    return (await this.#cleaning.run()) || (await this.#evictOldest())
+  }
+
+  /** Takes away the partitions' first batches where the oldest of them stand. */
   async #evictOldest(): Promise<boolean> {
-    const [segment] = this.#log.segments
-    if (segment === undefined || !segment.sealed || !segment.hasFooter) return false
+    const segment = this.#oldest()
+    if (segment === undefined) return false
     const records: ControlRecord[] = []
-    const pinnedBy: PartitionId[] = []
     for (const span of segment.spans.values()) {
       const log = this.#log.logOf(span.partition)
-      if (log === undefined || log.logStart >= span.endOffset) continue
-      if (span.partition < firstTopicPartitionId) pinnedBy.push(partitionId(span.partition))
-      else records.push(...this.#cut(log, span.endOffset, 'budget'))
+      if (log !== undefined && isFirst(log, span)) records.push(...this.#cut(log, span.endOffset, 'budget'))
     }
-    if (records.length > 0) await this.#log.writeControl(records)
-    for (const partition of pinnedBy) {
-      if (partition === logControlPartition) await this.#log.rewriteControl()
-      else if (this.#log.rewriteInternal === undefined) return false
-      else await this.#log.rewriteInternal(partition)
+    await this.#log.writeControl(records)
+    return true
+  }
+
+  /** The sealed segment in which the oldest first batch of a topic stands. */
+  #oldest(): Segment | undefined {
+    let oldest: PartitionSpan | undefined
+    for (const log of this.#log.logs()) {
+      const span = log.spans[log.spanFrom(log.logStart)]
+      if (log.id < firstTopicPartitionId || span === undefined) continue
+      if (!span.segment.sealed || !span.segment.hasFooter) continue
+      if (oldest === undefined || isOlder(span, oldest)) oldest = span
     }
-    if (this.#isDead(segment)) return this.#log.free(segment)
-    this.#logger.warn({ segment: segment.sequence, pinnedBy }, 'internal data keeps the oldest segment')
-    return false
+    return oldest?.segment
+  }
+
+  /** Internal partitions that have grown far beyond their state. */
+  async #shrinkInternal(): Promise<void> {
+    if (!this.#log.needsRoom || this.#log.rewriteInternal === undefined) return
+    for (const log of this.#log.logs()) {
+      if (log.id === logControlPartition || log.id >= firstTopicPartitionId) continue
+      const least = Math.max(this.#log.slotBytes / 8, 2 * (this.#internalBytes.get(log.id) ?? 0))
+      if (log.sizeBytes < least) continue
+      await this.#log.rewriteInternal(log.id)
+      this.#internalBytes.set(log.id, log.sizeBytes)
+    }
   }
 
   /** Records that move the log start up, and say what went. */
@@ -120,18 +151,25 @@ export class Eviction {
     ]
   }
 
-  async #freeDead(): Promise<void> {
+  /** False when a dead segment has to wait for its readers. */
+  async #freeDead(): Promise<boolean> {
+    let all = true
     for (const segment of [...this.#log.segments]) {
-      if (segment.sealed && segment.hasFooter && this.#isDead(segment)) await this.#log.free(segment)
+      const isDone = segment.sealed && segment.hasFooter
+      if (isDone && isDead(segment, partition => this.#log.logOf(partition))) {
+        all = (await this.#log.free(segment)) && all
+      }
     }
+    return all
   }
+}
 
-  /** Every offset in it lies below a log start that is durable, or its partition was durably removed. */
-  #isDead(segment: Segment): boolean {
-    for (const span of segment.spans.values()) {
-      const log = this.#log.logOf(span.partition)
-      if (log !== undefined && log.durableLogStart < span.endOffset) return false
-    }
-    return true
-  }
+const isFirst = (log: PartitionLog, span: PartitionSpan): boolean =>
+  log.id >= firstTopicPartitionId && log.spans[log.spanFrom(log.logStart)] === span
+
+/** By log age; in the same second by the place in the log. */
+const isOlder = (one: PartitionSpan, other: PartitionSpan): boolean => {
+  if (one.firstLogAge !== other.firstLogAge) return one.firstLogAge < other.firstLogAge
+  if (one.segment.isCold !== other.segment.isCold) return one.segment.isCold
+  return one.segment.sequence < other.segment.sequence
 }

@@ -15,6 +15,8 @@ const countsBytes = footerCost.fixed - trailerBytes
  * it the segment is scanned.
  */
 export interface FooterTrailer {
+  /** Of a cold segment; these have numbers of their own. */
+  readonly isCold: boolean
   readonly sequence: number
   readonly salt: bigint
   readonly bodyBytes: number
@@ -35,6 +37,7 @@ export const encodeSegmentIndex = (segment: Segment, logAge: number, withBlocks:
   const at = encodeBody(segment, buffer, withBlocks)
   buffer.writeUInt32BE(footerMagic, at)
   buffer.writeUInt16BE(formatVersion, at + 4)
+  buffer.writeUInt8(segment.isCold ? 1 : 0, at + 6)
   putUint64(buffer, segment.sequence, at + 8)
   buffer.writeBigUInt64BE(segment.header.salt, at + 16)
   buffer.writeUInt32BE(at, at + 24)
@@ -102,6 +105,7 @@ export const decodeTrailer = (bytes: Buffer): FooterTrailer | undefined => {
   const crc = bytes.readUInt32BE(60)
   if (crc32c(bytes.subarray(0, 60)) !== crc || bytes.readUInt16BE(4) !== formatVersion) return undefined
   return {
+    isCold: bytes.readUInt8(6) === 1,
     sequence: getUint64(bytes, 8),
     salt: bytes.readBigUInt64BE(16),
     bodyBytes: bytes.readUInt32BE(24),
@@ -128,9 +132,7 @@ export const readIndexBytes = async (segment: Segment): Promise<Buffer | undefin
   const { slotBytes } = segment.header
   const { file } = segment.slot
   const trailer = await readTrailer(segment.slot, slotBytes)
-  if (trailer === undefined || trailer.sequence !== segment.sequence || trailer.salt !== segment.header.salt) {
-    return undefined
-  }
+  if (trailer === undefined || !isOf(trailer, segment)) return undefined
   const index = Buffer.alloc(trailer.bodyBytes + trailerBytes)
   const count = await file.read(index, slotBytes - index.length)
   return count === index.length ? index : undefined
@@ -175,13 +177,16 @@ export const verifiedTrailer = (index: Buffer): FooterTrailer | undefined => {
   return trailer?.bodyBytes === body.length && trailer.bodyCrc === crc32c(body) ? trailer : undefined
 }
 
+const isOf = (trailer: FooterTrailer, { sequence, isCold, header }: Segment): boolean =>
+  trailer.sequence === sequence && trailer.isCold === isCold && trailer.salt === header.salt
+
 const bodyOf = (index: Buffer): Buffer => index.subarray(0, index.length - trailerBytes)
 
 /** Takes what `encodeSegmentIndex` made into the segment. False when it does not verify or belongs to another one. */
 export const takeSegmentIndex = (segment: Segment, index: Buffer): boolean => {
   const trailer = verifiedTrailer(index)
   if (trailer === undefined) return false
-  if (trailer.sequence !== segment.sequence || trailer.salt !== segment.header.salt) return false
+  if (!isOf(trailer, segment)) return false
   // one that was written before the segment took more groups
   if (segment.isKnown && trailer.lastGroup !== segment.lastGroup) return false
   takeBody(segment, bodyOf(index), trailer)
@@ -206,20 +211,22 @@ const takeSpan = (segment: Segment, body: Buffer, start: number, known: boolean)
   const partition = body.readUInt32BE(start)
   const epochCount = body.readUInt32BE(start + 40)
   const blockCount = body.readUInt32BE(start + 44)
-  let span = segment.spans.get(partition)
+  const firstOffset = getUint64(body, start + 4)
+  let span = segment.isCold ? segment.spans.holding(partition, firstOffset) : segment.spans.get(partition)
   if (span === undefined && !known) {
-    span = new PartitionSpan(segment, partition, getUint64(body, start + 4), body.readUInt32BE(start + 32))
+    span = new PartitionSpan(segment, partition, firstOffset, body.readUInt32BE(start + 32))
     span.endOffset = getUint64(body, start + 12)
     span.bytes = body.readUInt32BE(start + 20)
     span.maxTimestamp = getInt64(body, start + 24)
     span.lastLogAge = body.readUInt32BE(start + 36)
-    segment.spans.set(partition, span)
+    segment.spans.add(span)
   }
   let at = start + footerCost.span
   for (let left = epochCount; left > 0; left--, at += footerCost.epoch) {
     if (!known) span?.epochs.push(body.readUInt32BE(at), getUint64(body, at + 4))
   }
-  if (blockCount === 0) return at
+  // an index without blocks is a summary, unless there is no batch
+  if (blockCount === 0 && (span?.bytes ?? 0) > 0) return at
   const blocks = new BlockIndex(blockCount)
   for (let left = blockCount; left > 0; left--, at += footerCost.block) {
     const [firstOffset, position] = [getUint64(body, at), body.readUInt32BE(at + 8)]

@@ -1,10 +1,21 @@
-import type { BlockCache } from './block-cache.ts'
 import { frameBatchBytes, frameHeaderBytes, frameHeaderIsIntact, frameIsHere } from './frame.ts'
 import { groupHeaderBytes, groupMagic, readGroupHeader } from './group.ts'
 import { alignUp, groupAlignBytes } from './layout.ts'
 import type { Segment } from './segment.ts'
-import type { Tail } from './tail.ts'
 import type { Window } from './window.ts'
+
+/** Memory that may hold a stretch of a segment; `Tail`. */
+export interface NewestBytes {
+  window(segment: Segment, position: number, length: number): Window | undefined
+  /** See `Tail.nextGroup`. */
+  nextGroup(segment: Segment, position: number): number
+}
+
+/** Gives any durable stretch of a segment; `BlockCache`, or `SegmentScan`. */
+export interface StoredBytes {
+  window(segment: Segment, position: number, length: number): Window | undefined
+  load(segment: Segment, position: number, length: number): Promise<Window>
+}
 
 /**
  * Walks the frames of a segment from a position where one begins, over group headers and padding, through memory where the bytes are
@@ -16,13 +27,13 @@ export class FrameWalk {
   /** The walk ran into bytes that are no frame of the log and went on behind them. */
   skippedDamage = false
   readonly #segment: Segment
-  readonly #tail: Tail
-  readonly #cache: BlockCache
+  readonly #tail: NewestBytes
+  readonly #cache: StoredBytes
   /** Looks for the next header behind damaged bytes. */
   #searching = false
   #window: Window = { buffer: Buffer.alloc(0), start: 0, end: 0, trusted: true }
 
-  constructor(segment: Segment, position: number, tail: Tail, cache: BlockCache) {
+  constructor(segment: Segment, position: number, tail: NewestBytes, cache: StoredBytes) {
     this.#segment = segment
     this.position = position
     this.#tail = tail

@@ -4,8 +4,8 @@ import { encodeFooter, readFooter } from './footer.ts'
 import { describeFrame } from './frame-indexer.ts'
 import { FrameWalk } from './frame-walk.ts'
 import { firstGroupPosition } from './layout.ts'
-import { BlockIndex } from './partition-span.ts'
-import { Segment } from './segment.ts'
+import { BlockIndex, PartitionSpan } from './partition-span.ts'
+import { indexFrameIn, type Segment } from './segment.ts'
 import type { Tail } from './tail.ts'
 
 /** Block indexes of sealed segments kept in memory, least recently used out first. */
@@ -60,8 +60,8 @@ export class IndexLoader {
       if (await readFooter(segment)) return
       this.#logger.warn({ segment: segment.sequence }, 'the footer of a segment is damaged, the segment is scanned')
       const scanned = await scanIndex(segment, this.#tail, this.#cache)
-      for (const [partition, span] of segment.spans) {
-        span.blocks = scanned.spans.get(partition)?.blocks
+      for (const span of segment.spans.values()) {
+        span.blocks = scanned.get(span)?.blocks
         if (span.blocks !== undefined) continue
         // nothing of it can be read: whoever reads walks the segment and finds that out
         span.blocks = new BlockIndex()
@@ -73,13 +73,27 @@ export class IndexLoader {
   }
 }
 
-/** The index of a segment made again from its frames, over damaged stretches too. */
-const scanIndex = async (segment: Segment, tail: Tail, cache: BlockCache): Promise<Segment> => {
-  const scanned = new Segment(segment.slot, segment.header, segment.end)
+/** The indexes of a segment's spans made again from its frames, over damaged stretches too. */
+const scanIndex = async (
+  segment: Segment,
+  tail: Tail,
+  cache: BlockCache,
+): Promise<Map<PartitionSpan, PartitionSpan>> => {
+  const scanned = new Map<PartitionSpan, PartitionSpan>()
   const walk = new FrameWalk(segment, firstGroupPosition, tail, cache)
   while (await walk.find()) {
     const frame = describeFrame(walk.buffer, walk.at, walk.position)
-    if (frame.baseOffset >= (scanned.spans.get(frame.partition)?.endOffset ?? 0)) scanned.index(frame)
+    const { partition, baseOffset, logAge } = frame
+    const span = segment.spans.holding(partition, baseOffset)
+    if (span !== undefined) {
+      let made = scanned.get(span)
+      if (made === undefined) {
+        made = new PartitionSpan(segment, partition, baseOffset, logAge)
+        made.blocks = new BlockIndex()
+        scanned.set(span, made)
+      }
+      if (baseOffset >= made.endOffset) indexFrameIn(made, frame)
+    }
     walk.skip()
   }
   return scanned

@@ -4,7 +4,7 @@ import type { WalkedFrame } from './inspect-frames.ts'
 /** Follows the offsets of all partitions through the log. */
 export class OffsetTrail {
   /** Holes that were met, at most `maxMissing` of them. */
-  readonly missing: MissingOffsets[] = []
+  missing: MissingOffsets[] = []
   readonly #maxMissing: number
   readonly #ends = new Map<number, number>()
   #hasRestarted = false
@@ -36,6 +36,16 @@ export class OffsetTrail {
       this.addMissing({ partition, first: expected, last: firstOffset - 1 })
     }
     return true
+  }
+
+  /** A cold segment answers for these offsets. */
+  held({ partition, first, last }: MissingOffsets): void {
+    this.missing = this.missing.flatMap(hole => {
+      if (hole.partition !== partition || hole.first > last || hole.last < first) return [hole]
+      const below = hole.first < first ? [{ ...hole, last: first - 1 }] : []
+      const above = hole.last > last ? [{ ...hole, first: last + 1 }] : []
+      return [...below, ...above]
+    })
   }
 
   /** Notes a hole unless it lies in one that was met. */

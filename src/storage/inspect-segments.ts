@@ -66,7 +66,8 @@ export async function* inspectSegments(
 
 type SlotOfSegment = InspectedSlot & { readonly header: SlotHeader }
 
-const isSegment = (slot: InspectedSlot): slot is SlotOfSegment => slot.state === 'segment' && slot.header !== undefined
+const isSegment = (slot: InspectedSlot): slot is SlotOfSegment =>
+  slot.state === 'segment' && slot.header?.kind === 'hot'
 
 const bySequence = (slots: readonly InspectedSlot[]): SlotOfSegment[] =>
   slots.filter(isSegment).sort((one, other) => one.header.sequence - other.header.sequence)

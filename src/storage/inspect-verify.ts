@@ -2,6 +2,7 @@ import { partitionId } from '../core/brand.ts'
 import { recordCountOf } from '../wire/kafka/record-batch.ts'
 import { trailerBytes } from './footer.ts'
 import { frameBatchBytes, frameHeaderBytes } from './frame.ts'
+import { inspectColdSegments } from './inspect-cold.ts'
 import type { Damage, MissingOffsets } from './inspect-damage.ts'
 import { type InspectedDirectory, inspectDirectory, inspectSlots, openSlot } from './inspect-directory.ts'
 import { RebuiltIndex, segmentOfFooter } from './inspect-footer.ts'
@@ -9,7 +10,7 @@ import type { WalkedFrame } from './inspect-frames.ts'
 import { OffsetTrail } from './inspect-offsets.ts'
 import { type InspectedSegment, type InspectPlatform, inspectSegments, walkWithoutHeader } from './inspect-segments.ts'
 import type { SegmentWalk, WalkStep } from './inspect-walk.ts'
-import { blockBytes } from './layout.ts'
+import { blockBytes, firstGroupPosition } from './layout.ts'
 import { logControlPartition } from './log.ts'
 import { LogControl } from './log-control.ts'
 
@@ -122,6 +123,7 @@ class Verification {
       await this.#segment(segment)
       this.#doneSlots++
     }
+    await this.#coldSegments()
     for (const slot of this.#inspected.slots) {
       if (slot.state === 'damaged' || slot.state === 'blank') await this.#slotWithoutHeader(slot.number)
       if (slot.state === 'foreign') this.#note(slot.number, `holds a segment of another log (${slot.header?.logId})`)
@@ -139,6 +141,30 @@ class Verification {
       moreDamages: this.#moreDamages,
       missing: this.#missing(),
       notes: this.#growing === undefined ? this.#notes : [...this.#notes, this.#growing],
+    }
+  }
+
+  /** Copies of batches whose first place is free again. */
+  async #coldSegments(): Promise<void> {
+    const observer = {
+      frame: (partition: number, batch: Buffer) => {
+        this.#counts.frames++
+        this.#counts.records += recordCountOf(batch)
+        this.#observer.batch?.(partition, batch)
+      },
+      damage: (damage: Damage) => this.#damage(damage),
+    }
+    const { cold } = this.#control
+    // slots that a running gateway took meanwhile are not listed
+    const slots = await inspectSlots(this.#platform.files, this.#inspected.directory, this.#inspected.meta)
+    const now = { ...this.#inspected, slots }
+    for await (const { end, segment } of inspectColdSegments(this.#platform, now, cold, observer)) {
+      this.#counts.segments++
+      this.#counts.bytes += end - firstGroupPosition
+      this.#doneSlots++
+      for (const { partition, firstOffset, endOffset } of segment?.spans.values() ?? []) {
+        this.#trail.held({ partition, first: firstOffset, last: endOffset - 1 })
+      }
     }
   }
 

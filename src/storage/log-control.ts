@@ -1,7 +1,7 @@
 import { partitionId } from '../core/brand.ts'
 import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { openRecords } from '../wire/kafka/records.ts'
-import { type ControlRecord, decodeControlRecord, encodeControlRecord } from './control-record.ts'
+import { type ColdPlace, type ControlRecord, decodeControlRecord, encodeControlRecord } from './control-record.ts'
 import { Gaps } from './gaps.ts'
 import type { LostOffsets } from './recovery.ts'
 
@@ -18,6 +18,8 @@ export class LogControl {
   /** Ends of partitions that lost their newest batches to damage: offsets below are never given again. */
   readonly logEnds = new Map<number, number>()
   readonly removed = new Set<number>()
+  /** Cold segments that were published, by number; some may be dead and their slots reused. */
+  readonly cold = new Map<number, ColdPlace>()
   /** Newest epoch that began, and its incarnation. */
   start: { readonly logEpoch: number; readonly incarnation: string } = { logEpoch: -1, incarnation: '' }
 
@@ -58,21 +60,26 @@ export class LogControl {
       case 'summed':
         this.gaps.summed = { count: record.count, records: record.records }
         return
+      case 'cold':
+        this.cold.set(record.cold.sequence, record.cold)
+        return
       case 'snapshot':
         this.gaps.clear()
         this.removed.clear()
+        this.cold.clear()
     }
   }
 
   /**
    * The whole state as records, so that everything before them is dead. `keepRemoved` says which removed partitions still have bytes
-   * somewhere.
+   * somewhere, `keepCold` which cold segments are still there.
    */
-  snapshot(keepRemoved: (partition: number) => boolean): ControlRecord[] {
+  snapshot(keepRemoved: (partition: number) => boolean, keepCold: (sequence: number) => boolean): ControlRecord[] {
     const records: ControlRecord[] = [{ kind: 'snapshot' }, { kind: 'start', ...this.start }]
     for (const [partition, offset] of this.logStarts) records.push({ kind: 'logStart', partition, offset })
     for (const [partition, offset] of this.logEnds) records.push({ kind: 'logEnd', partition, offset })
     for (const partition of this.removed) if (keepRemoved(partition)) records.push({ kind: 'removed', partition })
+    for (const cold of this.cold.values()) if (keepCold(cold.sequence)) records.push({ kind: 'cold', cold })
     if (this.gaps.summed.count > 0) records.push({ kind: 'summed', ...this.gaps.summed })
     for (const gap of this.gaps.list) records.push({ kind: 'gap', gap })
     return records

@@ -6,16 +6,16 @@ import type { Segment } from './segment.ts'
 /**
  * What indexes say of the offsets that were given, for recovery after damage: the checkpoint's summaries of sealed segments (also of
  * those whose slot is lost), its index of the segment that was active, and footers. All of it was made of synced data, so that what it
- * names was in the log; what recovery did not find of it is damage. `adopted` are segments that were believed as a whole.
+ * names was in the log; what recovery did not find of it is damage. `adopted` names segments that were believed as a whole.
  */
 export const witnessedOffsets = async (
   store: CheckpointStore | undefined,
   scanned: readonly Segment[],
-  adopted: ReadonlySet<number>,
+  adopted: ReadonlySet<string>,
 ): Promise<IndexedOffsets[]> => {
   const indexes: Buffer[] = []
   if (store !== undefined) {
-    for (const [sequence, summary] of segmentSummaries(store)) if (!adopted.has(sequence)) indexes.push(summary)
+    for (const [name, summary] of segmentSummaries(store)) if (!adopted.has(name)) indexes.push(summary)
     const active = readActiveIndex(store)
     if (active !== undefined) indexes.push(active)
   }

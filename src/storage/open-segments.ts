@@ -6,8 +6,10 @@ import type { Slot } from './slot-pool.ts'
 
 /** What the slots of a directory hold, as their headers say. */
 export interface FoundSegments {
-  /** By sequence. */
+  /** Hot ones, by sequence. */
   readonly segments: Segment[]
+  /** Cold ones, by sequence; some may never have been published. */
+  readonly cold: Segment[]
   readonly free: Slot[]
   /** Free, as far as their headers say: they hold none that verifies. */
   readonly unreadable: Slot[]
@@ -20,6 +22,7 @@ export const readSlotHeaders = async (
   logger: Logger,
 ): Promise<FoundSegments> => {
   const segments: Segment[] = []
+  const cold: Segment[] = []
   const free: Slot[] = []
   const unreadable: Slot[] = []
   for (const slot of slots) {
@@ -27,7 +30,8 @@ export const readSlotHeaders = async (
     const count = slot.preparedBytes >= blockBytes ? await slot.file.read(block, 0) : 0
     const header = count === blockBytes ? decodeSlotHeader(block) : undefined
     if (header !== undefined && header.kind !== 'free' && logIds.has(header.logId)) {
-      segments.push(new Segment(slot, header, firstGroupPosition))
+      const found = header.kind === 'cold' ? cold : segments
+      found.push(new Segment(slot, header, firstGroupPosition))
     } else {
       free.push(slot)
       if (header === undefined) unreadable.push(slot)
@@ -36,6 +40,6 @@ export const readSlotHeaders = async (
       }
     }
   }
-  segments.sort((one, other) => one.sequence - other.sequence)
-  return { segments, free, unreadable }
+  for (const found of [segments, cold]) found.sort((one, other) => one.sequence - other.sequence)
+  return { segments, cold, free, unreadable }
 }

@@ -15,7 +15,7 @@ export class PartitionLog {
   highWatermark = 0
   /** One past the last record appended. */
   logEnd = 0
-  /** Oldest first; the segments that hold durable batches of it. */
+  /** In the order of their offsets, none twice; the segments that hold durable batches of it. */
   readonly spans: PartitionSpan[] = []
   /** Open batch of `appendRecord`; empty between groups. Kept from group to group. */
   openBatch: BatchBuilder | undefined
@@ -46,8 +46,25 @@ export class PartitionLog {
 
   addSpan(span: PartitionSpan): void {
     if (this.spans.at(-1) === span) return
-    assert((this.spans.at(-1)?.segment.sequence ?? 0) < span.segment.sequence, 'spans of a partition are in log order')
+    assert((this.spans.at(-1)?.endOffset ?? 0) <= span.from, 'spans of a partition are in the order of their offsets')
     this.spans.push(span)
+  }
+
+  /**
+   * A copy of batches in a newer segment: from now on its offsets are read there. The older spans keep what lies above; below it they hold
+   * only what the log start has passed.
+   */
+  supersede(copy: PartitionSpan): void {
+    let index = this.spans.findIndex(span => span.endOffset > copy.firstOffset)
+    if (index < 0) index = this.spans.length
+    while (index < this.spans.length) {
+      const span = this.spans[index]!
+      if (span.from >= copy.endOffset) break
+      span.from = Math.min(span.endOffset, copy.endOffset)
+      if (span.from < span.endOffset) break
+      this.spans.splice(index, 1)
+    }
+    if (copy.firstOffset < copy.endOffset) this.spans.splice(index, 0, copy)
   }
 
   /** Index of the first span that has offsets at or above `offset`; the number of spans when none has. */
@@ -69,8 +86,9 @@ export class PartitionLog {
       const span = this.spans[index]!
       bytes += span.bytes
       const { blocks } = span
-      if (blocks !== undefined && span.firstOffset < this.logStart) {
-        bytes -= blocks.bytesBefore(blocks.entryOf(this.logStart))
+      const from = Math.max(span.from, this.logStart)
+      if (blocks !== undefined && blocks.count > 0 && span.firstOffset < from) {
+        bytes -= blocks.bytesBefore(blocks.entryOf(from))
       }
     }
     return bytes
@@ -82,7 +100,9 @@ export class PartitionLog {
     for (const span of this.spans) {
       for (let at = 0; at < span.epochs.length; at += 2) {
         const epoch = span.epochs[at]!
-        const startOffset = Math.max(span.epochs[at + 1]!, this.logStart)
+        // all of it is read elsewhere
+        if ((span.epochs[at + 3] ?? span.endOffset) <= span.from) continue
+        const startOffset = Math.max(span.epochs[at + 1]!, span.from, this.logStart)
         const last = epochs.at(-1)
         if (last?.epoch === epoch) continue
         // the earlier epoch has no live record

@@ -1,3 +1,4 @@
+import { indexBlockBytes } from './layout.ts'
 import type { Segment } from './segment.ts'
 
 /** Fields of one index entry, side by side in one typed array. */
@@ -52,6 +53,11 @@ export class BlockIndex {
     return this.#values[entry * stride + positionField]!
   }
 
+  /** No frame of the partition begins in the segment at or behind this position. */
+  get endPosition(): number {
+    return this.count === 0 ? 0 : (Math.floor(this.position(this.count - 1) / indexBlockBytes) + 1) * indexBlockBytes
+  }
+
   /** Bytes of the partition's batches in this segment before the stretch. */
   bytesBefore(entry: number): number {
     return this.#values[entry * stride + bytesBeforeField]!
@@ -87,13 +93,15 @@ export class BlockIndex {
   }
 }
 
-/** What one segment holds of one partition. */
+/** What one segment holds of one partition; in a cold segment, a stretch of it. */
 export class PartitionSpan {
   readonly segment: Segment
   readonly partition: number
   readonly firstOffset: number
-  /** One past the last offset. */
+  /** One past the last offset. In a cold segment both are what the span answers for: what it lacks between them was removed on purpose. */
   endOffset: number
+  /** Reads below this go to a newer segment, which holds a copy. */
+  from: number
   /** Bytes of batches. */
   bytes = 0
   maxTimestamp = -1
@@ -108,6 +116,7 @@ export class PartitionSpan {
     this.segment = segment
     this.partition = partition
     this.firstOffset = firstOffset
+    this.from = firstOffset
     this.endOffset = firstOffset
     this.firstLogAge = firstLogAge
     this.lastLogAge = firstLogAge

@@ -6,6 +6,7 @@ import { HEADER_BYTES, producerIdOf } from '../wire/kafka/record-batch.ts'
 import { BatchReader } from './batch-reader.ts'
 import { BlockCache } from './block-cache.ts'
 import { type Checkpoint, readCheckpoint } from './checkpoint.ts'
+import { readColdIndex, takeColdSegments, withoutHeld } from './cold-recovery.ts'
 import { logDirectory, openDataDirectory, writeMeta } from './data-directory.ts'
 import { frameBatchBytes, frameHeaderBytes, framePartition } from './frame.ts'
 import type { ChainLink } from './group-scan.ts'
@@ -36,6 +37,7 @@ export interface RecoveredLog {
   readonly cache: BlockCache
   readonly indexLoader: IndexLoader
   readonly logs: Map<number, PartitionLog>
+  /** Cold ones first, then hot ones, oldest first; the last one is active. */
   readonly segments: Segment[]
   readonly control: LogControl
   readonly chain: ChainLink
@@ -80,8 +82,7 @@ const recoverFrom = async (
   for (const name of await files.list(directory)) await pool.adoptFile(name)
   const checkpoint = readCheckpoint(checkpoints, meta.logId)
   const scanned = await scanAndRewrite(pool, meta, checkpoint, options.align, checkpoints, logger)
-  const { recovery, segments, controlBatches, producerBatches } = scanned
-  await settleSlots(pool, meta, scanned.found, segments)
+  const { recovery, controlBatches, producerBatches } = scanned
 
   const tail = new Tail(options.tailBytes ?? 4 * MiB, options.memory)
   const cache = new BlockCache(options.cacheBytes ?? 8 * MiB, options.memory, options.metrics)
@@ -103,15 +104,21 @@ const recoverFrom = async (
   }
   const knowsStarts = checkpoint !== undefined || startsAreKnown(logs, control)
   const lostStarts = knowsStarts ? takeLostStarts(logs, control) : []
+  const { logId, slotBytes } = meta
+  const found = scanned.found
+  const cold = await takeColdSegments({ found, control, logs, logId, slotBytes, tail, cache, logger })
+  const segments = [...cold, ...scanned.segments]
+  await settleSlots(pool, meta, found, segments)
   const logEnds = unseenLogEnds(logs, control)
   applyControl(control, logs)
   report(recovery, options, logger)
 
-  const logEpoch = Math.max(meta.starts.at(-1)?.logEpoch ?? -1, segments.length > 0 ? recovery.logEpoch : -1) + 1
+  const logEpoch =
+    Math.max(meta.starts.at(-1)?.logEpoch ?? -1, scanned.segments.length > 0 ? recovery.logEpoch : -1) + 1
   const salt = random.bytes(8).readBigUInt64BE(0)
   const started: Meta = { ...meta, starts: [...meta.starts, { logEpoch, salt }].slice(-maxStarts) }
   await writeMeta(files, options.directory, started)
-  const lost = [...lostStarts, ...recovery.lost].flatMap(({ partition, first, last }) => {
+  const lost = withoutHeld([...lostStarts, ...recovery.lost], logs).flatMap(({ partition, first, last }) => {
     const log = logs.get(partition)
     if (log === undefined || last < log.logStart || control.gaps.covers(log.id, first, last)) return []
     return [{ partition, first: Math.max(first, log.logStart), last }]
@@ -137,6 +144,7 @@ const recoverFrom = async (
 interface Scanned {
   readonly found: FoundSegments
   readonly recovery: Recovery
+  /** Hot ones. */
   readonly segments: Segment[]
   /** Of the log control partition, behind the checkpoint. */
   readonly controlBatches: readonly Buffer[]
@@ -155,8 +163,12 @@ const scanSegments = async (
   const salts = new Set(meta.starts.map(start => start.salt))
   for (const { header } of found.segments) salts.add(header.salt)
   const known = { logId: meta.logId, slotBytes: meta.slotBytes, salts }
-  found.segments.push(...(await repairSlotHeaders(found.unreadable, found.segments, known, logger)))
-  found.segments.sort((one, other) => one.sequence - other.sequence)
+  for (const repaired of await repairSlotHeaders(found.unreadable, found.segments, known, logger)) {
+    const others = repaired.isCold ? found.cold : found.segments
+    others.push(repaired)
+  }
+  for (const some of [found.segments, found.cold]) some.sort((one, other) => one.sequence - other.sequence)
+  for (const segment of found.cold) await readColdIndex(segment, checkpoint === undefined ? undefined : checkpoints)
   const controlBatches: Buffer[] = []
   const producerBatches: RecoveredBatch[] = []
   const recovery = new Recovery(salts, (group, bytes, at) => {
@@ -168,7 +180,7 @@ const scanSegments = async (
     if (producerIdOf(batch) < 0) return
     producerBatches.push({ partition, header: Buffer.from(batch.subarray(0, HEADER_BYTES)) })
   })
-  const segments = await recovery.run(found.segments, checkpoints, checkpoint)
+  const segments = await recovery.run(found.segments, checkpoints, checkpoint, found.cold)
   return { found, recovery, segments, controlBatches, producerBatches }
 }
 
@@ -187,7 +199,9 @@ const scanAndRewrite = async (
   const newest = scanned.recovery.lastGroupAt
   const rewritten = await writeNewestAgain(last, newest, align, logger)
   if (rewritten === 'done' || newest === undefined) return scanned
-  const slots = pool.spares(new Set(scanned.segments.map(segment => segment.slot)), movedBytes(newest))
+  // a cold segment may have been published
+  const inUse = new Set([...scanned.segments, ...scanned.found.cold].map(segment => segment.slot))
+  const slots = pool.spares(inUse, movedBytes(newest))
   if (await writeNewestElsewhere(newest, slots, logger)) {
     return scanSegments(pool, meta, checkpoint, checkpoints, logger)
   }
@@ -238,7 +252,7 @@ const settleSlots = async (
   kept: readonly Segment[],
 ): Promise<void> => {
   const keptSlots = new Set(kept.map(segment => segment.slot))
-  for (const { slot } of found.segments) {
+  for (const { slot } of [...found.segments, ...found.cold]) {
     if (!keptSlots.has(slot)) await markFree(slot, meta.logId, meta.slotBytes)
   }
   for (const slot of [...pool.slots]) await pool.settle(slot, !keptSlots.has(slot))

@@ -70,16 +70,18 @@ export class Recovery {
   }
 
   /**
-   * Takes segments in, oldest first: sealed ones by summary or footer, the others by a scan. Returns those that hold something; a last one in
-   * which no group verifies was never part of the log.
+   * Takes hot segments in, oldest first: sealed ones by summary or footer, the others by a scan. Returns those that hold something; a last one
+   * in which no group verifies was never part of the log. Cold segments are copies: of them only the ends of partitions count here. What they
+   * hold is taken as lost at first: see `takeColdSegments`.
    */
   async run(
     segments: readonly Segment[],
     store: CheckpointStore,
     checkpoint: Checkpoint | undefined,
+    cold: readonly Segment[],
   ): Promise<Segment[]> {
     const kept: Segment[] = []
-    const adopted = new Set<number>()
+    const adopted = new Set<string>()
     this.#checkpoint = checkpoint
     this.#hasActiveIndex = checkpoint !== undefined && readActiveIndex(store) !== undefined
     // without a checkpoint the newest sealed segment is scanned too: headers of its batches may be needed
@@ -90,7 +92,7 @@ export class Recovery {
       const next = segments[index + 1]
       if (segment.sequence < scanFrom && next !== undefined && (await this.#adopt(segment, next, store))) {
         kept.push(segment)
-        adopted.add(segment.sequence)
+        adopted.add(segment.name)
         continue
       }
       if (checkpoint === undefined || !this.#resume(segment, checkpoint, store)) this.#enter(segment)
@@ -102,14 +104,16 @@ export class Recovery {
       assert(next !== undefined, 'the log goes on in a later segment')
       segment.sealed = true
     }
-    const scanned = kept.filter(({ sequence }) => !adopted.has(sequence))
-    this.#raiseLogEnds(await witnessedOffsets(checkpoint === undefined ? undefined : store, scanned, adopted))
+    const scanned = kept.filter(({ name }) => !adopted.has(name))
+    const witnessed = await witnessedOffsets(checkpoint === undefined ? undefined : store, scanned, adopted)
+    for (const segment of cold) witnessed.push(...offsetsOf(segment))
+    this.#raiseLogEnds(witnessed)
     return kept
   }
 
   /** Takes a sealed segment from its summary in the checkpoint or from its footer; false when neither can be believed. */
   async #adopt(segment: Segment, next: Segment, store: CheckpointStore): Promise<boolean> {
-    const summary = readSegmentSummary(store, segment.sequence)
+    const summary = readSegmentSummary(store, segment)
     if (summary === undefined || !takeSegmentIndex(segment, summary) || !this.#endsBefore(segment, next)) {
       segment.reset()
       if (!(await readFooter(segment)) || !this.#endsBefore(segment, next)) {
@@ -379,3 +383,10 @@ export class Recovery {
     return footer !== undefined && (verifiedTrailer(footer)?.lastGroup ?? 0) >= group
   }
 }
+
+const offsetsOf = (segment: Segment): IndexedOffsets[] =>
+  [...segment.spans.values()].map(({ partition, firstOffset, endOffset }) => ({
+    partition,
+    first: firstOffset,
+    end: endOffset,
+  }))

@@ -51,9 +51,10 @@ const withinBytes = async (log: PartitionLog, limitBytes: number, blocksOf: Bloc
   let start = log.logStart
   for (let index = log.spanFrom(start); index < log.spans.length && excess > 0; index++) {
     const span = log.spans[index]!
-    const cut = span.firstOffset < log.logStart
+    const from = Math.max(span.from, log.logStart)
+    const cut = span.firstOffset < from
     const blocks = cut || span.bytes > excess ? await blocksOf(span) : undefined
-    const deadBytes = cut && blocks !== undefined ? blocks.bytesBefore(blocks.entryOf(log.logStart)) : 0
+    const deadBytes = cut && (blocks?.count ?? 0) > 0 ? blocks!.bytesBefore(blocks!.entryOf(from)) : 0
     if (span.bytes - deadBytes <= excess) {
       excess -= span.bytes - deadBytes
       start = span.endOffset

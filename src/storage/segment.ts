@@ -1,6 +1,7 @@
 import { assert } from '../core/assert.ts'
 import { firstGroupPosition, footerCost, indexBlockBytes, saltSeed } from './layout.ts'
 import { BlockIndex, PartitionSpan } from './partition-span.ts'
+import { SegmentSpans } from './segment-spans.ts'
 import type { SlotHeader } from './slot.ts'
 import type { Slot } from './slot-pool.ts'
 
@@ -29,7 +30,7 @@ export class Segment {
   sealed = false
   /** The footer is on the device, or there will be none: block indexes may be dropped, and be read or made again. */
   hasFooter = false
-  readonly spans = new Map<number, PartitionSpan>()
+  readonly spans = new SegmentSpans()
   /** Where the groups of a later start begin, with its salt; the header's salt holds before. */
   readonly saltPositions: number[] = []
   readonly salts: bigint[] = []
@@ -88,34 +89,54 @@ export class Segment {
     return seed
   }
 
-  /** Takes a durable frame into the index and returns the partition's span. Frames come in the order of the log. */
-  index(frame: IndexedFrame): PartitionSpan {
-    let span = this.spans.get(frame.partition)
-    if (span === undefined) {
-      span = new PartitionSpan(this, frame.partition, frame.baseOffset, frame.logAge)
-      span.blocks = new BlockIndex()
-      this.spans.set(frame.partition, span)
-      this.footerBytes += footerCost.span
-    }
-    assert(frame.baseOffset >= span.endOffset, 'offsets of a partition rise within a segment')
-    const blocks = span.blocks
-    assert(blocks !== undefined, 'the segment that is written has its index in memory')
-    const newStretch =
-      blocks.count === 0 ||
-      Math.floor(blocks.position(blocks.count - 1) / indexBlockBytes) !== Math.floor(frame.position / indexBlockBytes)
-    if (newStretch) {
-      const seen = Math.max(span.maxTimestamp, frame.maxTimestamp)
-      blocks.add(frame.baseOffset, frame.position, span.bytes, seen, frame.logAge)
-      this.footerBytes += footerCost.block
-    } else blocks.raise(frame.maxTimestamp)
-    if (span.epochs.length === 0 || span.epochs.at(-2) !== frame.leaderEpoch) {
-      span.epochs.push(frame.leaderEpoch, frame.baseOffset)
-      this.footerBytes += footerCost.epoch
-    }
-    span.endOffset = frame.baseOffset + frame.lastOffsetDelta + 1
-    span.bytes += frame.batchBytes
-    if (frame.maxTimestamp > span.maxTimestamp) span.maxTimestamp = frame.maxTimestamp
-    span.lastLogAge = frame.logAge
+  /** Batches that the cleaner copied, in place of groups as they were committed. */
+  get isCold(): boolean {
+    return this.header.kind === 'cold'
+  }
+
+  /** Names it among all segments of the log: hot and cold ones are numbered apart. */
+  get name(): string {
+    return `${this.header.kind}/${this.header.sequence}`
+  }
+
+  /** Begins a span that answers for offsets from `firstOffset` on. */
+  beginSpan(partition: number, firstOffset: number, logAge: number): PartitionSpan {
+    const span = new PartitionSpan(this, partition, firstOffset, logAge)
+    span.blocks = new BlockIndex()
+    this.spans.add(span)
+    this.footerBytes += footerCost.span
     return span
   }
+
+  /** Takes a durable frame into the index and returns the partition's span. Frames of a span come in the order of their offsets. */
+  index(frame: IndexedFrame): PartitionSpan {
+    const span = this.spans.get(frame.partition) ?? this.beginSpan(frame.partition, frame.baseOffset, frame.logAge)
+    const entries = span.epochs.length / 2
+    const blocks = span.blocks?.count ?? 0
+    indexFrameIn(span, frame)
+    this.footerBytes += (span.epochs.length / 2 - entries) * footerCost.epoch
+    this.footerBytes += (span.blocks!.count - blocks) * footerCost.block
+    return span
+  }
+}
+
+/** Takes a frame into the index of its span. */
+export const indexFrameIn = (span: PartitionSpan, frame: IndexedFrame): void => {
+  assert(frame.baseOffset >= span.endOffset, 'offsets of a span rise')
+  const { blocks } = span
+  assert(blocks !== undefined, 'the segment that is written has its index in memory')
+  const newStretch =
+    blocks.count === 0 ||
+    Math.floor(blocks.position(blocks.count - 1) / indexBlockBytes) !== Math.floor(frame.position / indexBlockBytes)
+  if (newStretch) {
+    const seen = Math.max(span.maxTimestamp, frame.maxTimestamp)
+    blocks.add(frame.baseOffset, frame.position, span.bytes, seen, frame.logAge)
+  } else blocks.raise(frame.maxTimestamp)
+  if (span.epochs.length === 0 || span.epochs.at(-2) !== frame.leaderEpoch) {
+    span.epochs.push(frame.leaderEpoch, frame.baseOffset)
+  }
+  span.endOffset = frame.baseOffset + frame.lastOffsetDelta + 1
+  span.bytes += frame.batchBytes
+  if (frame.maxTimestamp > span.maxTimestamp) span.maxTimestamp = frame.maxTimestamp
+  span.lastLogAge = frame.logAge
 }

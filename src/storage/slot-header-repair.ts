@@ -30,7 +30,8 @@ export const repairSlotHeaders = async (
 ): Promise<Segment[]> => {
   const repaired: Segment[] = []
   for (const slot of unreadable) {
-    const header = await headerFromContent(slot, [...segments, ...repaired], known)
+    const hot = [...segments, ...repaired].filter(segment => !segment.isCold)
+    const header = await headerFromContent(slot, hot, known)
     if (header === undefined) continue
     logger.error(
       { slot: slot.number, segment: header.sequence },
@@ -53,6 +54,7 @@ const headerFromContent = async (
   { logId, slotBytes, salts }: KnownLog,
 ): Promise<SlotHeader | undefined> => {
   const trailer = await readTrailer(slot, slotBytes)
+  if (trailer?.isCold) return coldHeader(trailer, logId, slotBytes)
   const first = await firstGroupIn(slot, trailer, salts)
   if (first === undefined) return undefined
   const { number: firstGroup, previousCrc, salt, logEpoch } = first.header
@@ -61,6 +63,13 @@ const headerFromContent = async (
     ? undefined
     : { kind: 'hot', logId, sequence, salt, slotBytes, firstGroup, previousCrc, logEpoch }
 }
+
+/** Whether the log knows this segment is for its control records to say. */
+export const coldHeader = (
+  { sequence, salt }: { readonly sequence: number; readonly salt: bigint },
+  logId: string,
+  slotBytes: number,
+): SlotHeader => ({ kind: 'cold', logId, sequence, salt, slotBytes, firstGroup: 0, previousCrc: 0, logEpoch: 0 })
 
 /** The first whole group of the slot. All of a slot is searched only when something in it looks like one of ours. */
 const firstGroupIn = async (

@@ -10,7 +10,8 @@ export const sampleStorage = (
 ): void => {
   const slots = (): ReadonlyMap<string, number> =>
     new Map([
-      ['hot', segments.length],
+      ['hot', segments.filter(({ isCold }) => !isCold).length],
+      ['cold', segments.filter(({ isCold }) => isCold).length],
       ['free', pool.freeCount],
     ])
   metrics.gauge('storageSlots', slots)

@@ -40,6 +40,8 @@ export interface CrashReport {
   readonly crashes: number
   /** Records that left the log in the workload, so that space was reused. */
   readonly evictedRecords: number
+  /** Cold segments that were written in the workload. */
+  readonly cleanings: number
 }
 
 /**
@@ -61,6 +63,7 @@ export const crashEverywhere = async (plan: CrashPlan): Promise<CrashReport> => 
   }[] = []
   let crashes = 0
   let evictedRecords = 0
+  let cleanings = 0
 
   machine.disk.onPoint = () => {
     if (!random.chance(plan.share ?? 1)) return
@@ -86,12 +89,13 @@ export const crashEverywhere = async (plan: CrashPlan): Promise<CrashReport> => 
           await run.open()
           await run.steps(plan.steps)
           evictedRecords += run.metrics.count('storageEvictedRecords')
+          cleanings += run.metrics.count('storageCleanings')
           await run.close()
         }
       })(),
     ),
   )
-  return { crashes, evictedRecords }
+  return { crashes, evictedRecords, cleanings }
 }
 
 const surviveCrashes = async (

@@ -1,0 +1,62 @@
+import { type Clock, sleep } from '../platform/clock.ts'
+import type { Random } from '../platform/random.ts'
+import type { CleanedLog } from './cleaner.ts'
+import type { ControlWriter } from './control-writer.ts'
+import { reservedSlots } from './options.ts'
+import type { PartitionLog } from './partition-log.ts'
+import type { RecoveredLog } from './recover-log.ts'
+
+/** What the parts of the running log give to the cleaner. */
+export interface CleanedParts {
+  readonly recovered: RecoveredLog
+  readonly removing: ReadonlyMap<number, PartitionLog>
+  readonly control: ControlWriter
+  readonly clock: Clock
+  readonly random: Random
+  logAge(): number
+  isWritable(): boolean
+  reportLost(log: PartitionLog, first: number, last: number): void
+}
+
+/** Longest wait between two chunks. */
+const maxPauseMs = 100
+
+/** The log as the cleaner sees it. */
+export const cleanedLog = (parts: CleanedParts): CleanedLog => {
+  const { recovered, removing, control, clock, random } = parts
+  const { pool, logs, segments, meta } = recovered
+  let newest = segments.reduce((most, { isCold, sequence }) => (isCold ? Math.max(most, sequence) : most), 0)
+  // numbers of cold segments that went are not used again while a record may name them
+  for (const sequence of recovered.control.cold.keys()) newest = Math.max(newest, sequence)
+  let chunkSinceMs = clock.monotonicMs()
+  return {
+    segments,
+    slotBytes: meta.slotBytes,
+    logId: meta.logId,
+    get logAge() {
+      return parts.logAge()
+    },
+    logOf: partition => logs.get(partition) ?? removing.get(partition),
+    nextSequence: () => ++newest,
+    newSalt: () => random.bytes(8).readBigUInt64BE(0),
+    takeSlot: async () => {
+      const slot = pool.take()
+      if (slot === undefined) return undefined
+      chunkSinceMs = clock.monotonicMs()
+      return (await pool.whenPrepared(slot)) ? slot : undefined
+    },
+    releaseSlot: slot => pool.release(slot, meta.logId),
+    rewriteControl: () => control.rewrite(),
+    writeControl: records => control.write(records),
+    addSegment: segment => void segments.unshift(segment),
+    onLost: (log, first, last) => parts.reportLost(log, first, last),
+    pause: async () => {
+      const spentMs = clock.monotonicMs() - chunkSinceMs
+      // half of the device's time is left to others, all of it is used while appends are refused
+      const isUrgent = pool.available <= reservedSlots
+      await sleep(clock, isUrgent ? 0 : Math.min(maxPauseMs, spentMs))
+      chunkSinceMs = clock.monotonicMs()
+    },
+    isOpen: () => parts.isWritable(),
+  }
+}

@@ -1,0 +1,111 @@
+import { byteLengthOf, hasValidCrc } from '../wire/kafka/record-batch.ts'
+import type { ColdSegment } from './cold-segment.ts'
+import { frameLogAge } from './frame.ts'
+import { describeFrame } from './frame-indexer.ts'
+import { FrameWalk } from './frame-walk.ts'
+import { firstGroupPosition } from './layout.ts'
+import type { LogLookup } from './live-bytes.ts'
+import type { PartitionLog } from './partition-log.ts'
+import type { PartitionSpan } from './partition-span.ts'
+import type { Segment } from './segment.ts'
+import { noNewestBytes, SegmentScan } from './segment-scan.ts'
+
+/** What copying needs of the log. */
+export interface CopyParts {
+  logOf: LogLookup
+  /** Batches of the segment cannot be read: these offsets are gone. */
+  onLost(log: PartitionLog, first: number, last: number): void
+  /** Called after each chunk: waits, so that appends are not starved. */
+  pause(): Promise<void>
+}
+
+/** Where the copy of a span stands. */
+interface CopiedSpan {
+  readonly log: PartitionLog
+  /** In the cold segment. */
+  readonly copy: PartitionSpan
+  /** Everything below is copied, or dead. */
+  next: number
+  /** Damaged stretches that the walk had passed at its last frame. */
+  damages: number
+}
+
+/**
+ * Copies the live batches of a segment, in the order in which they stand there, until all are copied or the cold segment is full. Whichever it is,
+ * each of its spans is then copied from its beginning up to some offset, and the cold segment answers for that part. True: all of them.
+ */
+export const copySegment = async (segment: Segment, cold: ColdSegment, parts: CopyParts): Promise<boolean> => {
+  const copied = new Map<PartitionSpan, CopiedSpan>()
+  const walk = new FrameWalk(segment, firstGroupPosition, noNewestBytes, new SegmentScan())
+  let isWhole = true
+  let damages = 0
+  while (await walk.find()) {
+    if (walk.skippedDamage) damages++
+    walk.skippedDamage = false
+    const frame = describeFrame(walk.buffer, walk.at, walk.position)
+    const span = segment.spans.holding(frame.partition, frame.baseOffset)
+    const log = parts.logOf(frame.partition)
+    const endOffset = frame.baseOffset + frame.lastOffsetDelta + 1
+    if (span === undefined || log === undefined || endOffset <= Math.max(span.from, log.logStart)) {
+      walk.skip()
+      continue
+    }
+    const logAge = frameLogAge(walk.buffer, walk.at)
+    const { batch } = await walk.batch()
+    if (!cold.hasRoomFor(batch.length)) {
+      isWhole = false
+      break
+    }
+    const state = copied.get(span) ?? begin(copied, cold, span, log, frame.baseOffset, logAge)
+    // the copy of a group that a recovery wrote again
+    if (frame.baseOffset >= state.next) {
+      // a hole in a cold segment was made on purpose, unless damage stands where its batches stood
+      const isMissing = !segment.isCold || damages > state.damages
+      if (isMissing && frame.baseOffset > state.next) parts.onLost(log, state.next, frame.baseOffset - 1)
+      state.damages = damages
+      if (byteLengthOf(batch) === batch.length && hasValidCrc(batch)) cold.add(state.copy, batch, logAge)
+      else parts.onLost(log, frame.baseOffset, endOffset - 1)
+      state.next = endOffset
+    }
+    walk.skip()
+    if (!cold.isDue) continue
+    await cold.flush()
+    await parts.pause()
+  }
+  if (isWhole) finish(segment, copied, cold, walk.skippedDamage ? damages + 1 : damages, parts)
+  for (const { copy, next } of copied.values()) cold.extend(copy, next)
+  return isWhole
+}
+
+const begin = (
+  copied: Map<PartitionSpan, CopiedSpan>,
+  cold: ColdSegment,
+  span: PartitionSpan,
+  log: PartitionLog,
+  baseOffset: number,
+  logAge: number,
+): CopiedSpan => {
+  const first = Math.min(baseOffset, Math.max(span.from, log.logStart))
+  const state = { log, copy: cold.spanFor(span.partition, first, logAge), next: first, damages: 0 }
+  copied.set(span, state)
+  return state
+}
+
+/** The cold segment answers for all that the segment answered for. */
+const finish = (
+  segment: Segment,
+  copied: Map<PartitionSpan, CopiedSpan>,
+  cold: ColdSegment,
+  damages: number,
+  parts: CopyParts,
+): void => {
+  for (const span of segment.spans.values()) {
+    const log = parts.logOf(span.partition)
+    const first = Math.max(span.from, log?.logStart ?? 0)
+    if (log === undefined || first >= span.endOffset) continue
+    const state = copied.get(span) ?? begin(copied, cold, span, log, first, span.lastLogAge)
+    const isMissing = !segment.isCold || damages > state.damages
+    if (isMissing && state.next < span.endOffset) parts.onLost(log, state.next, span.endOffset - 1)
+    state.next = span.endOffset
+  }
+}

@@ -1,0 +1,27 @@
+import type { NewestBytes, StoredBytes } from './frame-walk.ts'
+import type { Segment } from './segment.ts'
+import type { Window } from './window.ts'
+
+const windowBytes = 512 * 1024
+
+/** Reads a segment from front to back past the block cache, so that cleaning does not push out what readers use. */
+export class SegmentScan implements StoredBytes {
+  #window: Window = { buffer: Buffer.alloc(0), start: 0, end: 0, trusted: false }
+
+  window(_segment: Segment, position: number, length: number): Window | undefined {
+    const { start, end } = this.#window
+    return position >= start && position + length <= end ? this.#window : undefined
+  }
+
+  async load(segment: Segment, position: number, length: number): Promise<Window> {
+    const wanted = Math.max(length, Math.min(windowBytes, segment.end - position))
+    const buffer = Buffer.allocUnsafeSlow(wanted)
+    const count = await segment.slot.file.read(buffer, position)
+    buffer.fill(0, count)
+    this.#window = { buffer, start: position, end: position + wanted, trusted: false }
+    return this.#window
+  }
+}
+
+/** No memory of newest groups: everything is read from the device, and verified. */
+export const noNewestBytes: NewestBytes = { window: () => undefined, nextGroup: (_segment, position) => position }
