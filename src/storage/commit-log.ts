@@ -102,8 +102,8 @@ export class CommitLog implements Log {
     const stamp = () => ({ logEpoch, logAge: this.logAge, seed })
     this.#gatherer = new GroupGatherer(this.#writer.arenas, chain.group + 1, options.commitMaxBytes, stamp)
     const whenDurable = (group: GroupNumber): Promise<void> => this.whenDurable(group)
-    const prepared = { gatherer: this.#gatherer, openGroup: () => this.openGroup, whenDurable }
-    this.#preparation = new CheckpointPreparation(prepared, recovered.producerBatches)
+    const groups = { gatherer: this.#gatherer, openGroup: () => this.openGroup, whenDurable }
+    this.#preparation = new CheckpointPreparation(groups, recovered.producerBatches)
     this.#segmentWriter = new SegmentWriter(
       { slotBytes: meta.slotBytes, align: options.align },
       () => this.#room.takeSlot(),
@@ -366,9 +366,8 @@ export class CommitLog implements Log {
     }
     this.#recovered.tail.add(segment, position, arena.subarray(arenaGroupStart, arenaGroupStart + group.bytes))
     const logOf = (id: number): PartitionLog | undefined => this.#logs.get(id) ?? this.#removing.get(id)
-    indexGroup(segment, arena, arenaGroupStart, position, group.frameCount, logOf, batch =>
-      this.#control.applyDurable(batch),
-    )
+    const onControl = (batch: Buffer): void => this.#control.applyDurable(batch)
+    indexGroup(segment, arena, arenaGroupStart, position, group.frameCount, logOf, onControl)
     this.#options.memory.give(group.bytes - groupHeaderBytes)
     this.#checkpointer.grown(placement.writeBytes)
     const number = groupNumber(group.number)
