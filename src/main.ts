@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { HttpFailure } from './cli/http-client.ts'
 import { ConnectionLost, isClientError } from './client/kafka-error.ts'
 import { StartError } from './core/errors.ts'
-import { host } from './platform/node/host.ts'
+import { host, OutputFailed } from './platform/node/host.ts'
 
 const exitFailed = 1
 const exitUsage = 64
@@ -56,8 +56,9 @@ const addCommands = async (word: string | undefined): Promise<void> => {
   }
 }
 
-/** A command that the other side refused or that found nobody there: nothing that a trace would explain. */
-const isExpected = (error: unknown): error is Error => isClientError(error) || error instanceof HttpFailure
+/** A command that the other side refused, that found nobody there or no room for its output: nothing that a trace would explain. */
+const isExpected = (error: unknown): error is Error =>
+  isClientError(error) || error instanceof HttpFailure || error instanceof OutputFailed
 
 /** Every way out: settings and starts that cannot be end in one line, bugs in a trace, and the supervisor restarts us. */
 const fail = (error: unknown): never => {

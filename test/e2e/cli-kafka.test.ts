@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { deleteRecords } from '../../src/wire/kafka/contracts/delete-records.ts'
@@ -130,6 +131,27 @@ describe('produce and consume', () => {
     reader.child.stdout!.destroy()
     await reader.ended
     expect({ code: reader.child.exitCode, stderr: reader.stderr }).toEqual({ code: 0, stderr: '' })
+  })
+
+  it.runIf(existsSync('/dev/full'))('end in one line when their output has no room', async () => {
+    await output('topics', 'create', 'full')
+    await produced('full', ['x'])
+    const address = ['--bootstrap', gateway.addresses.kafka]
+    for (const words of [
+      ['topics', 'list', ...address],
+      ['consume', 'full', '--from', 'earliest', ...address],
+    ]) {
+      const child = spawn(process.execPath, [mainFile, ...words], {
+        stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+      })
+      let stderr = ''
+      child.stderr!.on('data', chunk => {
+        stderr += chunk
+      })
+      await once(child, 'close')
+      expect(stderr).toMatch(/^brooklet: the output cannot be written \(ENOSPC.*\)\n$/)
+      expect(child.exitCode).toBe(1)
+    }
   })
 
   it('refuse a topic, a partition and an address that are not there', async () => {

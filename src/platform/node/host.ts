@@ -6,6 +6,27 @@ import { dirname, join, resolve } from 'node:path'
 const exitAtSecondSignal = 130
 const sameSignalMs = 500
 
+/** Standard output cannot be written. */
+export class OutputFailed extends Error {
+  override name = 'OutputFailed'
+
+  constructor(reason: string) {
+    super(`the output cannot be written (${reason})`)
+  }
+}
+
+/** A file as output throws out of `write` in Node 20: it becomes an error event as with every other stream. */
+const reportWriteErrors = (output: NodeJS.WriteStream): void => {
+  const write = output._write.bind(output)
+  output._write = (chunk, encoding, done) => {
+    try {
+      write(chunk, encoding, done)
+    } catch (error) {
+      done(error as Error)
+    }
+  }
+}
+
 /** What the process may ask of the machine it runs on; read once, at the start, by `main` and the commands. */
 export const host = {
   environment: process.env as Readonly<Record<string, string | undefined>>,
@@ -65,14 +86,17 @@ export const host = {
 
   /**
    * Calls `closed` when nobody reads standard output any more (`| head`); only the last one registered is called. What is written to
-   * either output after that is lost, and no error.
+   * either output after that is lost, and no error. Standard output that cannot be written for another reason (a file on a full file
+   * system) is an uncaught `OutputFailed`; what stderr does not take is lost.
    */
   onOutputClosed(closed: () => void): void {
     for (const output of [process.stdout, process.stderr]) {
+      reportWriteErrors(output)
       output.removeAllListeners('error')
       output.on('error', (error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EPIPE') throw error
-        if (output === process.stdout) closed()
+        if (output === process.stderr) return
+        if (error.code !== 'EPIPE') throw new OutputFailed(error.message)
+        closed()
       })
     }
   },

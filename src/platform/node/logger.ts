@@ -33,5 +33,7 @@ export const openLogger = async ({ level, format }: LogOptions): Promise<Logger>
 /** Loaded only where somebody looks. */
 const openPretty = async (): Promise<pino.DestinationStream> => {
   const { PinoPretty } = await import('pino-pretty')
-  return PinoPretty({ destination: 2, sync: true, colorize: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'part' })
+  // https://no-color.org: set, and not empty
+  const colorize = !process.env['NO_COLOR']
+  return PinoPretty({ destination: 2, sync: true, colorize, translateTime: 'SYS:HH:MM:ss.l', ignore: 'part' })
 }

@@ -81,6 +81,16 @@ it('pretty lines are for people: no JSON, the event and its fields', async () =>
   expect(stderr).not.toMatch(/^\{|part/m)
 })
 
+it.each([
+  ['', true],
+  ['1', false],
+])('pretty lines with NO_COLOR=%j are coloured: %s', async (noColor, isColoured) => {
+  const script = "process.env.NO_COLOR = '%'; (await openLogger({ level: 'info', format: 'pretty' })).info({}, 'seen')"
+  const { stderr } = await ended(start({ level: 'silent', format: 'json' }, script.replace('%', noColor)))
+  expect(stderr).toContain('seen')
+  expect(stderr.includes('\u001b')).toBe(isColoured)
+})
+
 const goesOn = `
   let lines = 0
   const timer = setInterval(() => {
