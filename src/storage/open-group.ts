@@ -1,5 +1,6 @@
 import { assert } from '../core/assert.ts'
 import type { PartitionId } from '../core/brand.ts'
+import { BufferPool } from '../core/buffer-pool.ts'
 import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { byteLengthOf, HEADER_BYTES, lastOffsetDeltaOf, stamp } from '../wire/kafka/record-batch.ts'
 import { frameHeaderBytes, maxFrames, writeFrameHeader } from './frame.ts'
@@ -11,10 +12,13 @@ import type { PartitionLog } from './partition-log.ts'
 export const arenaGroupStart = blockBytes
 /** Overhead of a record besides key, value and headers, at most: five varints and the attributes. */
 export const recordOverheadBytes = 32
-/** Open batches grow to this; the next record begins another batch of the same group. */
+/** Open batches grow to this, unless one record is larger; the next record begins another batch of the same group. */
 const openBatchBytes = 256 * 1024
-const keepBuilderBytes = 64 * 1024
+/** Each partition keeps so much for its next batch; more is borrowed. */
 const firstBuilderBytes = 1024
+/** Room of the open batches of a busy group; they are borrowed for as long as it gathers. */
+const pooledBytes = 2 * 1024 * 1024
+const builderPool = new BufferPool(pooledBytes)
 /** Room that an open batch takes besides its records. */
 const batchOverheadBytes = frameHeaderBytes + HEADER_BYTES
 
@@ -112,9 +116,10 @@ export class OpenGroup {
     end: number,
     headers: Uint8Array,
   ): number {
-    if (log.openBatch === undefined) log.openBatch = new BatchBuilder(firstBuilderBytes)
+    if (log.openBatch === undefined) log.openBatch = new BatchBuilder(firstBuilderBytes, builderPool)
     const builder = log.openBatch
-    if (builder.count > 0 && builder.byteLength >= openBatchBytes) this.#closeBatch(log)
+    const recordBytes = (key?.length ?? 0) + end - start + headers.length + recordOverheadBytes
+    if (builder.count > 0 && builder.byteLength + recordBytes > openBatchBytes) this.#closeBatch(log)
     if (builder.count === 0) {
       this.#touch(log)
       this.#openLogs.push(log)
@@ -157,7 +162,7 @@ export class OpenGroup {
     const batch = builder.finish(log.openBaseOffset, this.#stamp.logEpoch)
     this.#openBytes -= batch.length + frameHeaderBytes
     this.#addFrame(log, batch, log.openBaseOffset)
-    builder.reset(keepBuilderBytes)
+    builder.reset()
   }
 
   #addFrame(log: PartitionLog, batch: Buffer, baseOffset: number): void {

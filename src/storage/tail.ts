@@ -4,6 +4,7 @@ import type { Segment } from './segment.ts'
 import type { Window } from './window.ts'
 
 const chunkBytes = 256 * 1024
+const maxSpares = 2
 
 interface Chunk {
   readonly segment: Segment
@@ -11,6 +12,8 @@ interface Chunk {
   /** Position after the last group in it. */
   end: number
   readonly buffer: Buffer
+  /** Somebody may hold a view of it; else the buffer can be used again. */
+  isShared: boolean
 }
 
 /**
@@ -22,6 +25,8 @@ export class Tail {
   readonly #memory: MemoryBudget
   readonly #chunks: Chunk[] = []
   #bytes = 0
+  /** Of chunks that nobody has seen. */
+  readonly #spares: Buffer[] = []
 
   constructor(limitBytes: number, memory: MemoryBudget) {
     this.#limitBytes = limitBytes
@@ -45,6 +50,7 @@ export class Tail {
   window(segment: Segment, position: number, length: number): Window | undefined {
     const chunk = this.#chunkAt(segment, position)
     if (chunk === undefined || position + length > chunk.end) return undefined
+    chunk.isShared = true
     return { buffer: chunk.buffer, start: chunk.start, end: chunk.end, trusted: true }
   }
 
@@ -64,21 +70,33 @@ export class Tail {
     this.#memory.give(this.#bytes)
     this.#bytes = 0
     this.#chunks.length = 0
+    this.#spares.length = 0
   }
 
   #open(segment: Segment, start: number, groupBytes: number): Chunk {
-    // zeros: the padding between groups reads as on the device
-    const buffer = Buffer.alloc(Math.max(chunkBytes, groupBytes))
-    const chunk: Chunk = { segment, start, end: start, buffer }
+    const buffer = this.#bufferFor(Math.max(chunkBytes, groupBytes))
+    const chunk: Chunk = { segment, start, end: start, buffer, isShared: false }
     this.#chunks.push(chunk)
     this.#memory.take(buffer.length)
     this.#bytes += buffer.length
-    while (this.#bytes > this.#limitBytes && this.#chunks.length > 1) {
-      const dropped = this.#chunks.shift()!.buffer.length
-      this.#memory.give(dropped)
-      this.#bytes -= dropped
-    }
+    while (this.#bytes > this.#limitBytes && this.#chunks.length > 1) this.#drop()
     return chunk
+  }
+
+  #drop(): void {
+    const { buffer, isShared } = this.#chunks.shift()!
+    this.#memory.give(buffer.length)
+    this.#bytes -= buffer.length
+    if (isShared) return
+    this.#spares.push(buffer)
+    if (this.#spares.length > maxSpares) this.#spares.shift()
+  }
+
+  /** Zeros: the padding between groups reads as on the device. Whole chunks, so that one that nobody has seen fits again. */
+  #bufferFor(groupBytes: number): Buffer {
+    const index = this.#spares.findIndex(spare => spare.length >= groupBytes)
+    if (index >= 0) return this.#spares.splice(index, 1)[0]!.fill(0)
+    return Buffer.alloc(Math.ceil(groupBytes / chunkBytes) * chunkBytes)
   }
 
   #chunkAt(segment: Segment, position: number): Chunk | undefined {

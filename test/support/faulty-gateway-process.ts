@@ -117,6 +117,13 @@ export class FaultyGateway {
     return Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)![1]) * 1024
   }
 
+  /** CPU time that the process has used, all threads, in seconds. */
+  cpuSeconds(): number {
+    const fields = readFileSync(`/proc/${this.pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+    // utime and stime in ticks of a hundredth of a second
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  }
+
   async dispose(): Promise<void> {
     if (this.#child !== undefined) {
       this.signal('SIGKILL')

@@ -53,7 +53,7 @@ const fullFiles = (files: Files): Files => ({
 process.on('message', (command: DiskCommand) => {
   if (command === 'release') release()
   else if (command === 'fail') fails = true
-  else {
+  else if (command === 'stall') {
     released = new Promise(resolve => {
       release = resolve
     })

@@ -1,3 +1,4 @@
+import type { BufferPool } from '../../core/buffer-pool.ts'
 import { crc32c } from '../../core/crc32c.ts'
 import { unsignedVarintLength, varintLength, varlongLength, writeVarint, writeVarlong } from '../../core/varint.ts'
 import {
@@ -29,13 +30,20 @@ export interface BatchProducer {
  */
 export class BatchBuilder {
   private buffer: Buffer
+  private readonly firstBuffer: Buffer
+  private readonly pool: BufferPool | undefined
+  /** Of the batch before: a busy partition gets a buffer of that size at once. */
+  private lastBytes = 0
   private position = HEADER_BYTES
   private recordCount = 0
   private baseTimestamp = 0
   private maxTimestamp = 0
 
-  constructor(firstBytes = FIRST_BYTES) {
-    this.buffer = Buffer.allocUnsafe(Math.max(firstBytes, HEADER_BYTES))
+  /** With a `pool` what goes beyond `firstBytes` is borrowed from it, until the next `reset`. */
+  constructor(firstBytes = FIRST_BYTES, pool?: BufferPool) {
+    this.firstBuffer = Buffer.allocUnsafe(Math.max(firstBytes, HEADER_BYTES))
+    this.buffer = this.firstBuffer
+    this.pool = pool
   }
 
   get count(): number {
@@ -115,16 +123,23 @@ export class BatchBuilder {
     return buffer.subarray(0, position)
   }
 
-  /** Empties the batch and keeps its buffer, unless that has grown beyond `keepBytes`. */
-  reset(keepBytes = Number.POSITIVE_INFINITY): void {
-    if (this.buffer.length > keepBytes) this.buffer = Buffer.allocUnsafe(Math.max(keepBytes, HEADER_BYTES))
+  /** Empties the batch; a buffer of the pool goes back to it, another one is kept. */
+  reset(): void {
+    this.lastBytes = this.position
+    if (this.pool !== undefined && this.buffer !== this.firstBuffer) {
+      this.pool.give(this.buffer)
+      this.buffer = this.firstBuffer
+    }
     this.position = HEADER_BYTES
     this.recordCount = 0
   }
 
   private grow(byteCount: number): void {
-    const grown = Buffer.allocUnsafe(Math.max(2 * this.buffer.length, this.position + byteCount))
-    this.buffer.copy(grown, 0, 0, this.position)
+    const { buffer, pool, position } = this
+    const wanted = Math.max(2 * buffer.length, position + byteCount)
+    const grown = pool === undefined ? Buffer.allocUnsafe(wanted) : pool.take(Math.max(wanted, this.lastBytes))
+    buffer.copy(grown, 0, 0, position)
+    if (buffer !== this.firstBuffer) pool?.give(buffer)
     this.buffer = grown
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { BufferPool } from '../../../../src/core/buffer-pool.ts'
 import { BatchBuilder } from '../../../../src/wire/kafka/batch-builder.ts'
 import { encodeHeaders } from '../../../../src/wire/kafka/batch-encoding.ts'
 import { batchFault, byteLengthOf, nextOffsetOf } from '../../../../src/wire/kafka/record-batch.ts'
@@ -58,15 +59,26 @@ describe('BatchBuilder', () => {
     expect(builder.finish(0, 1)).toEqual(first)
   })
 
-  it('gives up a buffer that has grown beyond what is to be kept', () => {
-    const builder = new BatchBuilder(100)
-    builder.append(1, null, Buffer.alloc(50_000), 0, 50_000, NO_HEADERS)
-    const before = builder.finish(0, 0).buffer
-    builder.reset(1024)
-    builder.append(1, null, Buffer.from('a'), 0, 1, NO_HEADERS)
-    const after = builder.finish(0, 0)
-    expect(after.buffer).not.toBe(before)
-    expect(batchFault(after)).toBeUndefined()
+  it('borrows from a pool what it needs beyond its own buffer, and gives it back', () => {
+    const pool = new BufferPool(1 << 20)
+    const one = new BatchBuilder(100, pool)
+    const other = new BatchBuilder(100, pool)
+    one.append(1, null, Buffer.alloc(50_000, 1), 0, 50_000, NO_HEADERS)
+    const borrowed = one.finish(0, 0).buffer
+    other.append(1, null, Buffer.alloc(50_000, 2), 0, 50_000, NO_HEADERS)
+    expect(other.finish(0, 0).buffer, 'two at a time have one each').not.toBe(borrowed)
+    one.reset()
+    one.append(1, null, Buffer.from('a'), 0, 1, NO_HEADERS)
+    const small = one.finish(0, 0)
+    expect(small.buffer).not.toBe(borrowed)
+    expect(batchFault(small)).toBeUndefined()
+    other.append(1, null, Buffer.alloc(20_000, 3), 0, 20_000, NO_HEADERS)
+    const grown = other.finish(0, 0)
+    expect(batchFault(grown)).toBeUndefined()
+    expect(allRecords(openRecords(grown)).map(({ value }) => [value!.length, value![0]])).toEqual([
+      [50_000, 2],
+      [20_000, 3],
+    ])
   })
 
   it('tells a null value from an empty one', () => {
