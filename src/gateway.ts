@@ -1,7 +1,13 @@
 import { openBroker } from './broker/open-broker.ts'
 import { ClosingOrder } from './closing-order.ts'
 import type { LoadedSettings } from './config/load.ts'
-import { cacheBytesOf, countedBytesOf, tailBytesOf } from './config/memory-account.ts'
+import {
+  cacheBytesOf,
+  countedBytesOf,
+  keptMemoryBytes,
+  roomyMemoryBytes,
+  tailBytesOf,
+} from './config/memory-account.ts'
 import { formatBytes } from './config/quantities.ts'
 import { leastBytes, settingTable } from './config/settings.ts'
 import { shareOf } from './config/share.ts'
@@ -91,7 +97,16 @@ const openParts = async (
   const { clock, network, logger } = platform
   const directory = host.absolutePath(settings['data.dir'])
   const metrics = new Metrics()
-  const memory = new MemoryBudget(countedBytesOf(shareOf(settings['memory.budget'], host.memoryBytes())))
+  const memoryBytes = shareOf(settings['memory.budget'], host.memoryBytes())
+  if (memoryBytes < roomyMemoryBytes) host.saveMemory()
+  if (memoryBytes < keptMemoryBytes) {
+    const budget = formatBytes(memoryBytes)
+    logger.warn(
+      { budget },
+      'memory.budget is below what a busy gateway needs for itself, it takes about 160 MiB all the same',
+    )
+  }
+  const memory = new MemoryBudget(countedBytesOf(memoryBytes))
   metrics.gauge('memoryUsedBytes', () => memory.usedBytes)
   const lock = await claimDataDirectory(platform.files, lockNodeDirectory, directory)
   closing.add('lock', () => lock.release())

@@ -2,6 +2,10 @@ const MiB = 1024 * 1024
 
 /** What a busy process takes besides what is counted: the heap between collections, read buffers, what malloc keeps. Measured, decision 050. */
 const uncountedBytes = 96 * MiB
+/** With less, the engine is asked to save memory at the cost of speed: below, its heap is the larger part of the process. */
+export const roomyMemoryBytes = 256 * MiB
+/** Below, a busy process is larger than the budget and 64 MiB: decision 050. */
+export const keptMemoryBytes = 128 * MiB
 /** However small the budget: with less nothing would move. */
 const leastPart = 4
 

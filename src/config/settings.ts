@@ -94,7 +94,11 @@ export const settingTable = {
     { percent: 25, atMostBytes: 256 * MiB },
     'Memory for batches, queues, buffers and caches',
     {
-      docs: 'Percent are of the RAM. While it is used up, sockets are not read; nothing acknowledged is lost.',
+      docs:
+        '96 MiB of it are set aside for the process itself (at most three quarters), the rest is handed out by count; while that is used up, ' +
+        'sockets are not read, and nothing acknowledged is lost. The process stays below the budget and 64 MiB from 128 MiB on; with less, a ' +
+        'busy gateway still takes about 160 MiB, and says so at the start. Below 256 MiB it trades some speed for a smaller heap. Percent are ' +
+        'of the RAM.',
     },
   ),
   'commit.linger.ms': row(

@@ -2,6 +2,7 @@ import { accessSync, constants, rmSync, statfsSync, statSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { hostname, tmpdir, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 
 const exitAtSecondSignal = 130
 const sameSignalMs = 500
@@ -37,6 +38,15 @@ export const host = {
   memoryBytes(): number {
     const limit = process.constrainedMemory()
     return limit > 0 && limit < totalmem() ? limit : totalmem()
+  },
+
+  /**
+   * Asks the engine to keep its heap small from now on: it collects more often, and young objects get one MiB instead of sixteen. Costs some
+   * per cent of the rate under load.
+   */
+  saveMemory(): void {
+    setFlagsFromString('--optimize-for-size')
+    setFlagsFromString('--semi-space-growth-factor=1')
   },
 
   /** Memory that the process holds now. */
