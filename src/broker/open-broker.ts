@@ -75,6 +75,7 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
     log,
     random,
     configRules: topicConfigs,
+    isLastOfProducer: (partition, producerId, baseOffset) => producers.isLast(partition, producerId, baseOffset),
     limits: { defaultPartitions: settings['num.partitions'], maxPartitions: settings['partitions.max'] },
     dependents: topic => [
       ...groups.changesForDeletedTopics([topic.name]),

@@ -5,7 +5,7 @@ import type { Random } from '../platform/random.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { Topic, TopicsView } from '../state/topics.ts'
 import type { StateChange } from '../state/view.ts'
-import { firstTopicPartitionId, type Log } from '../storage/log.ts'
+import { type Compaction, firstTopicPartitionId, type Log } from '../storage/log.ts'
 import { checkTopicName } from './topic-name.ts'
 
 export type { Topic } from '../state/topics.ts'
@@ -15,6 +15,8 @@ export interface TopicConfigRules {
   /** Throws `invalidConfig` with one line for the first name or value that is wrong. */
   check(configs: ReadonlyMap<string, string>): void
   retention(configs: ReadonlyMap<string, string>): { ms: number; bytes: number }
+  /** Undefined for a topic that is not compacted. */
+  compaction(configs: ReadonlyMap<string, string>): Compaction | undefined
 }
 
 export interface TopicLimits {
@@ -45,6 +47,8 @@ interface TopicsParts {
   readonly limits: TopicLimits
   /** State that goes with a topic (committed offsets, producers): changes written in the group of its deletion. */
   readonly dependents: (topic: Topic) => StateChange[]
+  /** The batch is the newest of a producer that may write on. */
+  readonly isLastOfProducer: (partition: PartitionId, producerId: number, baseOffset: number) => boolean
 }
 
 /**
@@ -63,7 +67,7 @@ export class Topics {
     for (const topic of parts.view.all()) {
       this.#partitionCount += topic.partitions.length
       for (const partition of topic.partitions) parts.log.openPartition(partition)
-      this.#applyRetention(topic)
+      this.#applyConfigs(topic)
     }
     this.#dropOrphans()
   }
@@ -203,7 +207,7 @@ export class Topics {
     state.write(view.put(topic))
     for (const partition of topic.partitions.slice(before)) log.openPartition(partition)
     this.#partitionCount += topic.partitions.length - before
-    this.#applyRetention(topic)
+    this.#applyConfigs(topic)
     const stored = this.get(topic.name)
     this.#tell(stored, change)
     return stored
@@ -218,9 +222,15 @@ export class Topics {
     )
   }
 
-  #applyRetention(topic: Topic): void {
+  #applyConfigs(topic: Topic): void {
     const retention = this.#parts.configRules.retention(topic.configs)
-    for (const partition of topic.partitions) this.#parts.log.setRetention(partition, retention)
+    const compaction = this.#parts.configRules.compaction(topic.configs)
+    const { log, isLastOfProducer } = this.#parts
+    for (const partition of topic.partitions) {
+      log.setRetention(partition, retention)
+      const producers = { isLastOfProducer: isLastOfProducer.bind(undefined, partition) }
+      log.setCompaction(partition, compaction && { ...compaction, ...producers })
+    }
   }
 
   /**

@@ -49,7 +49,7 @@ export const topicConfigTable = {
   'cleanup.policy': enforced(
     listOf(oneOf(['delete', 'compact'])),
     ['delete'],
-    'Whether old records go by age and size, or once a newer record has their key. With `compact` every record needs a key; superseded records are not removed in this version.',
+    'Whether old records go by age and size, or once a newer record has their key. With `compact` every record needs a key, and the newest record of a key stays for ever unless `delete` is there too.',
     { broker: 'log.cleanup.policy' },
   ),
   'compression.type': accepted(
@@ -67,10 +67,10 @@ export const topicConfigTable = {
   'compression.zstd.level': accepted(integer({ min: -131_072, max: 22 }), 3, notRecompressed, {
     broker: 'compression.zstd.level',
   }),
-  'delete.retention.ms': accepted(
+  'delete.retention.ms': enforced(
     duration(),
     DAY_MS,
-    'How long tombstones of a compacted topic are kept. Compaction is not in this version.',
+    'How long a tombstone of a compacted topic stays after the older records of its key were removed, by the life of the log.',
     { broker: 'log.cleaner.delete.retention.ms' },
   ),
   durability: accepted(
@@ -92,10 +92,10 @@ export const topicConfigTable = {
   'leader.replication.throttled.replicas': accepted(throttledReplicas, [], noReplicas),
   'local.retention.bytes': accepted(bytes({ min: -2 }), -2, noTiers, { broker: 'log.local.retention.bytes' }),
   'local.retention.ms': accepted(duration({ min: -2 }), -2, noTiers, { broker: 'log.local.retention.ms' }),
-  'max.compaction.lag.ms': accepted(
+  'max.compaction.lag.ms': enforced(
     duration({ min: 1, unlimited: LONG_MAX }),
     forever,
-    'Longest time a record stays uncompacted. Compaction is not in this version.',
+    'Longest time until compaction looks at a record, whatever the dirty ratio is. It ends the active segment when it has to: short times cost wear.',
     { broker: 'log.cleaner.max.compaction.lag.ms' },
   ),
   'max.message.bytes': enforced(
@@ -122,16 +122,16 @@ export const topicConfigTable = {
     'Whether records keep the timestamp of the producer or get that of the append.',
     { broker: 'log.message.timestamp.type', setting: 'message.timestamp.type' },
   ),
-  'min.cleanable.dirty.ratio': accepted(
+  'min.cleanable.dirty.ratio': enforced(
     ratio,
     0.5,
-    'Part of the log that must be superseded before it is compacted. Compaction is not in this version.',
+    'Part of the bytes of a partition that must be new since its last compaction before the next one.',
     { broker: 'log.cleaner.min.cleanable.ratio' },
   ),
-  'min.compaction.lag.ms': accepted(
+  'min.compaction.lag.ms': enforced(
     duration(),
     0,
-    'Shortest time a record stays uncompacted. Compaction is not in this version.',
+    'Shortest time for which a record stays whatever comes after it, by the life of the log.',
     { broker: 'log.cleaner.min.compaction.lag.ms' },
   ),
   'min.insync.replicas': accepted(

@@ -19,6 +19,16 @@ interface Retention {
   readonly bytes: number
 }
 
+/** How records go once a newer one has their key, as `storage` wants it. */
+interface Compaction {
+  readonly minDirtyRatio: number
+  readonly minDirtyBytes: number
+  readonly minLagMs: number
+  readonly maxLagMs: number
+  readonly deleteRetentionMs: number
+  readonly alsoDeletes: boolean
+}
+
 /** How appended batches are judged, as `broker` wants it. */
 interface BatchRules {
   readonly maxBatchBytes: number
@@ -77,6 +87,20 @@ export class TopicConfigs {
     if (!values['cleanup.policy'].includes('delete'))
       return { ms: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
     return { ms: values['retention.ms'], bytes: values['retention.bytes'] }
+  }
+
+  /** Undefined when `cleanup.policy` does not contain compact. */
+  compaction(overrides: TopicOverrides): Compaction | undefined {
+    const values = this.values(overrides)
+    if (!values['cleanup.policy'].includes('compact')) return undefined
+    return {
+      minDirtyRatio: values['min.cleanable.dirty.ratio'],
+      minDirtyBytes: 0,
+      minLagMs: values['min.compaction.lag.ms'],
+      maxLagMs: values['max.compaction.lag.ms'],
+      deleteRetentionMs: values['delete.retention.ms'],
+      alsoDeletes: values['cleanup.policy'].includes('delete'),
+    }
   }
 
   batchRules(overrides: TopicOverrides): BatchRules {

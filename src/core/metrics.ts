@@ -55,6 +55,22 @@ export const metricTable = {
     type: 'counter',
     help: 'Bytes written by the cleaner; with storage_group_bytes_total, over that alone: its write amplification',
   },
+  storageCompactions: {
+    name: 'storage_compactions_total',
+    type: 'counter',
+    help: 'Passes of compaction over a partition, those included that found nothing to remove',
+  },
+  storageCompactedRecords: {
+    name: 'storage_compacted_records_total',
+    type: 'counter',
+    help: 'Records removed by compaction',
+    label: 'reason',
+  },
+  storageCompactionSkipped: {
+    name: 'storage_compaction_skipped_total',
+    type: 'counter',
+    help: 'Batches that compaction left as they are: they cannot be unpacked, or to too much',
+  },
   storageFull: {
     name: 'storage_full_total',
     type: 'counter',

@@ -148,6 +148,11 @@ export class ProducersView implements View {
     this.#touched.add(entry)
   }
 
+  /** The batch at this offset is the newest that the producer wrote to the partition. */
+  isLast(partition: PartitionId, producerId: number, baseOffset: number): boolean {
+    return this.#entries.get(partition)?.get(producerId)?.batches.at(-1)?.baseOffset === baseOffset
+  }
+
   /** So much changed since the last `flush` that the next one would take long. */
   get needsFlush(): boolean {
     return this.#touched.size >= maxTouched

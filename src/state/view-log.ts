@@ -3,7 +3,7 @@ import { type GroupNumber, groupNumber, type PartitionId } from '../core/brand.t
 import type { Metrics } from '../core/metrics.ts'
 import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { BatchAppend, Log } from '../storage/log.ts'
+import type { BatchAppend, Compaction, Log } from '../storage/log.ts'
 import { encodeBatch } from '../wire/kafka/batch-encoding.ts'
 import { allRecords, openRecords } from '../wire/kafka/records.ts'
 import type { StateLog } from './state-log.ts'
@@ -15,12 +15,24 @@ const replayBytes = 1 << 20
 const rewriteBatchBytes = 32 << 10
 const leastCheckpointBytes = 1 << 20
 
+/** A tombstone goes in the pass after the one that removed what it deletes: by then a checkpoint has applied it. */
+const viewCompaction: Compaction = {
+  minDirtyRatio: 0.5,
+  minDirtyBytes: 1 << 20,
+  minLagMs: 0,
+  maxLagMs: Number.POSITIVE_INFINITY,
+  deleteRetentionMs: 0,
+  alsoDeletes: false,
+}
+
 interface OpenView {
   readonly view: View
   /** Group of its last change. */
   group: GroupNumber
   /** Changes written since the last checkpoint; what a start replays. */
   bytesSinceCheckpoint: number
+  /** What the checkpoint in the store has applied: the log may forget what the view has overwritten below it. */
+  durableOffset: number
   /** Size of the last checkpoint: the next one is due after as many bytes of changes, so that checkpoints never cost more than changes. */
   checkpointBytes: number
   checkpointing: boolean
@@ -35,7 +47,7 @@ export interface ViewLogParts {
 
 /**
  * Views over the internal partitions of the log: replays them at start (from their checkpoint where it can be believed), appends their
- * changes, and writes them again when their old records pin a segment. The timestamp of an internal record is the log age in
+ * changes, and lets the log compact what their checkpoints have applied. The timestamp of an internal record is the log age in
  * milliseconds, never a wall clock.
  */
 export class ViewLog implements StateLog {
@@ -47,7 +59,6 @@ export class ViewLog implements StateLog {
     const state = new ViewLog(parts)
     for (const view of views) await state.#open(view)
     for (const view of views) await state.#mend(view)
-    parts.log.onInternalPinned(partition => state.#rewrite(partition))
     return state
   }
 
@@ -114,13 +125,16 @@ export class ViewLog implements StateLog {
       logger.info({ view: view.name, records: logEnd - logStart }, 'view is rebuilt from the log')
     }
     const replayedBytes = await this.#replay(view, usable ? checkpoint.nextOffset : logStart, logEnd)
-    this.#views.set(view.partition, {
+    const open: OpenView = {
       view,
       group: groupNumber(0),
       bytesSinceCheckpoint: replayedBytes,
+      durableOffset: usable ? checkpoint.nextOffset : 0,
       checkpointBytes: bytes?.length ?? 0,
       checkpointing: false,
-    })
+    }
+    this.#views.set(view.partition, open)
+    log.setCompaction(view.partition, { ...viewCompaction, limitOffset: () => open.durableOffset })
   }
 
   /** Where records are damaged, the view as it is now is written again: without its checkpoint the log alone must give the same. */
@@ -130,7 +144,7 @@ export class ViewLog implements StateLog {
     if (!log.gaps().some(({ partition, last }) => partition === view.partition && last >= logStart)) return
     logger.error({ view: view.name }, 'records of a view are damaged; what is known of it is written again')
     try {
-      await this.#rewrite(view.partition)
+      await this.writeAgain(view.partition)
     } catch (error) {
       logger.warn(
         { view: view.name, error: String(error) },
@@ -175,11 +189,13 @@ export class ViewLog implements StateLog {
     open.checkpointing = true
     open.bytesSinceCheckpoint = 0
     try {
-      const bytes = encodeViewCheckpoint(open.view, log.logId, log.offsets(open.view.partition).logEnd)
+      const nextOffset = log.offsets(open.view.partition).logEnd
+      const bytes = encodeViewCheckpoint(open.view, log.logId, nextOffset)
       open.checkpointBytes = bytes.length
       // not only the view's own changes: producers are also made of the headers of what others appended
       await log.whenDurable(log.openGroup)
       await store.write(new Map([[checkpointKey(open.view), bytes]]))
+      open.durableOffset = nextOffset
     } catch (error) {
       logger.warn(
         { view: open.view.name, error: String(error) },
@@ -194,7 +210,7 @@ export class ViewLog implements StateLog {
    * Appends the whole view again and moves the log start behind its old records. A change made meanwhile comes after the state that it
    * changes, or is in it: replay from the new start gives the same view, and so does replay of what a crash leaves of this.
    */
-  async #rewrite(partition: PartitionId): Promise<void> {
+  async writeAgain(partition: PartitionId): Promise<void> {
     const { log } = this.#parts
     const open = this.#opened(partition)
     const start = log.offsets(partition).logEnd

@@ -1,12 +1,10 @@
 import { baseOffsetOf, byteLengthOf, hasValidCrc, maxTimestampOf } from '../wire/kafka/record-batch.ts'
-import type { BlockCache } from './block-cache.ts'
-import { frameHeaderBytes, frameLastOffsetDelta, framePartition } from './frame.ts'
-import { FrameWalk } from './frame-walk.ts'
+import { frameCompactedAt, frameHeaderBytes, frameLastOffsetDelta, frameLogAge, framePartition } from './frame.ts'
+import { FrameWalk, type NewestBytes, type StoredBytes } from './frame-walk.ts'
 import type { ReadBatches } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { BlockIndex, PartitionSpan } from './partition-span.ts'
 import type { Segment } from './segment.ts'
-import type { Tail } from './tail.ts'
 
 /** Brings the block indexes of a segment into memory. */
 export type LoadIndex = (segment: Segment) => Promise<void>
@@ -16,12 +14,12 @@ export type ReportLost = (log: PartitionLog, first: number, last: number) => voi
 
 /** Reads batches of a partition from memory or from the device, and the searches by timestamp. */
 export class BatchReader {
-  readonly #tail: Tail
-  readonly #cache: BlockCache
+  readonly #tail: NewestBytes
+  readonly #cache: StoredBytes
   readonly #loadIndex: LoadIndex
   readonly #reportLost: ReportLost
 
-  constructor(tail: Tail, cache: BlockCache, loadIndex: LoadIndex, reportLost: ReportLost) {
+  constructor(tail: NewestBytes, cache: StoredBytes, loadIndex: LoadIndex, reportLost: ReportLost) {
     this.#tail = tail
     this.#cache = cache
     this.#loadIndex = loadIndex
@@ -35,7 +33,7 @@ export class BatchReader {
     let nextOffset = offset
     for (let span = spanAt(log, nextOffset); span !== undefined; span = spanAt(log, nextOffset)) {
       if (span.from >= limit) break
-      for await (const found of this.#frames(log, span, nextOffset)) {
+      for await (const found of this.batches(log, span, nextOffset)) {
         if (found.baseOffset >= limit || (batches.length > 0 && bytes + found.batch.length > maxBytes)) {
           return { batches, nextOffset }
         }
@@ -59,7 +57,7 @@ export class BatchReader {
       const start = Math.max(log.logStart, span.from)
       const entry = blocks.entryByTimestamp(timestampMs, blocks.entryOf(start))
       if (entry >= blocks.count) continue
-      for await (const found of this.#frames(log, span, Math.max(start, blocks.firstOffset(entry)))) {
+      for await (const found of this.batches(log, span, Math.max(start, blocks.firstOffset(entry)))) {
         if (maxTimestampOf(found.batch) >= timestampMs) return found.baseOffset
       }
     }
@@ -78,7 +76,7 @@ export class BatchReader {
       const whole = span.firstOffset >= start
       const entry = whole ? blocks.entryByTimestamp(span.maxTimestamp, 0) : blocks.entryOf(start)
       const from = Math.max(start, blocks.firstOffset(Math.min(entry, blocks.count - 1)))
-      for await (const found of this.#frames(log, span, from)) {
+      for await (const found of this.batches(log, span, from)) {
         const timestampMs = maxTimestampOf(found.batch)
         // the earliest of equals: spans are visited newest first, batches oldest first
         const inThisSpan = best !== undefined && best.baseOffset >= span.firstOffset
@@ -92,7 +90,7 @@ export class BatchReader {
   }
 
   /** Verified batches of the partition in one span, from the one that contains `offset` (or the next above it). */
-  async *#frames(log: PartitionLog, span: PartitionSpan, wanted: number): AsyncGenerator<FoundBatch> {
+  async *batches(log: PartitionLog, span: PartitionSpan, wanted: number): AsyncGenerator<FoundBatch> {
     const { segment } = span
     const offset = Math.max(wanted, span.from)
     // its slot is not reused while somebody reads in it
@@ -124,9 +122,11 @@ export class BatchReader {
           continue
         }
         expected = lastOffset + 1
+        const logAge = frameLogAge(buffer, at)
+        const compactedAt = segment.isCold ? frameCompactedAt(buffer, at) : 0
         const { batch, trusted } = await walk.batch()
         if (trusted || (byteLengthOf(batch) === batch.length && hasValidCrc(batch)))
-          yield { baseOffset, lastOffset, batch }
+          yield { baseOffset, lastOffset, batch, logAge, compactedAt }
         else this.#lost(log, Math.max(baseOffset, offset), lastOffset)
         walk.skip()
       }
@@ -148,10 +148,14 @@ export class BatchReader {
   }
 }
 
-interface FoundBatch {
+export interface FoundBatch {
   readonly baseOffset: number
   readonly lastOffset: number
   readonly batch: Buffer
+  /** Seconds, at the append. */
+  readonly logAge: number
+  /** Seconds, when compaction first left it in; 0 when it has not. */
+  readonly compactedAt: number
 }
 
 const spanAt = (log: PartitionLog, offset: number): PartitionSpan | undefined => log.spans[log.spanFrom(offset)]

@@ -64,6 +64,11 @@ export class Checkpointer {
     })
   }
 
+  /** Every segment that was sealed has its footer. */
+  footersWritten(): Promise<void> {
+    return this.#footers
+  }
+
   /** Everything under way is done. */
   async settled(): Promise<void> {
     await this.#footers

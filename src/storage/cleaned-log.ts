@@ -1,10 +1,13 @@
 import { type Clock, sleep } from '../platform/clock.ts'
 import type { Random } from '../platform/random.ts'
+import { BatchReader } from './batch-reader.ts'
 import type { CleanedLog } from './cleaner.ts'
+import type { CompactedLog } from './compactor.ts'
 import type { ControlWriter } from './control-writer.ts'
 import { reservedSlots } from './options.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { RecoveredLog } from './recover-log.ts'
+import { noNewestBytes, SegmentScan } from './segment-scan.ts'
 
 /** What the parts of the running log give to the cleaner. */
 export interface CleanedParts {
@@ -16,15 +19,18 @@ export interface CleanedParts {
   logAge(): number
   isWritable(): boolean
   reportLost(log: PartitionLog, first: number, last: number): void
+  /** The next group begins another segment. */
+  sealActive(): void
+  footersWritten(): Promise<void>
 }
 
 /** Longest wait between two chunks. */
 const maxPauseMs = 100
 
-/** The log as the cleaner sees it. */
-export const cleanedLog = (parts: CleanedParts): CleanedLog => {
+/** The log as the cleaner and the compactor see it. */
+export const cleanedLog = (parts: CleanedParts): CleanedLog & CompactedLog => {
   const { recovered, removing, control, clock, random } = parts
-  const { pool, logs, segments, meta } = recovered
+  const { pool, logs, segments, meta, indexLoader } = recovered
   let newest = segments.reduce((most, { isCold, sequence }) => (isCold ? Math.max(most, sequence) : most), 0)
   // numbers of cold segments that went are not used again while a record may name them
   for (const sequence of recovered.control.cold.keys()) newest = Math.max(newest, sequence)
@@ -36,8 +42,18 @@ export const cleanedLog = (parts: CleanedParts): CleanedLog => {
     get logAge() {
       return parts.logAge()
     },
+    logs: () => logs.values(),
+    scanReader: new BatchReader(
+      noNewestBytes,
+      new SegmentScan(),
+      segment => indexLoader.load(segment),
+      (log, first, last) => parts.reportLost(log, first, last),
+    ),
+    sealActive: () => parts.sealActive(),
+    footersWritten: () => parts.footersWritten(),
     logOf: partition => logs.get(partition) ?? removing.get(partition),
     nextSequence: () => ++newest,
+    newSecret: () => random.bytes(16),
     newSalt: () => random.bytes(8).readBigUInt64BE(0),
     takeSlot: async () => {
       const slot = pool.take()

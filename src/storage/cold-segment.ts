@@ -64,12 +64,15 @@ export class ColdSegment {
     return alignUp(segment.end + frameHeaderBytes + batchBytes, blockBytes) + footer <= segment.header.slotBytes
   }
 
-  /** Copies a batch in, its base offset and leader epoch as they are. */
-  add(span: PartitionSpan, batch: Buffer, logAge: number): void {
+  /**
+   * Copies a batch in, its base offset and leader epoch as they are. `compactedAt` is the log age at which compaction first found that only newest
+   * records are in it, 0 when it has not.
+   */
+  add(span: PartitionSpan, batch: Buffer, logAge: number, compactedAt: number): void {
     assert(this.hasRoomFor(batch.length), 'a copied batch fits before the footer')
     const frame = Buffer.allocUnsafe(frameHeaderBytes + batch.length)
     batch.copy(frame, frameHeaderBytes)
-    writeFrameHeader(frame, 0, this.#seed, this.segment.sequence, 0, span.partition, batch.length, logAge)
+    writeFrameHeader(frame, 0, this.#seed, compactedAt, 0, span.partition, batch.length, logAge)
     const { segment } = this
     const [entries, blocks] = [span.epochs.length / 2, span.blocks!.count]
     indexFrameIn(span, describeFrame(frame, 0, segment.end))

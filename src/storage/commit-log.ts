@@ -21,9 +21,9 @@ import { saltSeed } from './layout.ts'
 import {
   type Appended,
   type BatchAppend,
+  type Compaction,
   type DiskUsage,
   type DurableListener,
-  firstTopicPartitionId,
   type Gap,
   type LeaderEpoch,
   type Log,
@@ -71,7 +71,6 @@ export class CommitLog implements Log {
   readonly #preparation: CheckpointPreparation
   readonly #control: ControlWriter
   readonly #space: AppendSpace
-  #rewriteInternal: ((partition: PartitionId) => Promise<void>) | undefined
   #closing = false
 
   constructor(platform: StoragePlatform, options: CommitLogOptions, recovered: RecoveredLog) {
@@ -131,9 +130,7 @@ export class CommitLog implements Log {
         failed: error => this.#waiters.rejectAll(error),
       },
     )
-    this.#space = new AppendSpace(pool, this.#segmentWriter, this.#pipeline, metrics, () =>
-      this.#room.housekeeping.soon(),
-    )
+    this.#space = new AppendSpace(pool, this.#segmentWriter, this.#pipeline, metrics, () => this.#room)
     const source = checkpointSource({
       recovered,
       pipeline: this.#pipeline,
@@ -141,7 +138,7 @@ export class CommitLog implements Log {
       logAge: this.#logAge,
       salt,
       prepare: async () => !this.#closing && this.#preparation.run(),
-      onFooter: () => this.#room.housekeeping.soon(),
+      onFooter: () => this.#room.soon(),
     })
     this.#checkpointer = new Checkpointer(platform.checkpoints, meta.logId, source, logger)
     this.#room = new RoomMaking({
@@ -155,7 +152,9 @@ export class CommitLog implements Log {
       control: this.#control,
       retention: options.retention,
       logAge: () => this.logAge,
-      rewriteInternal: () => this.#rewriteInternal,
+      memory: options.memory,
+      sealActive: () => this.#segmentWriter.sealActive(),
+      footersWritten: () => this.#checkpointer.footersWritten(),
       reportLost: (log, first, last) => damage.report(log, first, last, this.logAge),
     })
     pool.onChange(() => this.#pipeline.pump())
@@ -225,8 +224,8 @@ export class CommitLog implements Log {
 
   #appendBatches(batches: readonly BatchAppend[]): Appended {
     const bytes = framedBytes(batches)
-    if (batches.some(({ partition }) => partition >= firstTopicPartitionId)) this.#space.check(bytes)
     const logs = batches.map(({ partition }) => this.#log(partition))
+    this.#space.check(bytes, logs)
     const group = this.#gatherer.groupFor(bytes, batches.length)
     const before = group.bytes
     const baseOffsets = batches.map(({ batch }, index) => group.addBatch(logs[index]!, batch))
@@ -246,10 +245,11 @@ export class CommitLog implements Log {
   ): number {
     this.#checkWritable()
     const bytes = end - start + (key === null ? 0 : key.length) + headers.length + recordOverheadBytes
-    if (partition >= firstTopicPartitionId) this.#space.check(bytes)
+    const log = this.#log(partition)
+    this.#space.checkOne(bytes, log)
     const group = this.#gatherer.groupFor(bytes + batchOverheadBytes, 1)
     const before = group.bytes
-    const offset = group.addRecord(this.#log(partition), timestampMs, key, source, start, end, headers)
+    const offset = group.addRecord(log, timestampMs, key, source, start, end, headers)
     this.#options.memory.take(group.bytes - before)
     this.#pipeline.wake()
     return offset
@@ -312,8 +312,8 @@ export class CommitLog implements Log {
     this.#log(partition).retention = retention
   }
 
-  onInternalPinned(rewrite: (partition: PartitionId) => Promise<void>): void {
-    this.#rewriteInternal = rewrite
+  setCompaction(partition: PartitionId, compaction: Compaction | undefined): void {
+    this.#log(partition).compaction = compaction
   }
 
   onCheckpoint(before: () => void): void {
@@ -362,7 +362,7 @@ export class CommitLog implements Log {
     const { segment, position } = placement
     if (this.#segments.at(-1) !== segment) {
       this.#segments.push(segment)
-      this.#room.housekeeping.soon()
+      this.#room.soon()
     }
     this.#recovered.tail.add(segment, position, arena.subarray(arenaGroupStart, arenaGroupStart + group.bytes))
     const logOf = (id: number): PartitionLog | undefined => this.#logs.get(id) ?? this.#removing.get(id)

@@ -1,4 +1,3 @@
-import type { PartitionId } from '../core/brand.ts'
 import type { ControlWriter } from './control-writer.ts'
 import type { EvictionLog } from './eviction.ts'
 import { reservedSlots } from './options.ts'
@@ -17,7 +16,6 @@ export interface EvictableParts {
   readonly control: ControlWriter
   readonly retention: RetentionLimits
   logAge(): number
-  rewriteInternal(): ((partition: PartitionId) => Promise<void>) | undefined
 }
 
 /** The log as eviction sees it. */
@@ -32,7 +30,6 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
     get needsRoom() {
       return pool.available < reservedSlots + spareSlots(pool.maxSlots)
     },
-    slotBytes: recovered.meta.slotBytes,
     get logAge() {
       return parts.logAge()
     },
@@ -42,9 +39,6 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
       return span.blocks
     },
     writeControl: records => control.write(records),
-    get rewriteInternal() {
-      return parts.rewriteInternal()
-    },
     free: async segment => {
       if (segment.readers > 0) return false
       forget(recovered, segment, logOf)

@@ -1,9 +1,8 @@
-import type { PartitionId } from '../core/brand.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { ControlRecord } from './control-record.ts'
 import { isDead } from './live-bytes.ts'
-import { firstTopicPartitionId, type GapReason, logControlPartition } from './log.ts'
+import { firstTopicPartitionId, type GapReason } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { PartitionSpan } from './partition-span.ts'
 import { type BlocksOf, type RetentionLimits, retainedFrom } from './retention.ts'
@@ -17,14 +16,11 @@ export interface EvictionLog {
   logs(): Iterable<PartitionLog>
   /** More room is needed than free slots give. */
   readonly needsRoom: boolean
-  readonly slotBytes: number
   readonly logAge: number
   readonly defaultRetention: RetentionLimits
   readonly blocksOf: BlocksOf
   /** Applies the records and makes them durable with one group; log starts count as durable when it resolves. */
   writeControl(records: readonly ControlRecord[]): Promise<void>
-  /** Owner of internal partitions; undefined while nobody registered. */
-  readonly rewriteInternal: ((partition: PartitionId) => Promise<void>) | undefined
   /** Nothing in the segment is alive, durably: gives its slot back. False while a reader is in it. */
   free(segment: Segment): Promise<boolean>
 }
@@ -33,6 +29,14 @@ export interface EvictionLog {
 export interface Cleaning {
   /** False when nothing would be gained now. */
   run(): Promise<boolean>
+  /** True when it sealed the active segment because internal records were refused: there may be something to gain in it. */
+  sealRefusing(): Promise<boolean>
+}
+
+/** Removes records whose key has a newer one. */
+export interface Compaction {
+  /** True when something was copied, so that its old place is dead. */
+  run(isUrgent: boolean): Promise<boolean>
 }
 
 /**
@@ -42,16 +46,18 @@ export interface Cleaning {
 export class Eviction {
   readonly #log: EvictionLog
   readonly #cleaning: Cleaning
+  readonly #compaction: Compaction
   readonly #metrics: Metrics
   readonly #logger: Logger
+  /** Room was needed at the last check, and nothing could go. */
+  isExhausted = false
   #running: Promise<void> | undefined
   #again = false
-  /** Bytes of an internal partition after it was written again. */
-  readonly #internalBytes = new Map<PartitionId, number>()
 
-  constructor(log: EvictionLog, cleaning: Cleaning, metrics: Metrics, logger: Logger) {
+  constructor(log: EvictionLog, cleaning: Cleaning, compaction: Compaction, metrics: Metrics, logger: Logger) {
     this.#log = log
     this.#cleaning = cleaning
+    this.#compaction = compaction
     this.#metrics = metrics
     this.#logger = logger
   }
@@ -73,9 +79,11 @@ export class Eviction {
       this.#again = false
       try {
         await this.#applyRetention()
-        await this.#shrinkInternal()
+        await this.#compaction.run(false)
         // what is dead and cannot be freed now, because of a reader, is room to come
-        while ((await this.#freeDead()) && this.#log.needsRoom && (await this.#gain()));
+        let gained = true
+        while (gained && (await this.#freeDead()) && this.#log.needsRoom) gained = await this.#gain()
+        this.isExhausted = !gained
       } catch (error) {
         // memory or the device is out just now; the next check goes on
         this.#logger.warn({ error: String(error) }, 'making room in the log was interrupted')
@@ -96,7 +104,8 @@ export class Eviction {
 
   /** Makes something dead: false when that is not possible now. */
   async #gain(): Promise<boolean> {
-    return (await this.#cleaning.run()) || (await this.#evictOldest())
+    if ((await this.#cleaning.run()) || (await this.#compaction.run(true)) || (await this.#evictOldest())) return true
+    return this.#cleaning.sealRefusing()
   }
 
   /** Takes away the partitions' first batches where the oldest of them stand. */
@@ -117,23 +126,11 @@ export class Eviction {
     let oldest: PartitionSpan | undefined
     for (const log of this.#log.logs()) {
       const span = log.spans[log.spanFrom(log.logStart)]
-      if (log.id < firstTopicPartitionId || span === undefined) continue
+      if (!isEvictable(log) || span === undefined) continue
       if (!span.segment.sealed || !span.segment.hasFooter) continue
       if (oldest === undefined || isOlder(span, oldest)) oldest = span
     }
     return oldest?.segment
-  }
-
-  /** Internal partitions that have grown far beyond their state. */
-  async #shrinkInternal(): Promise<void> {
-    if (!this.#log.needsRoom || this.#log.rewriteInternal === undefined) return
-    for (const log of this.#log.logs()) {
-      if (log.id === logControlPartition || log.id >= firstTopicPartitionId) continue
-      const least = Math.max(this.#log.slotBytes / 8, 2 * (this.#internalBytes.get(log.id) ?? 0))
-      if (log.sizeBytes < least) continue
-      await this.#log.rewriteInternal(log.id)
-      this.#internalBytes.set(log.id, log.sizeBytes)
-    }
   }
 
   /** Records that move the log start up, and say what went. */
@@ -164,8 +161,12 @@ export class Eviction {
   }
 }
 
+/** Of a partition that is only compacted, the newest record of each key stays for ever. */
+const isEvictable = ({ id, compaction }: PartitionLog): boolean =>
+  id >= firstTopicPartitionId && (compaction === undefined || compaction.alsoDeletes)
+
 const isFirst = (log: PartitionLog, span: PartitionSpan): boolean =>
-  log.id >= firstTopicPartitionId && log.spans[log.spanFrom(log.logStart)] === span
+  isEvictable(log) && log.spans[log.spanFrom(log.logStart)] === span
 
 /** By log age; in the same second by the place in the log. */
 const isOlder = (one: PartitionSpan, other: PartitionSpan): boolean => {

@@ -14,8 +14,10 @@ export const frameMagic = 0x424b4652
  * The CRC stands first and covers the rest of the header and the batch's first 21 bytes in one run; it starts from the salt.
  */
 export const frameIsHere = (buffer: Buffer, at: number): boolean => buffer.readUInt32BE(at + 4) === frameMagic
-/** The low 32 bits of the group's number. */
+/** The low 32 bits of the group's number; in a cold segment see `frameCompactedAt`. */
 export const frameGroupLow = (buffer: Buffer, at: number): number => buffer.readUInt32BE(at + 8)
+/** In a cold segment: log age at which compaction first went through the batch and left it in, 0 when it has not. */
+export const frameCompactedAt = frameGroupLow
 export const frameIndex = (buffer: Buffer, at: number): number => buffer.readUInt16BE(at + 12)
 export const framePartition = (buffer: Buffer, at: number): number => buffer.readUInt32BE(at + 16)
 /** Bytes of the batch. */

@@ -49,6 +49,29 @@ export interface ReadBatches {
   readonly nextOffset: number
 }
 
+/**
+ * How records of a partition go once a newer record has their key: Kafka's `cleanup.policy=compact`. Offsets stay as they are, batches keep their
+ * first and last. Times are log age.
+ */
+export interface Compaction {
+  /** Part of the partition's bytes that must be new since the last pass; `min.cleanable.dirty.ratio`. */
+  readonly minDirtyRatio: number
+  /** And so many bytes at least. */
+  readonly minDirtyBytes: number
+  /** Younger records stay whatever comes after them. */
+  readonly minLagMs: number
+  /** A pass is due when a record has waited so long for it; Infinity: never for that. */
+  readonly maxLagMs: number
+  /** How long a tombstone stays after the pass that removed the older records of its key. */
+  readonly deleteRetentionMs: number
+  /** The oldest records may also go by retention and budget: `compact,delete`. */
+  readonly alsoDeletes: boolean
+  /** Nothing at or above it is judged; absent: all that is durable may be. */
+  limitOffset?(): number
+  /** The batch is the newest of a producer that may write on: it stays, empty if need be, because it carries the sequence number. */
+  isLastOfProducer?(producerId: number, baseOffset: number): boolean
+}
+
 /** Header of a batch found by recovery after the last checkpoint, for the state that is derived from batch headers. */
 export interface RecoveredBatch {
   readonly partition: PartitionId
@@ -141,11 +164,8 @@ export interface Log {
   advanceLogStart(partition: PartitionId, offset: number): GroupNumber
   /** Retention limits by partition; absent means the limits given at open. Internal partitions have none. */
   setRetention(partition: PartitionId, retention: { readonly ms: number; readonly bytes: number }): void
-  /**
-   * Called when a segment is only kept by this internal partition: its owner appends its whole state again, then moves the log start
-   * behind the old records. At most one call per partition is under way.
-   */
-  onInternalPinned(rewrite: (partition: PartitionId) => Promise<void>): void
+  /** Whether and how the partition is compacted; undefined, as at first: it is not. */
+  setCompaction(partition: PartitionId, compaction: Compaction | undefined): void
   /** Called before a checkpoint is written: what is appended here is covered by it. */
   onCheckpoint(before: () => void): void
   /** Batches with a producer id that recovery found after the checkpoint, in order; emptied by the call. */

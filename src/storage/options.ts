@@ -53,8 +53,13 @@ export interface CommitLogOptions {
 const MiB = 1024 * 1024
 const slotBytesRange = { min: 4 * MiB, max: 64 * MiB } as const
 
-/** Slots that ordinary appends never take: two for the cleaner, one for internal partitions. */
-export const reservedSlots = 3
+/** Slots that only the cleaner takes, and the group that publishes what it wrote. */
+export const cleanerSlots = 2
+/**
+ * Slots that ordinary appends never take: those of the cleaner, and two for internal partitions, so that their records can be compacted into one while
+ * they fill the other.
+ */
+export const reservedSlots = cleanerSlots + 2
 /** Reserve, an active slot, two ahead, and two with data. */
 export const minSlots = 8
 

@@ -1,7 +1,7 @@
 import { assert } from '../core/assert.ts'
 import type { PartitionId } from '../core/brand.ts'
 import type { BatchBuilder } from '../wire/kafka/batch-builder.ts'
-import type { LeaderEpoch } from './log.ts'
+import type { Compaction, LeaderEpoch } from './log.ts'
 import type { PartitionSpan } from './partition-span.ts'
 
 /** One partition: its offsets, and where in the log its batches are. Costs no file. */
@@ -24,6 +24,8 @@ export class PartitionLog {
   /** Newest group that has a frame or an open batch of it. */
   newestGroup = -1
   retention: { readonly ms: number; readonly bytes: number } | undefined
+  /** Undefined: records do not go because of their keys. */
+  compaction: Compaction | undefined
 
   constructor(id: PartitionId) {
     this.id = id

@@ -1,6 +1,6 @@
 import { byteLengthOf, hasValidCrc } from '../wire/kafka/record-batch.ts'
 import type { ColdSegment } from './cold-segment.ts'
-import { frameLogAge } from './frame.ts'
+import { frameCompactedAt, frameLogAge } from './frame.ts'
 import { describeFrame } from './frame-indexer.ts'
 import { FrameWalk } from './frame-walk.ts'
 import { firstGroupPosition } from './layout.ts'
@@ -51,6 +51,7 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
       continue
     }
     const logAge = frameLogAge(walk.buffer, walk.at)
+    const compactedAt = segment.isCold ? frameCompactedAt(walk.buffer, walk.at) : 0
     const { batch } = await walk.batch()
     if (!cold.hasRoomFor(batch.length)) {
       isWhole = false
@@ -63,7 +64,7 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
       const isMissing = !segment.isCold || damages > state.damages
       if (isMissing && frame.baseOffset > state.next) parts.onLost(log, state.next, frame.baseOffset - 1)
       state.damages = damages
-      if (byteLengthOf(batch) === batch.length && hasValidCrc(batch)) cold.add(state.copy, batch, logAge)
+      if (byteLengthOf(batch) === batch.length && hasValidCrc(batch)) cold.add(state.copy, batch, logAge, compactedAt)
       else parts.onLost(log, frame.baseOffset, endOffset - 1)
       state.next = endOffset
     }

@@ -6,11 +6,12 @@ const windowBytes = 512 * 1024
 
 /** Reads a segment from front to back past the block cache, so that cleaning does not push out what readers use. */
 export class SegmentScan implements StoredBytes {
+  #segment: Segment | undefined
   #window: Window = { buffer: Buffer.alloc(0), start: 0, end: 0, trusted: false }
 
-  window(_segment: Segment, position: number, length: number): Window | undefined {
+  window(segment: Segment, position: number, length: number): Window | undefined {
     const { start, end } = this.#window
-    return position >= start && position + length <= end ? this.#window : undefined
+    return segment === this.#segment && position >= start && position + length <= end ? this.#window : undefined
   }
 
   async load(segment: Segment, position: number, length: number): Promise<Window> {
@@ -18,6 +19,7 @@ export class SegmentScan implements StoredBytes {
     const buffer = Buffer.allocUnsafeSlow(wanted)
     const count = await segment.slot.file.read(buffer, position)
     buffer.fill(0, count)
+    this.#segment = segment
     this.#window = { buffer, start: position, end: position + wanted, trusted: false }
     return this.#window
   }

@@ -32,6 +32,7 @@ export class SegmentWriter {
   /** Content of the active segment's last block, valid up to its end. */
   readonly #tailBlock = Buffer.alloc(blockBytes)
   #tailBytes = 0
+  #sealNext = false
 
   constructor(
     options: { slotBytes: number; align: 'auto' | 'always' },
@@ -48,6 +49,11 @@ export class SegmentWriter {
   resume(newest: Segment | undefined): void {
     if (newest?.sealed === false) this.active = newest
     else this.#lastSequence = newest?.sequence ?? 0
+  }
+
+  /** The next group begins another segment, unless this one has none yet. */
+  sealActive(): void {
+    this.#sealNext = this.active !== undefined && !this.active.sealed
   }
 
   /** Bytes that groups may still take in the active segment; the footer's room is not counted. */
@@ -69,8 +75,9 @@ export class SegmentWriter {
     const { active } = this
     if (active !== undefined && !active.sealed) {
       const position = this.#nextPosition(active, group.bytes)
-      if (this.#fits(active, position, group)) return this.#placeAt(active, position, group, arena)
+      if (!this.#sealNext && this.#fits(active, position, group)) return this.#placeAt(active, position, group, arena)
       active.sealed = true
+      this.#sealNext = false
       this.#onSeal(active)
     }
     const slot = this.#takeSlot()

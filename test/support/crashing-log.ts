@@ -11,7 +11,6 @@ export class CrashingLog extends MemoryLog {
   readonly #appended: { readonly group: number; readonly batches: Parameters<Log['append']>[0] }[] = []
   readonly #starts: { readonly group: number; readonly of: Parameters<Log['advanceLogStart']> }[] = []
   gapList: Gap[] = []
-  rewrite: ((partition: Parameters<Log['openPartition']>[0]) => Promise<void>) | undefined
 
   override append(batches: Parameters<Log['append']>[0]): ReturnType<Log['append']> {
     const appended = super.append(batches)
@@ -26,10 +25,6 @@ export class CrashingLog extends MemoryLog {
     const { group } = super.append([])
     this.#starts.push({ group, of })
     return group
-  }
-
-  override onInternalPinned(rewrite?: CrashingLog['rewrite']): void {
-    this.rewrite = rewrite
   }
 
   override gaps(): readonly Gap[] {

@@ -197,7 +197,7 @@ export class MemoryLog implements Log {
 
   setRetention(): void {}
 
-  onInternalPinned(): void {}
+  setCompaction(): void {}
 
   onCheckpoint(): void {}
 

@@ -45,12 +45,15 @@ export class RecordCursor {
   private readonly baseTimestamp: number
   private readonly logAppendTime: number | undefined
   private left: number
+  private start = 0
   private nextStart = 0
   private bodyStart = 0
+  private readonly records: Buffer
 
   /** `records` is the part of `batch` after its header, decompressed. */
   constructor(batch: Buffer, records: Buffer) {
     this.reader = new ByteReader(records, 'records')
+    this.records = records
     this.recordsEnd = records.length
     this.baseOffset = baseOffsetOf(batch)
     this.baseTimestamp = baseTimestampOf(batch)
@@ -66,6 +69,7 @@ export class RecordCursor {
     reader.end = this.recordsEnd
     if (this.left <= 0) return reader.remaining > 0 ? reader.fail(`${reader.remaining} bytes left over`) : false
     this.left--
+    this.start = this.nextStart
     const byteCount = reader.varint()
     if (byteCount < 0 || byteCount > reader.remaining) reader.fail(`record of ${byteCount} bytes`)
     this.startRecord(byteCount)
@@ -85,6 +89,11 @@ export class RecordCursor {
   headers(): RecordHeader[] {
     this.value()
     return this.readHeaders()
+  }
+
+  /** The present record as it stands in the batch, its length included. */
+  bytes(): Buffer {
+    return this.records.subarray(this.start, this.nextStart)
   }
 
   /** All of the present record. */

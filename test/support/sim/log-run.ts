@@ -73,7 +73,6 @@ export class LogRun {
       this.log.openPartition(partition)
     }
     const { log } = this
-    log.onInternalPinned(partition => this.#rewrite(log, partition))
     const starts = [internal, ...topics].map(partition => log.offsets(partition).logStart)
     machine.disk.note(`opened: epoch ${log.logEpoch}, group ${log.durableGroup}, log starts ${starts}`)
     await this.model.checkRestarted(log, check)
@@ -160,19 +159,6 @@ export class LogRun {
       () => model.logStarts(partition, offset),
       () => undefined,
     )
-  }
-
-  /** The owner of an internal partition writes its state again. */
-  async #rewrite(log: Log, partition: typeof internal): Promise<void> {
-    if (partition !== internal) return
-    const values = [this.#newValue(300), this.#newValue(300)]
-    const { baseOffsets, group } = log.append([{ partition, batch: this.#batchOf(values) }])
-    this.model.appended(partition, baseOffsets[0]!, values, group)
-    await log.whenDurable(group)
-    const moved = log.advanceLogStart(partition, baseOffsets[0]!)
-    this.machine.disk.note(`rewritten: log start of ${partition} to ${baseOffsets[0]} in group ${moved}`)
-    await log.whenDurable(moved)
-    this.model.logStarts(partition, baseOffsets[0]!)
   }
 
   #promise(group: number): void {

@@ -85,7 +85,7 @@ it.each(seeds)('views are what was written, over rewrites, checkpoints and crash
         history.push({ group, state: [sorted(one.map), sorted(two.map)] })
       } else if (choice < 74) {
         const partition = random.pick([one, two]).partition
-        rewriting = rewriting.then(() => log.rewrite!(partition))
+        rewriting = rewriting.then(() => state.writeAgain(partition))
       } else if (choice < 76) void state.checkpointAll()
       else if (choice < 90) await turns(random.below(3))
       else log.held = random.chance(0.5)
@@ -116,7 +116,7 @@ it('a view that changes while it is rewritten does not keep the rewrite going fo
   const { one, state } = await open(log)
   for (let key = 0; key < 20; key++) state.write([one.set(`k${key}`, 'x'.repeat(10_000))])
   let running = true
-  const done = log.rewrite!(one.partition).finally(() => {
+  const done = state.writeAgain(one.partition).finally(() => {
     running = false
   })
   let changes = 0
