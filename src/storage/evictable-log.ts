@@ -7,7 +7,7 @@ import type { RetentionLimits } from './retention.ts'
 import type { Segment } from './segment.ts'
 
 /** Spare slots that eviction keeps free above the reserve, so that a full segment hardly ever waits for it. */
-const spareSlots = (maxSlots: number): number => (maxSlots < 16 ? 2 : 4)
+const spareSlots = (maxSlots: number): number => (maxSlots < 16 ? 1 : 4)
 
 /** What the parts of the running log give to eviction. */
 export interface EvictableParts {

@@ -50,10 +50,12 @@ export class RoomMaking {
     this.#publication.published(sequence)
   }
 
-  /** A slot for groups, or undefined. The last one is the cleaner's, without which no other becomes free. */
+  /**
+   * A slot for groups, or undefined. The last one is the cleaner's, without which no other becomes free; but not on a full file system, where slots are
+   * missing that the budget pays for.
+   */
   takeSlot(): Slot | undefined {
     const { pool } = this.#parts.recovered
-    const free = pool.outOfSpace ? pool.freeCount : pool.available
-    return free > 1 || this.#publication.isWriting ? pool.take() : undefined
+    return pool.available > 1 || pool.outOfSpace || this.#publication.isWriting ? pool.take() : undefined
   }
 }

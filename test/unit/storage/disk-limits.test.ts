@@ -126,11 +126,11 @@ describe('budget', () => {
     const log = await directory.open()
     log.openPartition(topic)
     await fill(log, 10)
-    // 2 MB in a day, room for 20 MiB
+    // 2 MB in a day, room for 16 MiB
     extraMs = 24 * 3_600_000
     await fill(log, 1)
-    expect(log.diskUsage().daysHeld).toBeGreaterThan(9)
-    expect(log.diskUsage().daysHeld).toBeLessThan(10.5)
+    expect(log.diskUsage().daysHeld).toBeGreaterThan(7)
+    expect(log.diskUsage().daysHeld).toBeLessThan(8.5)
     await log.close()
   })
 })
