@@ -52,6 +52,9 @@ function present(topic: Topic, from: number, limit: number, { services }: Reques
       partitionIndex: from + index,
       leaderEpoch,
       ...onlyReplica,
+      // Java's Admin takes no null here, though the definition has it as the default
+      eligibleLeaderReplicas: [],
+      lastKnownElr: [],
     })),
   }
 }

@@ -274,6 +274,13 @@ describe('create partitions', () => {
 type Cursor = ResponseOf<typeof describeTopicPartitions>['nextCursor']
 
 describe('describe topic partitions', () => {
+  it('has lists where a Java Admin takes no null', async () => {
+    server.open.broker.topics.ensure('a')
+    const { topics } = await client.request(describeTopicPartitions, 0, { topics: [{ name: 'a' }] })
+    for (const partition of topics[0]!.partitions)
+      expect(partition).toMatchObject({ eligibleLeaderReplicas: [], lastKnownElr: [], offlineReplicas: [] })
+  })
+
   it('goes page by page over all topics in order', async () => {
     for (const name of ['b', 'a', 'c']) server.open.broker.topics.ensure(name)
     const pages: string[] = []
