@@ -88,7 +88,11 @@ const untilEmpty = async (cluster: Cluster, groupId: string): Promise<void> => {
     const { state, members } = await describeOrDead(cluster, groupId)
     const count = members.length === 1 ? '1 member' : `${members.length} members`
     if (members.length > 0)
-      throw new KafkaError(errorCodes.NON_EMPTY_GROUP, `group ${groupId}`, `it has ${count}: stop them first`)
+      throw new KafkaError(
+        errorCodes.NON_EMPTY_GROUP,
+        `group ${groupId}`,
+        `it has ${count}: stop them first; one that died stays until its session has timed out`,
+      )
     if (state === 'Empty' || state === 'Dead') return
     if (cluster.clock.monotonicMs() >= deadlineMs)
       throw new KafkaError(errorCodes.NON_EMPTY_GROUP, `group ${groupId}`, `it is ${state}: try again`)

@@ -234,7 +234,8 @@ describe('groups', () => {
     await produced('busy', ['x'])
     const reader = new Running('consume', 'busy', '-g', 'busy.group', '--from', 'earliest')
     await reader.until(() => reader.stdout !== '')
-    const said = 'brooklet: group busy.group: NON_EMPTY_GROUP (it has 1 member: stop them first)\n'
+    const said =
+      'brooklet: group busy.group: NON_EMPTY_GROUP (it has 1 member: stop them first; one that died stays until its session has timed out)\n'
     const reset = ['groups', 'reset', 'busy.group', '--topic', 'busy', '--to', 'earliest']
     expect(await brooklet(...reset)).toMatchObject({ code: 1, stdout: '', stderr: said })
     expect(await brooklet('groups', 'delete', 'busy.group')).toMatchObject({ code: 1, stdout: '', stderr: said })

@@ -29,6 +29,20 @@ const go = (name: string, program: string): ForeignClient => ({
   needs: `${installed}go/${program}`,
 })
 
+const java: ForeignClient = {
+  name: 'Java client',
+  language: 'java',
+  command: ['java', '-cp', `${installed}java/classes:${installed}java/lib/*`, 'JavaClient'],
+  needs: `${installed}java/classes/JavaClient.class`,
+}
+
+/** Kafka's own command line tools. */
+export const kafkaTools: ForeignClient = {
+  ...java,
+  name: "Kafka's tools",
+  command: ['java', '-cp', `${installed}java/lib/*`],
+}
+
 export const foreignClients: readonly ForeignClient[] = [
   python('confluent-kafka-python', 'confluent.py'),
   python('kafka-python', 'kafka_python.py'),
@@ -36,12 +50,7 @@ export const foreignClients: readonly ForeignClient[] = [
   go('franz-go', 'franz'),
   go('sarama', 'sarama'),
   go('segmentio kafka-go', 'segmentio'),
-  {
-    name: 'Java client',
-    language: 'java',
-    command: ['java', '-cp', `${installed}java/classes:${installed}java/lib/*`, 'JavaClient'],
-    needs: `${installed}java/classes/JavaClient.class`,
-  },
+  java,
   {
     name: '@platformatic/kafka',
     language: 'node',
@@ -55,12 +64,21 @@ export const missing = ({ needs, language }: ForeignClient): string | undefined 
   existsSync(needs) ? undefined : `run test/interop/clients/install ${language}`
 
 /** Runs one command of the client to its end. Rejects with its stderr. */
-export const callClient = async (
+export const callClient = (client: ForeignClient, bootstrap: string, ...words: readonly string[]): Promise<string> =>
+  runToEnd(client, [bootstrap, ...words], '')
+
+/** Runs one of `bin/kafka-*.sh` by its class in `org.apache.kafka.tools`. Rejects with its stderr. */
+export const callTool = (name: string, words: readonly string[], input = ''): Promise<string> =>
+  runToEnd(kafkaTools, [`org.apache.kafka.tools.${name}`, ...words], input)
+
+const runToEnd = async (
   { command: [file, ...args] }: ForeignClient,
-  bootstrap: string,
-  ...words: readonly string[]
+  words: readonly string[],
+  input: string,
 ): Promise<string> => {
-  const { stdout } = await run(file, [...args, bootstrap, ...words], { timeout: 60_000 })
+  const running = run(file, [...args, ...words], { timeout: 60_000 })
+  running.child.stdin?.end(input)
+  const { stdout } = await running
   return stdout.trim()
 }
 
