@@ -18,9 +18,10 @@ const { metafile } = await build({
   logLevel: 'warning',
   metafile: true,
 })
-// a worker thread is loaded as a file, found beside the file that starts it
-await copyFile('src/platform/node/commit-thread.mjs', 'dist/commit-thread.mjs')
+// a worker thread and a child process are loaded as files, found beside the file that starts them
+const loadedFiles = ['commit-thread.mjs', 'checkpoint-trial.mjs']
+for (const name of loadedFiles) await copyFile(`src/platform/node/${name}`, `dist/${name}`)
 await chmod('dist/main.js', 0o755)
 // what an earlier build left goes last: a gateway that starts meanwhile finds its files
-const made = new Set(['commit-thread.mjs', ...Object.keys(metafile.outputs).map(path => basename(path))])
+const made = new Set([...loadedFiles, ...Object.keys(metafile.outputs).map(path => basename(path))])
 for (const name of await readdir('dist')) if (!made.has(name)) await rm(`dist/${name}`, { recursive: true })

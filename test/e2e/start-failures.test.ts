@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs'
-import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -42,7 +41,8 @@ describe.each([
       const { code, stdout, stderr } = await start(directory, { settings })
       expect([code, stdout]).toEqual([69, ''])
       expect(stderr).toMatch(new RegExp(`^brooklet: ${key}: .*EADDRINUSE.*; choose another address with --`, 'm'))
-      expect(existsSync(join(directory, 'views.starts')), 'no start without a clean stop is known').toBe(false)
+      const record = JSON.parse(await readFile(join(directory, 'views.starts'), 'utf8'))
+      expect(record, 'no start without a clean stop is known').toMatchObject({ opening: false, starts: [] })
     }
     const gateway = await Gateway.start({ dataDirectory: directory })
     try {

@@ -34,7 +34,9 @@ export class FaultyGateway {
       format: 'esm',
       packages: 'external',
     })
-    await copyFile(file('../../src/platform/node/commit-thread.mjs'), join(directory, 'commit-thread.mjs'))
+    for (const name of ['commit-thread.mjs', 'checkpoint-trial.mjs']) {
+      await copyFile(file(`../../src/platform/node/${name}`), join(directory, name))
+    }
     return new FaultyGateway(directory, settings)
   }
 

@@ -1,80 +1,121 @@
+import { spawn } from 'node:child_process'
 import { statSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { open, type RootDatabase } from 'lmdb'
 import { assert } from '../../core/assert.ts'
 import { crc32c } from '../../core/crc32c.ts'
 import type { CheckpointStore, OpenCheckpointStore } from '../checkpoint-store.ts'
 import type { Logger } from '../logger.ts'
-import { nodeClock } from './clock.ts'
 import { nodeFiles } from './files.ts'
+import { type FileStamp, ViewsRecord } from './views-record.ts'
 
 const pageBytes = 4096
 const crcBytes = 4
 /** Unit of `blocks` in the answer of stat(2). */
 const statBlockBytes = 512
 const abnormalExitsMax = 2
-const abnormalExitWindowMs = 5 * 60_000
-const probeKey = '\u0001probe'
-
-/** A start of which no clean stop is known. */
-type Start = { readonly bootId: string; readonly sinceBootMs: number }
+/** Keys that only show that a write works: this one, and that of `checkpoint-trial.mjs`. */
+const probePrefix = '\u0001'
+const probeKey = `${probePrefix}probe`
+const trialTimeoutMs = 60_000
+/** With less room left even the lock file of LMDB, which is mapped, can end the process. */
+const leastFreeBytes = 16 * 1024 * 1024
 
 /**
- * LMDB in `directory`. A damaged file can end the process (SIGBUS, SIGABRT), so a marker stands beside the directory while the file
- * is opened and verified: found at the next start, the store starts empty. The same after two abnormal exits within five minutes.
- * Every value carries a CRC-32C. A store of which anything is wrong when it is opened is emptied, with a warning.
+ * LMDB in `directory`. A damaged file can end the process (SIGBUS, SIGABRT), so one that a clean stop did not leave exactly so is opened, read
+ * and written in a child process first; and while it is opened here, a mark stands beside it: found at the next start, the store starts
+ * empty. The same after two abnormal exits within five minutes. Every value carries a CRC-32C. A store of which anything is wrong is emptied,
+ * with a warning; where none can be had (no room, no right), the gateway runs without. Never rejects for what is in the directory.
  */
 export const openLmdbCheckpoints =
   (logger: Logger): OpenCheckpointStore =>
   async (directory, maxBytes) => {
-    const marker = `${directory}.opening`
-    const starts = await recentStarts(directory)
-    const reason = (await nodeFiles.exists(marker))
-      ? 'the last start ended while it was opened'
-      : starts.length >= abnormalExitsMax
-        ? 'two abnormal exits in five minutes'
-        : undefined
-    if (reason !== undefined) await empty(directory, reason, logger)
-
-    await nodeFiles.makeDirectory(directory)
-    await nodeFiles.replaceSmall(marker, Buffer.alloc(0))
-    let store: LmdbCheckpoints
-    try {
-      store = await LmdbCheckpoints.openVerified(directory, maxBytes)
-    } catch (error) {
-      await empty(directory, (error as Error).message, logger)
-      await nodeFiles.makeDirectory(directory)
-      store = await LmdbCheckpoints.openVerified(directory, maxBytes)
+    const record = await ViewsRecord.read(`${directory}.starts`)
+    const empty = async (reason: string): Promise<void> => {
+      logger.warn({ directory, reason }, 'checkpoints of views are dropped, they are rebuilt from the log')
+      await nodeFiles.removeDirectory(directory)
+      await record.forget()
     }
-    await nodeFiles.remove(marker)
-    const start: Start = { bootId: nodeClock.bootId, sinceBootMs: nodeClock.sinceBootMs() }
-    await nodeFiles.replaceSmall(startsPath(directory), Buffer.from(JSON.stringify([...starts, start])))
-    return store
+    try {
+      const found = await stampOf(directory)
+      if (record.wasOpening) await empty('the last start ended while it was opened')
+      else if (record.abnormalExits >= abnormalExitsMax) await empty('two abnormal exits in five minutes')
+      else if (found !== undefined && found.size > maxBytes) await empty('it is larger than it may be')
+      let isTrusted = record.isUntouched(found) || (await stampOf(directory)) === undefined
+      for (let attempt = 0; attempt < 2; attempt++) {
+        await nodeFiles.makeDirectory(directory)
+        const { freeBytes } = await nodeFiles.space(directory)
+        const failure = isTrusted && freeBytes >= leastFreeBytes ? undefined : await tryInChild(directory, maxBytes)
+        if (failure === undefined) {
+          await record.opening()
+          try {
+            const store = await LmdbCheckpoints.openVerified(directory, maxBytes, record, logger)
+            await record.opened()
+            return store
+          } catch (error) {
+            await empty((error as Error).message)
+          }
+        } else await empty(failure)
+        isTrusted = false
+      }
+    } catch (error) {
+      logger.warn({ directory, error: String(error) }, 'the checkpoint store cannot be opened')
+    }
+    logger.warn({ directory }, 'there are no checkpoints of views: the next start replays the log')
+    return new NoCheckpoints()
   }
 
-const startsPath = (directory: string): string => `${directory}.starts`
-
-/** Starts of this boot within the window that were not followed by `close`. */
-const recentStarts = async (directory: string): Promise<Start[]> => {
-  const content = await nodeFiles.readSmall(startsPath(directory))
-  if (content === undefined) return []
+/** Undefined when there is no store. */
+const stampOf = async (directory: string): Promise<FileStamp | undefined> => {
   try {
-    const starts: Start[] = JSON.parse(content.toString())
-    const since = nodeClock.sinceBootMs() - abnormalExitWindowMs
-    return starts.filter(start => start.bootId === nodeClock.bootId && start.sinceBootMs >= since)
+    const { size, mtimeMs, ino } = await stat(join(directory, 'data.mdb'))
+    return { size, modifiedMs: mtimeMs, inode: ino }
   } catch {
-    return []
+    return undefined
   }
 }
 
-const empty = async (directory: string, reason: string, logger: Logger): Promise<void> => {
-  logger.warn({ directory, reason }, 'checkpoints of views are dropped, they are rebuilt from the log')
-  await nodeFiles.removeDirectory(directory)
-  await nodeFiles.remove(startsPath(directory))
+const mapBytes = (maxBytes: number): number => Math.ceil(maxBytes / pageBytes) * pageBytes
+
+/** How `checkpoint-trial.mjs` ended; undefined when well, or when there is no process to be had. */
+const tryInChild = (directory: string, maxBytes: number): Promise<string | undefined> =>
+  new Promise(resolve => {
+    const program = fileURLToPath(new URL('./checkpoint-trial.mjs', import.meta.url))
+    const args = [program, directory, String(mapBytes(maxBytes))]
+    const child = spawn(process.execPath, args, { stdio: 'ignore', timeout: trialTimeoutMs, killSignal: 'SIGKILL' })
+    child.once('error', () => resolve(undefined))
+    child.once('exit', (code, signal) =>
+      resolve(
+        code === 0 ? undefined : `it cannot be read: a process that tried ended with ${signal ?? `code ${code}`}`,
+      ),
+    )
+  })
+
+/** For a gateway that has no room for any. */
+class NoCheckpoints implements CheckpointStore {
+  get(): undefined {}
+
+  entries(): [] {
+    return []
+  }
+
+  write(): Promise<void> {
+    return Promise.reject(Object.assign(new Error('there is no checkpoint store'), { code: 'ENOSPC' }))
+  }
+
+  usedBytes(): number {
+    return 0
+  }
+
+  async close(): Promise<void> {}
 }
 
 class LmdbCheckpoints implements CheckpointStore {
   readonly #environment: RootDatabase<Buffer, string>
+  readonly #record: ViewsRecord
   readonly #directory: string
   readonly #maxLiveBytes: number
   /** Pages that each entry takes, in bytes. */
@@ -82,34 +123,55 @@ class LmdbCheckpoints implements CheckpointStore {
   #liveBytes = 0
   #lastWrite: Promise<void> = Promise.resolve()
 
-  private constructor(environment: RootDatabase<Buffer, string>, directory: string, maxBytes: number) {
+  private constructor(
+    environment: RootDatabase<Buffer, string>,
+    directory: string,
+    maxBytes: number,
+    record: ViewsRecord,
+  ) {
+    this.#record = record
     this.#environment = environment
     this.#directory = directory
     // LMDB never writes a page in place: at worst the file holds everything twice
     this.#maxLiveBytes = maxBytes / 2
   }
 
-  /** Throws when anything of the file cannot be read, or nothing can be written. */
-  static async openVerified(directory: string, maxBytes: number): Promise<LmdbCheckpoints> {
+  /** Throws when anything of the file cannot be read, or nothing can be written though there is room. */
+  static async openVerified(
+    directory: string,
+    maxBytes: number,
+    record: ViewsRecord,
+    logger: Logger,
+  ): Promise<LmdbCheckpoints> {
     assert(maxBytes >= 16 * pageBytes, 'a checkpoint store has some room')
     const environment = open<Buffer, string>({
       path: directory,
       noSubdir: false,
-      mapSize: Math.ceil(maxBytes / pageBytes) * pageBytes,
+      mapSize: mapBytes(maxBytes),
       encoding: 'binary',
       // a write resolves once it is on the device
       overlappingSync: false,
+      // else a commit that fails is told to a promise that nobody has, too
+      eventTurnBatching: false,
       maxReaders: 8,
       cache: false,
     })
     try {
-      const store = new LmdbCheckpoints(environment, directory, maxBytes)
+      const store = new LmdbCheckpoints(environment, directory, maxBytes, record)
       for (const { key, value } of environment.getRange({ snapshot: true })) {
+        if (key.startsWith(probePrefix)) continue
         if (unpack(key, value) === undefined) throw new Error(`checkpoint ${key} is damaged`)
-        store.#account(key, value.length - crcBytes)
+        store.#account(key, entryBytes(key, value.length - crcBytes))
       }
       // a write reads the list of free pages, which no get does
-      await environment.put(probeKey, pack(probeKey, Buffer.alloc(1)))
+      await environment.put(probeKey, pack(probeKey, Buffer.alloc(1))).catch(async error => {
+        const cause = await causeOf(error)
+        if (cause.code !== 'ENOSPC') throw cause
+        logger.warn(
+          { directory },
+          'the file system has no room for checkpoints of views; those that are there are used',
+        )
+      })
       return store
     } catch (error) {
       await environment.close()
@@ -125,7 +187,7 @@ class LmdbCheckpoints implements CheckpointStore {
   *entries(prefix: string): Generator<readonly [string, Buffer]> {
     for (const { key, value } of this.#environment.getRange({ start: prefix, snapshot: true })) {
       if (!key.startsWith(prefix)) return
-      const sound = key === probeKey ? undefined : unpack(key, value)
+      const sound = key.startsWith(probePrefix) ? undefined : unpack(key, value)
       if (sound !== undefined) yield [key, sound]
     }
   }
@@ -137,7 +199,8 @@ class LmdbCheckpoints implements CheckpointStore {
     if (this.#liveBytes + growth > this.#maxLiveBytes) {
       return Promise.reject(Object.assign(new Error('checkpoints do not fit into their bytes'), { code: 'ENOSPC' }))
     }
-    for (const [key, value] of changes) this.#account(key, value?.length)
+    const before = [...changes.keys()].map(key => [key, this.#entryBytes.get(key) ?? 0] as const)
+    for (const [key, value] of changes) this.#account(key, entryBytes(key, value?.length))
     const written = this.#environment.batch(() => {
       for (const [key, value] of changes) {
         // the promise of the batch speaks for all of them
@@ -146,7 +209,13 @@ class LmdbCheckpoints implements CheckpointStore {
         change.catch(() => undefined)
       }
     })
-    this.#lastWrite = written.then(() => undefined)
+    this.#lastWrite = written.then(
+      () => undefined,
+      async error => {
+        for (const [key, bytes] of before) this.#account(key, bytes)
+        throw await causeOf(error)
+      },
+    )
     return this.#lastWrite
   }
 
@@ -159,15 +228,24 @@ class LmdbCheckpoints implements CheckpointStore {
   async close(): Promise<void> {
     await this.#lastWrite.catch(() => undefined)
     await this.#environment.close()
-    await nodeFiles.remove(startsPath(this.#directory))
+    await this.#record.closed(await stampOf(this.#directory))
   }
 
-  #account(key: string, valueBytes: number | undefined): void {
-    const bytes = entryBytes(key, valueBytes)
+  #account(key: string, bytes: number): void {
     this.#liveBytes += bytes - (this.#entryBytes.get(key) ?? 0)
     if (bytes === 0) this.#entryBytes.delete(key)
     else this.#entryBytes.set(key, bytes)
   }
+}
+
+/** Why a commit failed, as Node would say it. LMDB hands the reason on in a promise that rejects. */
+const causeOf = async (error: unknown): Promise<Error & { readonly code: string }> => {
+  const cause: unknown = await (error as { commitError?: Promise<never> }).commitError?.catch(
+    (reason: unknown) => reason,
+  )
+  const { message, code } = (cause ?? error) as { readonly message: string; readonly code?: unknown }
+  const isFull = code === constants.errno.ENOSPC || /no space/i.test(message)
+  return Object.assign(new Error(message), { code: isFull ? 'ENOSPC' : 'EIO' })
 }
 
 /** Half a page can be lost beside an entry; what is larger than that has pages of its own. */
