@@ -78,14 +78,11 @@ export const gatewayId = ({ settings }: LoadedSettings, { logId }: Log): string 
   settings['gateway.id'] || `${host.name}-${logId.slice(0, 6)}`
 
 const readiness = ({ log, memory }: StatusParts): Readiness => {
+  const fault = log.writable
+    ? log.diskUsage().shortage
+    : 'a write to the device failed: reads go on, restart the gateway to write again'
   const checks = [
-    {
-      name: 'log',
-      ok: log.writable,
-      detail: log.writable
-        ? 'writable'
-        : 'a write to the device failed: reads go on, restart the gateway to write again',
-    },
+    { name: 'log', ok: fault === null, detail: fault ?? 'writable' },
     {
       name: 'memory',
       ok: !memory.exhausted,

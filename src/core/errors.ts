@@ -1,5 +1,6 @@
 /**
- * Every expected failure of the broker, and whether the same request may succeed later without anyone changing it.
+ * Every expected failure of the broker, and whether the same request may succeed later without anyone changing it; `waits`: so soon that the
+ * broker tries again itself before it tells the client.
  * Protocol codes are elsewhere: `kafka/errors.ts` and `mqtt/errors.ts` map every kind and do not compile while one is missing.
  */
 export const errorKinds = {
@@ -27,9 +28,10 @@ export const errorKinds = {
   unknownLeaderEpoch: { retriable: true },
   policyViolation: { retriable: false },
   // storage
+  spaceAwaited: { retriable: true, waits: true },
   storageFull: { retriable: true },
   storageFailed: { retriable: true },
-  memoryFull: { retriable: true },
+  memoryFull: { retriable: true, waits: true },
   // idempotent producers
   outOfOrderSequence: { retriable: false },
   invalidProducerEpoch: { retriable: false },
@@ -53,7 +55,7 @@ export const errorKinds = {
   notAuthorized: { retriable: false },
   unsupported: { retriable: false },
   shuttingDown: { retriable: true },
-} as const satisfies Record<string, { retriable: boolean }>
+} as const satisfies Record<string, { retriable: boolean; waits?: boolean }>
 
 export type ErrorKind = keyof typeof errorKinds
 
@@ -70,6 +72,11 @@ export class BrokerError extends Error {
   /** The same request may succeed later. */
   get retriable(): boolean {
     return errorKinds[this.kind].retriable
+  }
+
+  /** Nothing was done, and a front tries again soon instead of answering. */
+  get waits(): boolean {
+    return 'waits' in errorKinds[this.kind]
   }
 }
 

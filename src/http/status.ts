@@ -35,6 +35,8 @@ export interface GatewayOverview {
     readonly budgetBytes: number
     /** Days that the budget holds at the present rate; null while there is too little data to tell. */
     readonly daysHeld: number | null
+    /** Why topic data is not taken in at the moment, and what helps; null: it is. */
+    readonly shortage: string | null
   }
   readonly topics: number
   readonly partitions: number

@@ -29,6 +29,7 @@ const codeOfKind: Readonly<Record<ErrorKind, number>> = {
   fencedLeaderEpoch: errorCodes.FENCED_LEADER_EPOCH,
   unknownLeaderEpoch: errorCodes.UNKNOWN_LEADER_EPOCH,
   policyViolation: errorCodes.POLICY_VIOLATION,
+  spaceAwaited: errorCodes.KAFKA_STORAGE_ERROR,
   storageFull: errorCodes.KAFKA_STORAGE_ERROR,
   storageFailed: errorCodes.KAFKA_STORAGE_ERROR,
   // nothing was appended and a retry may pass: clients repeat it after their backoff

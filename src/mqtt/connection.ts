@@ -254,7 +254,7 @@ export class MqttConnection {
     return keepAliveMs > 0 && this.#nowMs - this.#engineFedMs > keepAliveMs / keepAliveParts
   }
 
-  /** False: it was not stored. Where only memory is missing the connection waits, else the engine's way tries again and says why. */
+  /** False: it was not stored. Where room is missing just now the connection waits, else the engine's way tries again and says why. */
   #append(plan: PublishPlan): boolean {
     try {
       const group = this.#parts.ingest.append(plan, this.#input.bytes, scanner)
@@ -262,7 +262,7 @@ export class MqttConnection {
       return true
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error
-      if (error.kind === 'memoryFull') this.#parkForMemory()
+      if (error.waits) this.#parkForRoom()
       return false
     }
   }
@@ -280,8 +280,8 @@ export class MqttConnection {
     this.#run()
   }
 
-  /** Too much waits for the device: goes on after the next sync. */
-  #parkForMemory(): void {
+  /** Too much waits for the device, or there is no slot just now: tries again soon. */
+  #parkForRoom(): void {
     this.#parked = true
     this.#parts.metrics.add('memoryPauses', 1, 'mqtt')
     this.#parts.clock.after(retryAfterMs, () => {

@@ -28,6 +28,7 @@ const puback = {
   invalidPartitionCount: reasonCodes.quotaExceeded,
   policyViolation: reasonCodes.quotaExceeded,
   recordTooLarge: reasonCodes.quotaExceeded,
+  spaceAwaited: reasonCodes.quotaExceeded,
   storageFull: reasonCodes.quotaExceeded,
   memoryFull: reasonCodes.quotaExceeded,
   storageFailed: reasonCodes.implementationSpecific,

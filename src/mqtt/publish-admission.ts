@@ -21,7 +21,7 @@ export interface PublishAdmissionParts {
 
 type Done = (error?: Error | null) => void
 
-/** A publish that waits is tried again so often while the log has no memory for it. */
+/** A publish that waits is tried again so often while the log has no room for it. */
 const retryAfterMs = 10
 
 /**
@@ -70,7 +70,7 @@ export class PublishAdmission {
     if (this.#stalled.length > 0 || !store()) this.#stall(store)
   }
 
-  /** Publishes wait here, in order, while the log has no memory for them. A connection has at most one run of packets in here. */
+  /** Publishes wait here, in order, while the log has no room for them. A connection has at most one run of packets in here. */
   #stall(store: () => boolean): void {
     this.#stalled.push(store)
     if (this.#stalled.length === 1) this.#parts.clock.after(retryAfterMs, this.#retry)
@@ -81,7 +81,7 @@ export class PublishAdmission {
     if (this.#stalled.length > 0) this.#parts.clock.after(retryAfterMs, this.#retry)
   }
 
-  /** False: not now, the log has no memory for it. */
+  /** False: not now, the log has no room for it. */
   #store(client: Client | null, packet: EnginePublish, isWill: boolean, done: Done): boolean {
     const { gate, work, metrics } = this.#parts
     if (client?.closed && !isWill) return true
@@ -104,7 +104,7 @@ export class PublishAdmission {
       })
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error
-      if (error.kind === 'memoryFull') return false
+      if (error.waits) return false
       this.#refuse(client, packet, error, done)
     }
     return true

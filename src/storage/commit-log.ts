@@ -130,7 +130,7 @@ export class CommitLog implements Log {
         failed: error => this.#waiters.rejectAll(error),
       },
     )
-    this.#space = new AppendSpace(pool, this.#segmentWriter, this.#pipeline, metrics, () => this.#room)
+    this.#space = new AppendSpace(pool, this.#segmentWriter, this.#pipeline, clock, metrics, () => this.#room)
     const source = checkpointSource({
       recovered,
       pipeline: this.#pipeline,
@@ -157,7 +157,7 @@ export class CommitLog implements Log {
       footersWritten: () => this.#checkpointer.footersWritten(),
       reportLost: (log, first, last) => damage.report(log, first, last, this.logAge),
     })
-    pool.onChange(() => this.#pipeline.pump())
+    pool.onChange(() => this.#space.changed())
     sampleStorage(metrics, recovered, platform.checkpoints)
   }
 
@@ -326,7 +326,7 @@ export class CommitLog implements Log {
   }
 
   diskUsage(): DiskUsage {
-    return diskUsage(this.#recovered, this.#checkpoints, this.#options, this.logAge)
+    return diskUsage(this.#recovered, this.#checkpoints, this.#options, this.logAge, this.#space.shortage)
   }
 
   async close(): Promise<void> {

@@ -15,11 +15,13 @@ export const diskUsage = (
   checkpoints: CheckpointStore,
   options: CommitLogOptions,
   logAge: number,
+  shortage: string | undefined,
 ): DiskUsage => ({
   logBytes: pool.usedBytes,
   viewBytes: checkpoints.usedBytes(),
   budgetBytes: options.budgetBytes + (options.viewBudgetBytes ?? 0),
   daysHeld: daysHeld(segments, (pool.maxSlots - reservedSlots) * pool.slotBytes, logAge),
+  shortage: shortage ?? null,
 })
 
 /** Bytes present over the log age that they cover, applied to what all slots but the reserve hold. Null while there is too little to tell. */

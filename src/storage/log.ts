@@ -87,6 +87,8 @@ export interface DiskUsage {
   readonly budgetBytes: number
   /** Days of data that the budget holds at the rate of what is in the log; null while that is too little to tell. */
   readonly daysHeld: number | null
+  /** Why topic data is not taken in at the moment, and what helps; null: it is. */
+  readonly shortage: string | null
 }
 
 /** Called after each sync, in group order, before any `whenDurable` of the group resolves. */
@@ -96,7 +98,7 @@ export type DurableListener = (group: GroupNumber, partitions: readonly Partitio
  * The commit log as the layers above see it. One thread; every method that changes the log is synchronous: what one synchronous
  * stretch appends by one call is atomic. Nothing appended is visible to `read` below `highWatermark`, nor promised, before its sync.
  *
- * Errors: appends throw `storageFull` (no slot can be prepared: retry), `storageFailed` (a write or sync failed: reads go on, writing
+ * Errors: appends throw `spaceAwaited` (no slot is left just now: try again soon), `storageFull` (none has been for seconds: retry), `storageFailed` (a write or sync failed: reads go on, writing
  * is over until restart), `memoryFull` (too much waits for the device: retry), `recordTooLarge`.
  */
 export interface Log {

@@ -19,8 +19,12 @@ export interface Slot {
 }
 
 const stepBytes = 1024 * 1024
-/** Slots prepared ahead without `reserve`. */
-const aheadSlots = 2
+/**
+ * Slots prepared ahead without `reserve`: the reserve, so that a file system that fills up leaves every exit open, and two for what comes.
+ */
+const aheadSlots = reservedSlots + 2
+/** With so many prepared, preparing takes its time. */
+const enoughSlots = 2
 const pauseMs = 20
 const retryMs = 1000
 
@@ -39,10 +43,12 @@ export class SlotPool {
   readonly #slotBytes: number
   readonly #reserve: boolean
   readonly #slots = new Map<number, Slot>()
-  /** May be taken; at least the first step is prepared. */
+  /** May be taken: all of it is prepared. */
   readonly #free: Slot[] = []
   /** Slots that hold no segment. */
   #idle = 0
+  /** A slot was taken since the start. */
+  #begun = false
   /** Taken, or free, but not fully prepared. */
   readonly #unprepared: Slot[] = []
   #preparing: Promise<void> | undefined
@@ -78,7 +84,7 @@ export class SlotPool {
     return this.#idle + Math.max(0, this.maxSlots - this.#slots.size)
   }
 
-  /** Free slots at hand now. */
+  /** Free slots at hand now, prepared to their end. */
   get freeCount(): number {
     return this.#free.length
   }
@@ -123,11 +129,11 @@ export class SlotPool {
     }
   }
 
-  /** A free slot, or undefined: see `onChange`. */
+  /** A free slot, or undefined: see `onChange`. The first one of a start may be prepared in part: preparing does not delay it. */
   take(): Slot | undefined {
-    const full = this.#free.findIndex(slot => slot.preparedBytes === this.#slotBytes)
-    const [slot] = this.#free.splice(Math.max(0, full), 1)
+    const slot = this.#free.shift() ?? (this.#begun ? undefined : this.#begunSlot())
     if (slot !== undefined) {
+      this.#begun = true
       slot.taken = true
       this.#idle--
       // commits wait for it: it is prepared before any other
@@ -176,9 +182,9 @@ export class SlotPool {
     for (const slot of this.#slots.values()) await slot.file.close()
   }
 
-  /** A slot with this much prepared may be taken. */
-  get #firstStepBytes(): number {
-    return Math.min(stepBytes, this.#slotBytes)
+  /** An idle slot whose first step is prepared. */
+  #begunSlot(): Slot | undefined {
+    return this.#unprepared.find(({ taken, preparedBytes }) => !taken && preparedBytes >= stepBytes)
   }
 
   get #hasWork(): boolean {
@@ -203,7 +209,7 @@ export class SlotPool {
     slot.taken = false
     this.#idle++
     if (slot.preparedBytes < this.#slotBytes) this.#unprepared.push(slot)
-    if (slot.preparedBytes >= this.#firstStepBytes) this.#free.push(slot)
+    else this.#free.push(slot)
   }
 
   async #remove(slot: Slot): Promise<void> {
@@ -215,14 +221,14 @@ export class SlotPool {
   async #prepareAll(): Promise<void> {
     const zeros = Buffer.alloc(stepBytes)
     while (!this.#closed && this.#hasWork) {
-      const ahead = this.#free.length >= aheadSlots
+      const isUrgent = this.#free.length < enoughSlots || this.#unprepared[0]?.taken === true
       try {
         await this.#prepareStep(zeros)
         if (this.outOfSpace) this.#logger.info({ directory: this.#directory }, 'slots of the log are prepared again')
         this.outOfSpace = false
         this.#stepDone()
         this.#onChange()
-        if (ahead) await this.#pause(pauseMs)
+        if (!isUrgent) await this.#pause(pauseMs)
       } catch (error) {
         if (!this.outOfSpace) this.#complain(error)
         this.outOfSpace = true
@@ -254,10 +260,10 @@ export class SlotPool {
   /** One step of the oldest slot that is not prepared; a slot that was taken comes first because commits wait for it. */
   async #prepareStep(zeros: Buffer): Promise<void> {
     const slot = this.#unprepared[0] ?? (await this.#create())
-    const first = slot.preparedBytes < this.#firstStepBytes
     await this.#writeStep(slot, zeros)
-    if (first && !slot.taken && slot.preparedBytes >= this.#firstStepBytes) this.#free.push(slot)
-    if (slot.preparedBytes === this.#slotBytes) this.#unprepared.splice(this.#unprepared.indexOf(slot), 1)
+    if (slot.preparedBytes < this.#slotBytes) return
+    this.#unprepared.splice(this.#unprepared.indexOf(slot), 1)
+    if (!slot.taken) this.#free.push(slot)
   }
 
   async #writeStep(slot: Slot, zeros: Buffer): Promise<void> {

@@ -17,7 +17,7 @@ import { seedsOf } from './seeds.ts'
 const KiB = 1024
 const partitions = 2
 const inFlight = 5
-const retriable = ['memoryFull', 'storageFull', 'storageFailed', 'shuttingDown']
+const retriable = ['memoryFull', 'spaceAwaited', 'storageFull', 'storageFailed', 'shuttingDown']
 
 interface Sent {
   readonly sequence: number

@@ -206,7 +206,7 @@ export class MemoryLog implements Log {
   }
 
   diskUsage(): DiskUsage {
-    return { logBytes: 0, viewBytes: 0, budgetBytes: 0, daysHeld: null }
+    return { logBytes: 0, viewBytes: 0, budgetBytes: 0, daysHeld: null, shortage: null }
   }
 
   async close(): Promise<void> {}

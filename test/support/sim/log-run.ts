@@ -39,7 +39,7 @@ export const tinyLog = (changes: LogRunOptions = {}): CommitLogOptions => ({
 })
 
 const storageRefused = (error: unknown): error is BrokerError =>
-  error instanceof BrokerError && ['storageFull', 'storageFailed', 'memoryFull'].includes(error.kind)
+  error instanceof BrokerError && ['spaceAwaited', 'storageFull', 'storageFailed', 'memoryFull'].includes(error.kind)
 
 /** A seeded workload on a log, and the model that goes with it. */
 export class LogRun {

@@ -20,7 +20,7 @@ export class FakeStatus implements GatewayStatus {
     uptimeMs: 5,
     listeners: { mqtt: '127.0.0.1:1883' },
     memory: { residentBytes: 3, usedBytes: 1, budgetBytes: 2 },
-    disk: { logBytes: 1, viewBytes: 2, budgetBytes: 3, daysHeld: null },
+    disk: { logBytes: 1, viewBytes: 2, budgetBytes: 3, daysHeld: null, shortage: null },
     topics: 1,
     partitions: 1,
   })

@@ -24,7 +24,7 @@ const appendWithRetries = async (log: Log, partition: typeof topic): Promise<App
     try {
       return log.append([{ partition, batch: large }])
     } catch (error) {
-      if (!(error instanceof BrokerError) || error.kind !== 'storageFull') throw error
+      if (!(error instanceof BrokerError) || !['spaceAwaited', 'storageFull'].includes(error.kind)) throw error
       await new Promise(resolve => setTimeout(resolve, 1))
     }
   }

@@ -128,7 +128,7 @@ export const appendWhenRoom = async (log: Log, batches: readonly BatchAppend[]):
     try {
       return log.append(batches)
     } catch (error) {
-      if (!(error instanceof BrokerError) || error.kind !== 'storageFull') throw error
+      if (!(error instanceof BrokerError) || !['spaceAwaited', 'storageFull'].includes(error.kind)) throw error
       await new Promise(resolve => setTimeout(resolve, 1))
     }
   }
