@@ -12,7 +12,12 @@ import type { Logger } from '../logger.ts'
 import { nodeFiles } from './files.ts'
 import { type FileStamp, ViewsRecord } from './views-record.ts'
 
+const dataFile = 'data.mdb'
 const pageBytes = 4096
+/** Of the trees and the list of free pages, that a transaction writes beside its entries. */
+const transactionPages = 64
+/** The file grows by so much. */
+const allocationBytes = 64 * pageBytes
 const crcBytes = 4
 /** Unit of `blocks` in the answer of stat(2). */
 const statBlockBytes = 512
@@ -71,7 +76,7 @@ export const openLmdbCheckpoints =
 /** Undefined when there is no store. */
 const stampOf = async (directory: string): Promise<FileStamp | undefined> => {
   try {
-    const { size, mtimeMs, ino } = await stat(join(directory, 'data.mdb'))
+    const { size, mtimeMs, ino } = await stat(join(directory, dataFile))
     return { size, modifiedMs: mtimeMs, inode: ino }
   } catch {
     return undefined
@@ -164,9 +169,8 @@ class LmdbCheckpoints implements CheckpointStore {
         store.#account(key, entryBytes(key, value.length - crcBytes))
       }
       // a write reads the list of free pages, which no get does
-      await environment.put(probeKey, pack(probeKey, Buffer.alloc(1))).catch(async error => {
-        const cause = await causeOf(error)
-        if (cause.code !== 'ENOSPC') throw cause
+      await store.#commit([[probeKey, pack(probeKey, Buffer.alloc(1))]]).catch(error => {
+        if (error.code !== 'ENOSPC') throw error
         logger.warn(
           { directory },
           'the file system has no room for checkpoints of views; those that are there are used',
@@ -201,27 +205,52 @@ class LmdbCheckpoints implements CheckpointStore {
     }
     const before = [...changes.keys()].map(key => [key, this.#entryBytes.get(key) ?? 0] as const)
     for (const [key, value] of changes) this.#account(key, entryBytes(key, value?.length))
+    const packed = [...changes].map(([key, value]) => [key, value && pack(key, value)] as const)
+    this.#lastWrite = this.#lastWrite
+      .catch(() => undefined)
+      .then(() => this.#commit(packed))
+      .catch(error => {
+        for (const [key, bytes] of before) this.#account(key, bytes)
+        throw error
+      })
+    return this.#lastWrite
+  }
+
+  /** One transaction, on the device when it resolves. */
+  async #commit(packed: readonly (readonly [string, Buffer | undefined])[]): Promise<void> {
+    await this.#allocate(packed.reduce((sum, [key, value]) => sum + entryBytes(key, value?.length), 0))
     const written = this.#environment.batch(() => {
-      for (const [key, value] of changes) {
+      for (const [key, value] of packed) {
         // the promise of the batch speaks for all of them
-        const change =
-          value === undefined ? this.#environment.remove(key) : this.#environment.put(key, pack(key, value))
+        const change = value === undefined ? this.#environment.remove(key) : this.#environment.put(key, value)
         change.catch(() => undefined)
       }
     })
-    this.#lastWrite = written.then(
-      () => undefined,
-      async error => {
-        for (const [key, bytes] of before) this.#account(key, bytes)
-        throw await causeOf(error)
-      },
-    )
-    return this.#lastWrite
+    await written.catch(async error => {
+      throw await causeOf(error)
+    })
+  }
+
+  /**
+   * The file has blocks for whatever a transaction with so many bytes may write. A full file system is found out here: in a commit it makes LMDB
+   * write past its own memory.
+   */
+  async #allocate(changedBytes: number): Promise<void> {
+    const { lastPageNumber } = this.#environment.getStats() as { lastPageNumber: number }
+    const neededBytes = (lastPageNumber + 1 + transactionPages) * pageBytes + changedBytes
+    const file = await nodeFiles.open(join(this.#directory, dataFile))
+    try {
+      for (let end = await file.size(); end < neededBytes; end += allocationBytes) {
+        await file.write(Buffer.alloc(allocationBytes), end)
+      }
+    } finally {
+      await file.close()
+    }
   }
 
   usedBytes(): number {
     // a file with holes: only what was allocated counts
-    const { blocks } = statSync(join(this.#directory, 'data.mdb'))
+    const { blocks } = statSync(join(this.#directory, dataFile))
     return blocks * statBlockBytes
   }
 

@@ -125,6 +125,10 @@ export const nodeFiles: Files = {
     try {
       await handle.writeFile(content)
       await handle.sync()
+    } catch (error) {
+      // on a full file system it holds space that others need
+      await fs.rm(temporary, { force: true })
+      throw error
     } finally {
       await handle.close()
     }

@@ -63,7 +63,8 @@ const append = async (log: Log, batch: Buffer, partition = topic): Promise<numbe
       await log.whenDurable(group)
       return baseOffsets[0]!
     } catch (error) {
-      if (!(error instanceof BrokerError) || error.kind !== 'storageFull') throw error
+      if (!(error instanceof BrokerError) || (error.kind !== 'storageFull' && error.kind !== 'spaceAwaited'))
+        throw error
       await new Promise(resolve => setTimeout(resolve, 5))
     }
   }
@@ -210,7 +211,8 @@ describe('compaction', () => {
             log.append([{ partition: topic, batch: encodeBatch([record(`k${key}`, 'x'.repeat(8_000))]) }]).group,
           )
         } catch (error) {
-          if (!(error instanceof BrokerError) || error.kind !== 'storageFull') return error
+          if (!(error instanceof BrokerError) || (error.kind !== 'storageFull' && error.kind !== 'spaceAwaited'))
+            return error
           await new Promise(resolve => setTimeout(resolve, 5))
         }
       }
