@@ -16,11 +16,12 @@ it.each(seedsOf(2, [13]))(
   },
 )
 
-it.each(seedsOf(3))('survives crashes while it cleans, evicts and recycles slots: seed %i', async seed => {
+it.each(seedsOf(3))('survives crashes while it cleans, compacts, evicts and recycles slots: seed %i', async seed => {
   const options = { budgetBytes: 8 * 64 * 1024 }
   const plan = { seed, steps: 700, restarts: 1, crashesPerPoint: 1, share: 0.12, options }
-  const { crashes, evictedRecords, cleanings } = await crashEverywhere(plan)
+  const { crashes, evictedRecords, cleanings, compactedRecords } = await crashEverywhere(plan)
   expect(crashes).toBeGreaterThan(50)
   expect(evictedRecords).toBeGreaterThan(100)
   expect(cleanings).toBeGreaterThan(5)
+  expect(compactedRecords).toBeGreaterThan(20)
 })

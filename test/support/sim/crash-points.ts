@@ -42,6 +42,8 @@ export interface CrashReport {
   readonly evictedRecords: number
   /** Cold segments that were written in the workload. */
   readonly cleanings: number
+  /** Records that compaction removed in the workload. */
+  readonly compactedRecords: number
 }
 
 /**
@@ -64,6 +66,7 @@ export const crashEverywhere = async (plan: CrashPlan): Promise<CrashReport> => 
   let crashes = 0
   let evictedRecords = 0
   let cleanings = 0
+  let compactedRecords = 0
 
   machine.disk.onPoint = () => {
     if (!random.chance(plan.share ?? 1)) return
@@ -90,12 +93,13 @@ export const crashEverywhere = async (plan: CrashPlan): Promise<CrashReport> => 
           await run.steps(plan.steps)
           evictedRecords += run.metrics.count('storageEvictedRecords')
           cleanings += run.metrics.count('storageCleanings')
+          compactedRecords += run.metrics.count('storageCompactedRecords')
           await run.close()
         }
       })(),
     ),
   )
-  return { crashes, evictedRecords, cleanings }
+  return { crashes, evictedRecords, cleanings, compactedRecords }
 }
 
 const surviveCrashes = async (

@@ -9,6 +9,9 @@ interface ModelRecord {
   readonly group: number
 }
 
+/** In a compacted partition a value begins with its key and this. */
+export const keyMark = '|'
+
 interface ModelPartition {
   /** Offset of `records[0]`. */
   base: number
@@ -145,10 +148,11 @@ export class LogModel {
       offset = nextOffset
     }
     // a gap that a read finds is recorded like any change: soon
-    if (missing.length > 0) await log.whenDurable(log.openGroup)
+    if (missing.length > 0) await log.whenDurable(log.openGroup).catch(() => undefined)
     const start = log.offsets(partition).logStart
     for (const { first, last } of missing) {
-      if (last >= start) this.#expectGap(log, partition, Math.max(first, start), last, gapsAllowed)
+      const range = notSuperseded(model, Math.max(first, start), last, highWatermark)
+      if (range !== undefined) this.#expectGap(log, partition, range.first, range.last, gapsAllowed)
     }
     // what lies below the durable log start is nobody's any more
     const dead = Math.min(start, model.floor) - model.base
@@ -173,6 +177,26 @@ export class LogModel {
     expect(model, `partition ${partition} is open`).toBeDefined()
     return model!
   }
+}
+
+/** The part of a hole that compaction cannot have made: for every other record in it there is a newer one with its key. */
+const notSuperseded = (
+  { base, records }: ModelPartition,
+  first: number,
+  last: number,
+  end: number,
+): { first: number; last: number } | undefined => {
+  const newest = new Map<string, number>()
+  for (let offset = base; offset < end; offset++) {
+    const [key, rest] = (records[offset - base]?.value ?? '').split(keyMark, 2)
+    if (rest !== undefined) newest.set(key!, offset)
+  }
+  const isNewest = (offset: number): boolean => {
+    const [key, rest] = (records[offset - base]?.value ?? '').split(keyMark, 2)
+    return rest === undefined || newest.get(key!) === offset
+  }
+  const left = Array.from({ length: Math.max(0, last + 1 - first) }, (_, index) => first + index).filter(isNewest)
+  return left.length === 0 ? undefined : { first: left[0]!, last: left.at(-1)! }
 }
 
 /** Damage whose partition nobody can tell: offsets up to the end of a gap record are given to nobody. */

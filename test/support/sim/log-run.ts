@@ -3,11 +3,11 @@ import { BrokerError } from '../../../src/core/errors.ts'
 import { MemoryBudget } from '../../../src/core/memory-budget.ts'
 import { Metrics } from '../../../src/core/metrics.ts'
 import { sleep } from '../../../src/platform/clock.ts'
-import { firstTopicPartitionId, type Log } from '../../../src/storage/log.ts'
+import { type Compaction, firstTopicPartitionId, type Log } from '../../../src/storage/log.ts'
 import { openCommitLog } from '../../../src/storage/open-commit-log.ts'
 import type { CommitLogOptions } from '../../../src/storage/options.ts'
 import { BatchBuilder } from '../../../src/wire/kafka/batch-builder.ts'
-import type { CheckOptions, LogModel } from './log-model.ts'
+import { type CheckOptions, keyMark, type LogModel } from './log-model.ts'
 import type { SimMachine } from './machine.ts'
 import { SimRandom } from './random.ts'
 
@@ -16,6 +16,15 @@ const noHeaders = Buffer.from([0])
 const internal = partitionId(1)
 const topics = [0, 1, 2, 3].map(index => partitionId(firstTopicPartitionId + index))
 const directory = '/data'
+/** Of the internal partition: whenever a segment is sealed. */
+const compaction: Compaction = {
+  minDirtyRatio: 0.2,
+  minDirtyBytes: 0,
+  minLagMs: 0,
+  maxLagMs: Number.POSITIVE_INFINITY,
+  deleteRetentionMs: 0,
+  alsoDeletes: false,
+}
 
 /** What a simulated log is opened with, where it differs from `tinyLog`. */
 export type LogRunOptions = Partial<CommitLogOptions>
@@ -73,6 +82,7 @@ export class LogRun {
       this.log.openPartition(partition)
     }
     const { log } = this
+    log.setCompaction(internal, compaction)
     const starts = [internal, ...topics].map(partition => log.offsets(partition).logStart)
     machine.disk.note(`opened: epoch ${log.logEpoch}, group ${log.durableGroup}, log starts ${starts}`)
     await this.model.checkRestarted(log, check)
@@ -140,9 +150,18 @@ export class LogRun {
     this.#promise(this.log.openGroup)
   }
 
+  /** Of few keys: compaction has something to do. */
   #appendInternal(): void {
-    const values = [this.#newValue(100)]
-    const { baseOffsets, group } = this.log.append([{ partition: internal, batch: this.#batchOf(values) }])
+    const builder = new BatchBuilder()
+    const values = Array.from({ length: this.random.between(1, 4) }, () => {
+      const key = `k${this.random.below(12)}`
+      const value = `${key}${keyMark}${this.#newValue(400)}`
+      const source = Buffer.from(value, 'latin1')
+      builder.append(this.machine.clock.wallMs(), Buffer.from(key), source, 0, source.length, noHeaders)
+      return value
+    })
+    const batch = Buffer.from(builder.finish(0, 0))
+    const { baseOffsets, group } = this.log.append([{ partition: internal, batch }])
     this.model.appended(internal, baseOffsets[0]!, values, group)
     this.#promise(group)
   }
