@@ -50,6 +50,9 @@ export const cleanedLog = (parts: CleanedParts): CleanedLog & CompactedLog => {
       (log, first, last) => parts.reportLost(log, first, last),
     ),
     sealActive: () => parts.sealActive(),
+    get footersDue() {
+      return !pool.outOfSpace && segments.some(({ sealed, hasFooter }) => sealed && !hasFooter)
+    },
     footersWritten: () => parts.footersWritten(),
     logOf: partition => logs.get(partition) ?? removing.get(partition),
     nextSequence: () => ++newest,

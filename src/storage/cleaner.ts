@@ -1,6 +1,6 @@
 import type { Metrics } from '../core/metrics.ts'
 import { type CleaningLog, planCleaning, type Victim } from './cleaning-plan.ts'
-import { type ColdLog, type ColdPublication, pauseBetween } from './cold-publication.ts'
+import { type ColdLog, type ColdPublication, type Gain, pauseBetween } from './cold-publication.ts'
 import type { ColdSegment } from './cold-segment.ts'
 import { isHeldByControl } from './live-bytes.ts'
 import { logControlPartition } from './log.ts'
@@ -13,6 +13,8 @@ export interface CleanedLog extends CleaningLog, ColdLog {
   rewriteControl(): Promise<void>
   /** No group follows in the active segment: what it holds may be compacted once it is sealed. */
   sealActive(): void
+  /** A sealed segment gets its footer soon, and may be cleaned then. */
+  readonly footersDue: boolean
   /** All sealed segments have their footer. */
   footersWritten(): Promise<void>
 }
@@ -52,26 +54,26 @@ export class Cleaner {
     return true
   }
 
-  /** Makes segments dead with one cold segment, or with none; false when nothing would be gained, or it is not possible now. */
-  async run(): Promise<boolean> {
+  /** Makes segments dead with one cold segment, or with none. */
+  async run(): Promise<Gain> {
     const { segments, logOf } = this.#log
     if (segments.some(segment => segment.sealed && segment.hasFooter && isHeldByControl(segment, logOf))) {
       await this.#log.rewriteControl()
-      return true
+      return 'gained'
     }
     const victims = planCleaning(this.#log)
-    if (victims.length === 0) return false
+    if (victims.length === 0) return this.#log.footersDue ? 'later' : 'nothing'
     if (victims.some(({ segment }) => this.#holdsControl(segment))) await this.#log.rewriteControl()
     const cleaned: Segment[] = []
     try {
       const done = await this.#publication.run(cold => this.#copy(cold, victims, cleaned))
-      if (!done) return false
+      if (!done) return 'later'
     } finally {
       for (const segment of cleaned) segment.readers--
     }
     this.#metrics.add('storageCleanings')
     this.#metrics.add('storageCleanedSegments', cleaned.length)
-    return true
+    return 'gained'
   }
 
   /** Copies victims until the cold segment is full; the last one may be copied in part. */

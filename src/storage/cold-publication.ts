@@ -34,6 +34,9 @@ export interface ColdLog {
   isOpen(): boolean
 }
 
+/** `later`: there is something to gain, but no prepared slot just now. */
+export type Gain = 'gained' | 'nothing' | 'later'
+
 /**
  * Writes one cold segment at a time and publishes it with one record of the log. Before that record is durable a crash leaves a slot that is free;
  * from then on readers, checkpoints and recovery take its offsets from it.

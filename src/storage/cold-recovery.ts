@@ -12,10 +12,7 @@ import type { LogControl } from './log-control.ts'
 import type { FoundSegments } from './open-segments.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { LostOffsets } from './recovery.ts'
-import { indexFrameIn, Segment } from './segment.ts'
-import { encodeSlotHeader } from './slot.ts'
-import { coldHeader } from './slot-header-repair.ts'
-import type { Slot } from './slot-pool.ts'
+import { indexFrameIn, type Segment } from './segment.ts'
 import type { Tail } from './tail.ts'
 
 /** Reads what the cold segment holds: from the checkpoint or its footer. One that has neither stays unknown. */
@@ -32,8 +29,6 @@ export interface ColdRecovery {
   readonly control: LogControl
   /** As the hot segments say. */
   readonly logs: Map<number, PartitionLog>
-  readonly logId: string
-  readonly slotBytes: number
   readonly tail: Tail
   readonly cache: BlockCache
   readonly logger: Logger
@@ -48,9 +43,7 @@ export const takeColdSegments = async (recovery: ColdRecovery): Promise<Segment[
   const taken: Segment[] = []
   const places = [...control.cold.values()].sort((one, other) => one.sequence - other.sequence)
   for (const place of places) {
-    const segment =
-      found.cold.find(({ header, slot }) => header.salt === place.salt && slot.number === place.slot) ??
-      damagedColdSegment(recovery, place)
+    const segment = found.cold.find(({ header, slot }) => header.salt === place.salt && slot.number === place.slot)
     if (segment === undefined) continue
     if (!segment.isKnown) await scanColdSegment(recovery, segment, place)
     if (!segment.isKnown) continue
@@ -85,16 +78,9 @@ export const withoutHeld = (
     return left
   })
 
-/** The header and the footer of its slot are damaged: the record alone tells what stands there. */
-const damagedColdSegment = (recovery: ColdRecovery, place: ColdPlace): Segment | undefined => {
-  const slot = recovery.found.unreadable.find(({ number }) => number === place.slot)
-  if (slot === undefined) return undefined
-  return new Segment(slot, coldHeader(place, recovery.logId, recovery.slotBytes), firstGroupPosition)
-}
-
 /** Its index made again from its frames; the segment stays unknown when none verifies. */
 const scanColdSegment = async (
-  { tail, cache, logger, found }: ColdRecovery,
+  { tail, cache, logger }: ColdRecovery,
   segment: Segment,
   { end }: ColdPlace,
 ): Promise<void> => {
@@ -110,16 +96,6 @@ const scanColdSegment = async (
   if (segment.spans.size === 0) return
   logger.error({ slot: segment.slot.number }, 'the index of a cold segment is damaged, the segment is scanned')
   segment.lastGroup = 0
-  if (found.unreadable.includes(segment.slot)) await writeHeader(segment.slot, segment, logger)
-}
-
-const writeHeader = async (slot: Slot, { header }: Segment, logger: Logger): Promise<void> => {
-  try {
-    await slot.file.write(encodeSlotHeader(header), 0)
-    await slot.file.sync()
-  } catch (error) {
-    logger.error({ slot: slot.number, error: String(error) }, 'the header of a slot cannot be written')
-  }
 }
 
 const logOf = (logs: Map<number, PartitionLog>, partition: number, offset: number): PartitionLog => {

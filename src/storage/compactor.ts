@@ -2,7 +2,7 @@ import type { MemoryBudget } from '../core/memory-budget.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { BatchReader } from './batch-reader.ts'
-import { type ColdLog, type ColdPublication, pauseBetween } from './cold-publication.ts'
+import { type ColdLog, type ColdPublication, type Gain, pauseBetween } from './cold-publication.ts'
 import { CompactionPass, type PassParts } from './compaction-pass.ts'
 import { KeyOffsets } from './key-offsets.ts'
 import { liveSpanBytes } from './live-bytes.ts'
@@ -57,35 +57,38 @@ export class Compactor {
     this.#logger = parts.logger
   }
 
-  /** Compacts every partition that is due; with `isUrgent` every one that has anything new. True when something was copied. */
-  async run(isUrgent: boolean): Promise<boolean> {
-    let copied = false
+  /** Compacts every partition that is due; with `isUrgent` every one that has anything new. `gained` when something was copied. */
+  async run(isUrgent: boolean): Promise<Gain> {
+    let gain: Gain = 'nothing'
     for (const log of [...this.#log.logs()]) {
       const { compaction } = log
       if (compaction === undefined) continue
       const end = this.#endOf(log, compaction)
-      if (this.#isDue(log, compaction, end, isUrgent)) copied = (await this.#compact(log, compaction, end)) || copied
+      if (!this.#isDue(log, compaction, end, isUrgent)) continue
+      const found = await this.#compact(log, compaction, end)
+      if (found === 'later') return found
+      if (found === 'gained') gain = found
     }
-    return copied
+    return gain
   }
 
-  async #compact(log: PartitionLog, rules: Compaction, end: number): Promise<boolean> {
+  async #compact(log: PartitionLog, rules: Compaction, end: number): Promise<Gain> {
     const progress = this.#progressOf(log)
     const keys = new KeyOffsets(keyTableBytes, this.#log.newSecret())
     const pass = new CompactionPass(log, rules, end, keys, this.#passParts())
     await pass.learn(Math.max(progress.judgedTo, log.logStart))
     // all that is new is too young
-    if (pass.end <= progress.judgedTo && this.#log.logAge < progress.nextTombstoneAge) return false
+    if (pass.end <= progress.judgedTo && this.#log.logAge < progress.nextTombstoneAge) return 'nothing'
     const heldBytes = keys.bytes
     this.#memory.take(heldBytes)
     try {
       const spans = await pass.spansToCopy()
-      if (spans.length > 0 && !(await this.#copy(pass, spans))) return false
+      if (spans.length > 0 && !(await this.#copy(pass, spans))) return 'later'
       progress.judgedTo = pass.end
       progress.nextTombstoneAge = pass.nextTombstoneAge
       this.#metrics.add('storageCompactions')
       this.#logger.debug({ partition: log.id, end: pass.end, keys: keys.count, spans: spans.length }, 'compacted')
-      return spans.length > 0
+      return spans.length > 0 ? 'gained' : 'nothing'
     } finally {
       this.#memory.give(heldBytes)
     }

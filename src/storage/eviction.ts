@@ -1,5 +1,6 @@
 import type { Metrics } from '../core/metrics.ts'
 import type { Logger } from '../platform/logger.ts'
+import type { Gain } from './cold-publication.ts'
 import type { ControlRecord } from './control-record.ts'
 import { isDead } from './live-bytes.ts'
 import { firstTopicPartitionId, type GapReason } from './log.ts'
@@ -27,16 +28,15 @@ export interface EvictionLog {
 
 /** The mechanism beside this policy: copies live batches together, so that their old slots are dead. */
 export interface Cleaning {
-  /** False when nothing would be gained now. */
-  run(): Promise<boolean>
+  run(): Promise<Gain>
   /** True when it sealed the active segment because internal records were refused: there may be something to gain in it. */
   sealRefusing(): Promise<boolean>
 }
 
 /** Removes records whose key has a newer one. */
 export interface Compaction {
-  /** True when something was copied, so that its old place is dead. */
-  run(isUrgent: boolean): Promise<boolean>
+  /** `gained`: something was copied, so that its old place is dead. */
+  run(isUrgent: boolean): Promise<Gain>
 }
 
 /**
@@ -81,9 +81,9 @@ export class Eviction {
         await this.#applyRetention()
         await this.#compaction.run(false)
         // what is dead and cannot be freed now, because of a reader, is room to come
-        let gained = true
-        while (gained && (await this.#freeDead()) && this.#log.needsRoom) gained = await this.#gain()
-        this.isExhausted = !gained
+        let gain: Gain = 'gained'
+        while (gain === 'gained' && (await this.#freeDead()) && this.#log.needsRoom) gain = await this.#gain()
+        this.isExhausted = gain === 'nothing'
       } catch (error) {
         // memory or the device is out just now; the next check goes on
         this.#logger.warn({ error: String(error) }, 'making room in the log was interrupted')
@@ -102,10 +102,13 @@ export class Eviction {
     if (records.length > 0) await this.#log.writeControl(records)
   }
 
-  /** Makes something dead: false when that is not possible now. */
-  async #gain(): Promise<boolean> {
-    if ((await this.#cleaning.run()) || (await this.#compaction.run(true)) || (await this.#evictOldest())) return true
-    return this.#cleaning.sealRefusing()
+  /** Makes something dead. Nothing is taken away while something can be gained otherwise, now or later. */
+  async #gain(): Promise<Gain> {
+    const cleaned = await this.#cleaning.run()
+    if (cleaned !== 'nothing') return cleaned
+    const compacted = await this.#compaction.run(true)
+    if (compacted !== 'nothing') return compacted
+    return (await this.#evictOldest()) || (await this.#cleaning.sealRefusing()) ? 'gained' : 'nothing'
   }
 
   /** Takes away the partitions' first batches where the oldest of them stand. */

@@ -72,8 +72,8 @@ const walkFrames = async (
   for (let position = firstGroupPosition; position < end; ) {
     const probe = await reader.bytes(position, Math.min(128, end - position))
     if (!frameHeaderIsIntact(probe, 0, seed) || position + frameHeaderBytes + frameBatchBytes(probe, 0) > end) {
-      damagedFrom ??= position++
-      if (damagedFrom < position - 1) position++
+      damagedFrom ??= position
+      position++
       continue
     }
     endDamage(position)

@@ -104,9 +104,8 @@ const recoverFrom = async (
   }
   const knowsStarts = checkpoint !== undefined || startsAreKnown(logs, control)
   const lostStarts = knowsStarts ? takeLostStarts(logs, control) : []
-  const { logId, slotBytes } = meta
-  const found = scanned.found
-  const cold = await takeColdSegments({ found, control, logs, logId, slotBytes, tail, cache, logger })
+  const { found } = scanned
+  const cold = await takeColdSegments({ found, control, logs, tail, cache, logger })
   const segments = [...cold, ...scanned.segments]
   await settleSlots(pool, meta, found, segments)
   const logEnds = unseenLogEnds(logs, control)
