@@ -35,7 +35,7 @@ const cleanedLog = async (directory: TestDirectory): Promise<{ log: Log; values:
         await log.whenDurable(log.append(batches).group)
         done = true
       } catch (error) {
-        if (!(error instanceof BrokerError) || error.kind !== 'storageFull') throw error
+        if (!(error instanceof BrokerError) || !['spaceAwaited', 'storageFull'].includes(error.kind)) throw error
         await new Promise(resolve => setTimeout(resolve, 5))
       }
     }
