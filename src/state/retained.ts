@@ -21,7 +21,8 @@ export interface RetainedLimits {
 export class RetainedView implements View {
   readonly name = 'retained'
   readonly partition = internalPartitions.retained
-  readonly #byTopic = new Map<string, { readonly value: Buffer; readonly retained: Retained }>()
+  /** Decoded when somebody asks: a start replays all, and few are sent soon. */
+  readonly #byTopic = new Map<string, { readonly value: Buffer; retained?: Retained }>()
   #bytes = 0
 
   get size(): number {
@@ -33,7 +34,10 @@ export class RetainedView implements View {
   }
 
   get(topic: string): Retained | undefined {
-    return this.#byTopic.get(topic)?.retained
+    const entry = this.#byTopic.get(topic)
+    if (entry === undefined) return undefined
+    entry.retained ??= decodeState<Retained>(entry.value)
+    return entry.retained
   }
 
   has(topic: string): boolean {
@@ -65,7 +69,7 @@ export class RetainedView implements View {
     if (before !== undefined) this.#bytes -= entryBytes(topic, before.value)
     this.#byTopic.delete(topic)
     if (value === null) return
-    this.#byTopic.set(topic, { value, retained: decodeState<Retained>(value) })
+    this.#byTopic.set(topic, { value })
     this.#bytes += entryBytes(topic, value)
   }
 

@@ -5,12 +5,11 @@ import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { BatchAppend, Compaction, Log } from '../storage/log.ts'
 import { encodeBatch } from '../wire/kafka/batch-encoding.ts'
-import { allRecords, openRecords } from '../wire/kafka/records.ts'
+import { replayView } from './replay.ts'
 import type { StateLog } from './state-log.ts'
 import type { StateChange, StateRecord, View } from './view.ts'
 import { decodeViewCheckpoint, encodeViewCheckpoint } from './view-checkpoint.ts'
 
-const replayBytes = 1 << 20
 /** Whatever `commit.max.bytes` is, a group holds so much. */
 const rewriteBatchBytes = 32 << 10
 const leastCheckpointBytes = 1 << 20
@@ -124,7 +123,7 @@ export class ViewLog implements StateLog {
       metrics.add('viewRebuilds', 1, view.name)
       logger.info({ view: view.name, records: logEnd - logStart }, 'view is rebuilt from the log')
     }
-    const replayedBytes = await this.#replay(view, usable ? checkpoint.nextOffset : logStart, logEnd)
+    const replayedBytes = await replayView(log, view, usable ? checkpoint.nextOffset : logStart, logEnd)
     const open: OpenView = {
       view,
       group: groupNumber(0),
@@ -151,27 +150,6 @@ export class ViewLog implements StateLog {
         'a damaged view was not written again; the next start tries',
       )
     }
-  }
-
-  /** Returns the bytes that it read. */
-  async #replay(view: View, from: number, end: number): Promise<number> {
-    let offset = from
-    let bytes = 0
-    while (offset < end) {
-      const { batches, nextOffset } = await this.#parts.log.read(view.partition, offset, replayBytes, end)
-      assert(nextOffset > offset, `replay of view ${view.name} goes on`)
-      for (const batch of batches) {
-        bytes += batch.length
-        for (const record of allRecords(openRecords(batch))) {
-          if (record.offset < offset) continue
-          assert(record.key !== null, 'a record of a view has a key')
-          // a copy, because a view may keep it, and with it the megabyte that was read
-          view.apply(Buffer.from(record.key), record.value === null ? null : Buffer.from(record.value))
-        }
-      }
-      offset = nextOffset
-    }
-    return bytes
   }
 
   #encode(view: View, records: readonly StateRecord[]): BatchAppend {

@@ -39,6 +39,9 @@ export class RecordCursor {
   /** Of the record that `next` moved to. */
   offset = -1
   timestampMs = -1
+  /** Set by `locate`: where the value lies in `records`; `valueEnd` is -1 when there is none. */
+  valueStart = 0
+  valueEnd = -1
   private readonly reader: ByteReader
   private readonly recordsEnd: number
   private readonly baseOffset: number
@@ -48,7 +51,8 @@ export class RecordCursor {
   private start = 0
   private nextStart = 0
   private bodyStart = 0
-  private readonly records: Buffer
+  /** What the values lie in. */
+  readonly records: Buffer
 
   /** `records` is the part of `batch` after its header, decompressed. */
   constructor(batch: Buffer, records: Buffer) {
@@ -82,8 +86,21 @@ export class RecordCursor {
   }
 
   value(): Buffer | null {
-    this.key()
+    this.reader.position = this.bodyStart
+    this.fieldBytes()
     return this.field()
+  }
+
+  /** The key as text, a character for each byte, undefined for null; and where the value lies. Nothing else is made of the record. */
+  locate(): string | undefined {
+    const { reader, records } = this
+    reader.position = this.bodyStart
+    const keyBytes = this.fieldBytes()
+    const keyEnd = reader.position
+    const valueBytes = this.fieldBytes()
+    this.valueEnd = valueBytes < 0 ? -1 : reader.position
+    this.valueStart = reader.position - Math.max(0, valueBytes)
+    return keyBytes < 0 ? undefined : records.toString('latin1', keyEnd - keyBytes, keyEnd)
   }
 
   headers(): RecordHeader[] {
@@ -114,6 +131,14 @@ export class RecordCursor {
     this.offset = this.baseOffset + reader.varint()
     this.timestampMs = this.logAppendTime ?? this.baseTimestamp + timestampDelta
     this.bodyStart = reader.position
+  }
+
+  /** Moves over a field; its length, -1 for null. */
+  private fieldBytes(): number {
+    const byteCount = this.reader.varint()
+    if (byteCount < -1) this.reader.fail(`field of ${byteCount} bytes`)
+    if (byteCount > 0) this.reader.take(byteCount)
+    return byteCount
   }
 
   private field(): Buffer | null {
