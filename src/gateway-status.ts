@@ -176,5 +176,6 @@ const gapSummaries = ({ broker, log }: StatusParts) => {
     lastOffset: last,
     reason,
     logAgeSeconds: logAge,
+    agoSeconds: Math.max(0, log.logAge - logAge),
   }))
 }

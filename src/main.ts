@@ -34,6 +34,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   produce: async () => (await import('./cli/produce.ts')).produceCommand(),
   consume: async () => (await import('./cli/consume.ts')).consumeCommand(),
   groups: async () => (await import('./cli/groups.ts')).groupsCommand(),
+  audit: async () => (await import('./cli/audit.ts')).auditCommand(),
   routes: async () => (await import('./cli/routes.ts')).routesCommand(),
   log: async () => (await import('./cli/log.ts')).logCommand(),
   config: async () => (await import('./cli/config.ts')).configCommand(),

@@ -76,6 +76,7 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
     random,
     configRules: topicConfigs,
     isLastOfProducer: (partition, producerId, baseOffset) => producers.isLast(partition, producerId, baseOffset),
+    readThrough: (topic, partition) => groupsView.offsets.readThrough(topic, partition),
     limits: { defaultPartitions: settings['num.partitions'], maxPartitions: settings['partitions.max'] },
     dependents: topic => [
       ...groups.changesForDeletedTopics([topic.name]),

@@ -5,7 +5,7 @@ import type { Random } from '../platform/random.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { Topic, TopicsView } from '../state/topics.ts'
 import type { StateChange } from '../state/view.ts'
-import { type Compaction, firstTopicPartitionId, type Log } from '../storage/log.ts'
+import { type Compaction, firstTopicPartitionId, type Log, type Retention } from '../storage/log.ts'
 import { checkTopicName } from './topic-name.ts'
 
 export type { Topic } from '../state/topics.ts'
@@ -14,7 +14,7 @@ export type { Topic } from '../state/topics.ts'
 export interface TopicConfigRules {
   /** Throws `invalidConfig` with one line for the first name or value that is wrong. */
   check(configs: ReadonlyMap<string, string>): void
-  retention(configs: ReadonlyMap<string, string>): { ms: number; bytes: number }
+  retention(configs: ReadonlyMap<string, string>): Omit<Retention, 'readThrough'>
   /** Undefined for a topic that is not compacted. */
   compaction(configs: ReadonlyMap<string, string>): Compaction | undefined
 }
@@ -49,6 +49,8 @@ interface TopicsParts {
   readonly dependents: (topic: Topic) => StateChange[]
   /** The batch is the newest of a producer that may write on. */
   readonly isLastOfProducer: (partition: PartitionId, producerId: number, baseOffset: number) => boolean
+  /** The least position that a consumer group has committed of the partition; 0 when none has. */
+  readonly readThrough: (topic: string, partition: number) => number
 }
 
 /**
@@ -225,9 +227,9 @@ export class Topics {
   #applyConfigs(topic: Topic): void {
     const retention = this.#parts.configRules.retention(topic.configs)
     const compaction = this.#parts.configRules.compaction(topic.configs)
-    const { log, isLastOfProducer } = this.#parts
-    for (const partition of topic.partitions) {
-      log.setRetention(partition, retention)
+    const { log, isLastOfProducer, readThrough } = this.#parts
+    for (const [index, partition] of topic.partitions.entries()) {
+      log.setRetention(partition, { ...retention, readThrough: () => readThrough(topic.name, index) })
       const producers = { isLastOfProducer: isLastOfProducer.bind(undefined, partition) }
       log.setCompaction(partition, compaction && { ...compaction, ...producers })
     }

@@ -154,10 +154,10 @@ export const topicConfigTable = {
     'Bytes of a partition beyond which its oldest records leave the log.',
     { broker: 'log.retention.bytes', setting: 'retention.bytes' },
   ),
-  'retention.class': accepted(
+  'retention.class': enforced(
     oneOf(['bulk', 'normal', 'critical']),
     'normal',
-    'What goes first when the disk budget is used up: bulk, then normal, then critical. In this version the oldest records go first in every class.',
+    'What goes first when the disk budget is used up: bulk, then what every consumer group of the partition has read, then normal, then critical; of equals the oldest.',
   ),
   'retention.ms': enforced(
     duration({ unlimited: '-1' }),

@@ -17,6 +17,7 @@ export interface ConfigChange {
 interface Retention {
   readonly ms: number
   readonly bytes: number
+  readonly class: 'bulk' | 'normal' | 'critical'
 }
 
 /** How records go once a newer one has their key, as `storage` wants it. */
@@ -85,8 +86,8 @@ export class TopicConfigs {
     const values = this.values(overrides)
     // a compacted topic keeps the newest record of each key for ever, unless delete is there too
     if (!values['cleanup.policy'].includes('delete'))
-      return { ms: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
-    return { ms: values['retention.ms'], bytes: values['retention.bytes'] }
+      return { ms: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY, class: values['retention.class'] }
+    return { ms: values['retention.ms'], bytes: values['retention.bytes'], class: values['retention.class'] }
   }
 
   /** Undefined when `cleanup.policy` does not contain compact. */

@@ -43,6 +43,12 @@ export const metricTable = {
     help: 'Records that left the log',
     label: 'reason',
   },
+  storageUnreadRecords: {
+    name: 'storage_unread_records_total',
+    type: 'counter',
+    help: 'Records that retention or the disk budget took before every consumer group of their partition had read them',
+    label: 'class',
+  },
   storageGaps: { name: 'storage_gaps_total', type: 'counter', help: 'Gap records written', label: 'reason' },
   storageCleanings: { name: 'storage_cleanings_total', type: 'counter', help: 'Cold segments written by the cleaner' },
   storageCleanedSegments: {

@@ -101,7 +101,11 @@ export const endpoints: readonly Endpoint[] = [
     'there is no such consumer group; GET /api/v1/groups lists them',
   ),
   json('/api/v1/clients', 'Connected MQTT clients', status => status.clients()),
-  json('/api/v1/gaps', 'Records that left the log before they were deleted by hand', status => status.gaps()),
+  json(
+    '/api/v1/gaps',
+    'Records that retention, the disk budget or damage took before every consumer group had read them',
+    status => status.gaps(),
+  ),
   json('/api/v1/settings', 'Settings in force and where each comes from', status => status.settings()),
   {
     ...json('/api/v1/routes', 'Where a publish to an MQTT topic would go', (status, args) =>

@@ -116,6 +116,8 @@ export interface GapSummary {
   readonly reason: string
   /** Seconds of log life at which it was found or made. */
   readonly logAgeSeconds: number
+  /** Seconds of log life since then: time without power does not count. */
+  readonly agoSeconds: number
 }
 
 export interface SettingValue {

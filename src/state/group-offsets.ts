@@ -46,6 +46,16 @@ export class GroupOffsets {
     return this.#groups.get(group)
   }
 
+  /** The least offset that a group has committed of the partition: every group that reads it has read what lies below. 0 when none has. */
+  readThrough(topic: string, partition: number): number {
+    let least = Number.POSITIVE_INFINITY
+    for (const topics of this.#groups.values()) {
+      const committed = topics.get(topic)?.get(partition)
+      if (committed !== undefined && committed.offset < least) least = committed.offset
+    }
+    return least === Number.POSITIVE_INFINITY ? 0 : least
+  }
+
   /** Groups that have offsets. */
   groups(): Iterable<string> {
     return this.#groups.keys()

@@ -31,6 +31,7 @@ import {
   type PartitionOffsets,
   type ReadBatches,
   type RecoveredBatch,
+  type Retention,
 } from './log.ts'
 import { LogAge } from './log-age.ts'
 import { startRecords } from './log-control.ts'
@@ -282,9 +283,7 @@ export class CommitLog implements Log {
 
   async read(partition: PartitionId, offset: number, maxBytes: number, limitOffset: number): Promise<ReadBatches> {
     const log = this.#log(partition)
-    if (offset < log.logStart || offset > log.logEnd) {
-      throw new BrokerError('offsetOutOfRange', `offset ${offset} is not within ${log.logStart} to ${log.logEnd}`)
-    }
+    log.checkRange(offset)
     const limit = Math.min(limitOffset, log.highWatermark)
     if (offset >= limit) return { batches: [], nextOffset: offset }
     return this.#reader.read(log, offset, maxBytes, limit)
@@ -308,7 +307,7 @@ export class CommitLog implements Log {
     return group
   }
 
-  setRetention(partition: PartitionId, retention: { readonly ms: number; readonly bytes: number }): void {
+  setRetention(partition: PartitionId, retention: Retention): void {
     this.#log(partition).retention = retention
   }
 

@@ -7,7 +7,9 @@ import type { RetentionLimits } from './retention.ts'
 import type { Segment } from './segment.ts'
 
 /** Spare slots that eviction keeps free above the reserve, so that a full segment hardly ever waits for it. */
-const spareSlots = (maxSlots: number): number => (maxSlots < 16 ? 1 : 4)
+const spareSlots = (maxSlots: number): number => Math.min(4, Math.max(1, Math.floor(maxSlots / 16)))
+/** Above this share of the budget live data is not copied to make room: each slot gained would cost too many that are written. */
+const targetShare = 0.8
 
 /** What the parts of the running log give to eviction. */
 export interface EvictableParts {
@@ -30,6 +32,12 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
     get needsRoom() {
       return pool.available < reservedSlots + spareSlots(pool.maxSlots)
     },
+    get liveBytes() {
+      let bytes = 0
+      for (const { sizeBytes } of logs.values()) bytes += sizeBytes
+      return bytes
+    },
+    targetBytes: targetShare * pool.maxSlots * recovered.meta.slotBytes,
     get logAge() {
       return parts.logAge()
     },

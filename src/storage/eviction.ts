@@ -2,10 +2,10 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Gain } from './cold-publication.ts'
 import type { ControlRecord } from './control-record.ts'
+import { chooseEviction, unreadFrom } from './eviction-policy.ts'
 import { isDead } from './live-bytes.ts'
 import { firstTopicPartitionId, type GapReason } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
-import type { PartitionSpan } from './partition-span.ts'
 import { type BlocksOf, type RetentionLimits, retainedFrom } from './retention.ts'
 import type { Segment } from './segment.ts'
 
@@ -17,6 +17,10 @@ export interface EvictionLog {
   logs(): Iterable<PartitionLog>
   /** More room is needed than free slots give. */
   readonly needsRoom: boolean
+  /** Of all batches that can be read. */
+  readonly liveBytes: number
+  /** What may be live while room is needed. */
+  readonly targetBytes: number
   readonly logAge: number
   readonly defaultRetention: RetentionLimits
   readonly blocksOf: BlocksOf
@@ -40,8 +44,8 @@ export interface Compaction {
 }
 
 /**
- * Makes room: by retention limits, then by cleaning, and past the budget by taking the oldest data away, always a partition's first batches
- * first. A slot is offered again only when the log starts and gap records that make it dead are synced.
+ * Makes room: by retention limits, then by cleaning, and past the budget by taking data away (`eviction-policy.ts` says which), always a partition's
+ * first batches first. A slot is offered again only when the log starts and gap records that make it dead are synced.
  */
 export class Eviction {
   readonly #log: EvictionLog
@@ -102,53 +106,44 @@ export class Eviction {
     if (records.length > 0) await this.#log.writeControl(records)
   }
 
-  /** Makes something dead. Nothing is taken away while something can be gained otherwise, now or later. */
+  /**
+   * Makes something dead. Nothing is taken away while something can be gained otherwise, now or later; but too much live data goes, instead of
+   * being copied about.
+   */
   async #gain(): Promise<Gain> {
+    if (this.#log.liveBytes > this.#log.targetBytes && (await this.#evictNext())) return 'gained'
     const cleaned = await this.#cleaning.run()
     if (cleaned !== 'nothing') return cleaned
     const compacted = await this.#compaction.run(true)
     if (compacted !== 'nothing') return compacted
-    return (await this.#evictOldest()) || (await this.#cleaning.sealRefusing()) ? 'gained' : 'nothing'
+    return (await this.#evictNext()) || (await this.#cleaning.sealRefusing()) ? 'gained' : 'nothing'
   }
 
-  /** Takes away the partitions' first batches where the oldest of them stand. */
-  async #evictOldest(): Promise<boolean> {
-    const segment = this.#oldest()
-    if (segment === undefined) return false
+  /** Takes away what the policy names. */
+  async #evictNext(): Promise<boolean> {
+    const choice = chooseEviction(this.#log.logs())
+    if (choice === undefined) return false
     const records: ControlRecord[] = []
-    for (const span of segment.spans.values()) {
-      const log = this.#log.logOf(span.partition)
-      if (log !== undefined && isFirst(log, span)) records.push(...this.#cut(log, span.endOffset, 'budget'))
+    for (const { partition, endOffset } of choice.spans) {
+      records.push(...this.#cut(this.#log.logOf(partition)!, endOffset, 'budget'))
     }
     await this.#log.writeControl(records)
     return true
   }
 
-  /** The sealed segment in which the oldest first batch of a topic stands. */
-  #oldest(): Segment | undefined {
-    let oldest: PartitionSpan | undefined
-    for (const log of this.#log.logs()) {
-      const span = log.spans[log.spanFrom(log.logStart)]
-      if (!isEvictable(log) || span === undefined) continue
-      if (!span.segment.sealed || !span.segment.hasFooter) continue
-      if (oldest === undefined || isOlder(span, oldest)) oldest = span
-    }
-    return oldest?.segment
-  }
-
-  /** Records that move the log start up, and say what went. */
+  /** Records that move the log start up, and say what went that somebody may still have wanted. */
   #cut(log: PartitionLog, start: number, reason: GapReason): ControlRecord[] {
-    const first = log.logStart
-    const bytes = log.sizeBytes
+    const { id, logStart, sizeBytes } = log
+    const first = unreadFrom(log, start)
     log.advanceLogStart(start)
-    this.#metrics.add('storageEvictedRecords', start - first, reason)
-    this.#metrics.add('storageEvictedBytes', Math.max(0, bytes - log.sizeBytes), reason)
+    this.#metrics.add('storageEvictedRecords', start - logStart, reason)
+    this.#metrics.add('storageEvictedBytes', Math.max(0, sizeBytes - log.sizeBytes), reason)
+    const moved: ControlRecord = { kind: 'logStart', partition: id, offset: start }
+    if (first === start) return [moved]
     this.#metrics.add('storageGaps', 1, reason)
-    const gap = { partition: log.id, first, last: start - 1, reason, logAge: this.#log.logAge }
-    return [
-      { kind: 'logStart', partition: log.id, offset: start },
-      { kind: 'gap', gap },
-    ]
+    this.#metrics.add('storageUnreadRecords', start - first, log.retention?.class ?? 'normal')
+    const gap = { partition: id, first, last: start - 1, reason, logAge: this.#log.logAge }
+    return [moved, { kind: 'gap', gap }]
   }
 
   /** False when a dead segment has to wait for its readers. */
@@ -162,18 +157,4 @@ export class Eviction {
     }
     return all
   }
-}
-
-/** Of a partition that is only compacted, the newest record of each key stays for ever. */
-const isEvictable = ({ id, compaction }: PartitionLog): boolean =>
-  id >= firstTopicPartitionId && (compaction === undefined || compaction.alsoDeletes)
-
-const isFirst = (log: PartitionLog, span: PartitionSpan): boolean =>
-  isEvictable(log) && log.spans[log.spanFrom(log.logStart)] === span
-
-/** By log age; in the same second by the place in the log. */
-const isOlder = (one: PartitionSpan, other: PartitionSpan): boolean => {
-  if (one.firstLogAge !== other.firstLogAge) return one.firstLogAge < other.firstLogAge
-  if (one.segment.isCold !== other.segment.isCold) return one.segment.isCold
-  return one.segment.sequence < other.segment.sequence
 }

@@ -79,6 +79,20 @@ export interface RecoveredBatch {
   readonly header: Buffer
 }
 
+/** What goes first when the budget is used up; the topic config `retention.class`. */
+export type RetentionClass = 'bulk' | 'normal' | 'critical'
+
+/** When records of a partition go, and who has read them. */
+export interface Retention {
+  /** -1: no limit. Log age, never record timestamps. */
+  readonly ms: number
+  /** -1: no limit. */
+  readonly bytes: number
+  readonly class: RetentionClass
+  /** The offset below which every consumer group that commits positions of the partition has read; 0 when there is no such group. */
+  readThrough(): number
+}
+
 /** Bytes on disk by part. */
 export interface DiskUsage {
   readonly logBytes: number
@@ -164,8 +178,8 @@ export interface Log {
 
   /** DeleteRecords: moves the log start up, durable with the returned group. No gap record: somebody asked for it. */
   advanceLogStart(partition: PartitionId, offset: number): GroupNumber
-  /** Retention limits by partition; absent means the limits given at open. Internal partitions have none. */
-  setRetention(partition: PartitionId, retention: { readonly ms: number; readonly bytes: number }): void
+  /** When records of the partition go; absent means the limits given at open and class `normal`. Internal partitions have none. */
+  setRetention(partition: PartitionId, retention: Retention): void
   /** Whether and how the partition is compacted; undefined, as at first: it is not. */
   setCompaction(partition: PartitionId, compaction: Compaction | undefined): void
   /** Called before a checkpoint is written: what is appended here is covered by it. */

@@ -1,7 +1,8 @@
 import { assert } from '../core/assert.ts'
 import type { PartitionId } from '../core/brand.ts'
+import { BrokerError } from '../core/errors.ts'
 import type { BatchBuilder } from '../wire/kafka/batch-builder.ts'
-import type { Compaction, LeaderEpoch } from './log.ts'
+import type { Compaction, LeaderEpoch, Retention } from './log.ts'
 import type { PartitionSpan } from './partition-span.ts'
 
 /** One partition: its offsets, and where in the log its batches are. Costs no file. */
@@ -23,12 +24,18 @@ export class PartitionLog {
   openBaseOffset = 0
   /** Newest group that has a frame or an open batch of it. */
   newestGroup = -1
-  retention: { readonly ms: number; readonly bytes: number } | undefined
+  retention: Retention | undefined
   /** Undefined: records do not go because of their keys. */
   compaction: Compaction | undefined
 
   constructor(id: PartitionId) {
     this.id = id
+  }
+
+  /** Throws `offsetOutOfRange` for what was never there or is gone. */
+  checkRange(offset: number): void {
+    if (offset >= this.logStart && offset <= this.logEnd) return
+    throw new BrokerError('offsetOutOfRange', `offset ${offset} is not within ${this.logStart} to ${this.logEnd}`)
   }
 
   /** The newest group became durable up to this offset. */

@@ -5,11 +5,12 @@ import { partitionId } from '../../../src/core/brand.ts'
 import { BrokerError } from '../../../src/core/errors.ts'
 import type { Clock } from '../../../src/platform/clock.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
-import type { Appended, Log } from '../../../src/storage/log.ts'
+import type { Appended, Log, Retention } from '../../../src/storage/log.ts'
 import { baseOffsetOf, hasValidCrc, nextOffsetOf } from '../../../src/wire/kafka/record-batch.ts'
 import { batchOf, MiB, noHeaders, TestDirectory, topic } from './test-log.ts'
 
 const large = batchOf(['x'.repeat(200_000)])
+const forEver: Retention = { ms: -1, bytes: -1, class: 'normal', readThrough: () => 0 }
 
 /** Appends `bytes` of batches to the partition, waiting for the device now and then. */
 const fill = async (log: Log, partition: typeof topic, bytes: number): Promise<void> => {
@@ -166,8 +167,8 @@ describe('eviction', () => {
     const log = await directory.open()
     const timed = partitionId(50)
     for (const partition of [topic, timed]) log.openPartition(partition)
-    log.setRetention(topic, { ms: -1, bytes: 2 * MiB })
-    log.setRetention(timed, { ms: 60_000, bytes: -1 })
+    log.setRetention(topic, { ...forEver, bytes: 2 * MiB })
+    log.setRetention(timed, { ...forEver, ms: 60_000 })
     await log.whenDurable(log.append([{ partition: timed, batch: batchOf(['old', 'older']) }]).group)
     extraMs = 100_000
     await fill(log, topic, 9 * MiB)
@@ -175,6 +176,41 @@ describe('eviction', () => {
     await eventually(() => log.offsets(timed).logStart === 2 && log.offsets(topic).logStart > 0)
     expect(log.sizeBytes(topic)).toBeGreaterThanOrEqual(2 * MiB)
     expect(log.gaps().every(gap => gap.reason === 'retention')).toBe(true)
+    await log.close()
+  })
+
+  it('takes bulk data first, then what was read by all, and critical data last; only what was not read is a gap', async () => {
+    const directory = new TestDirectory()
+    const log = await directory.open({ budgetBytes: 24 * 4 * MiB })
+    const [critical, read, normal, bulk] = [40, 41, 42, 43].map(partitionId) as [
+      typeof topic,
+      typeof topic,
+      typeof topic,
+      typeof topic,
+    ]
+    for (const partition of [critical, read, normal, bulk]) log.openPartition(partition)
+    log.setRetention(critical, { ...forEver, class: 'critical' })
+    log.setRetention(read, { ...forEver, readThrough: () => log.offsets(read).highWatermark - 1 })
+    log.setRetention(bulk, { ...forEver, class: 'bulk' })
+    const starts = () => [critical, read, normal, bulk].map(partition => log.offsets(partition).logStart)
+    // the oldest data is the one to keep
+    for (const partition of [critical, read, normal, bulk]) await fill(log, partition, 14 * MiB)
+    while (starts()[3] === 0) await fill(log, normal, MiB)
+    expect(starts().slice(0, 3)).toEqual([0, 0, 0])
+    while (starts()[1] === 0) await fill(log, normal, MiB)
+    expect(starts()[0]).toBe(0)
+    expect(starts()[2]).toBe(0)
+    while (starts()[2] === 0) await fill(log, normal, MiB)
+    expect(starts()[0]).toBe(0)
+    await log.whenDurable(log.openGroup)
+    const gaps = log.gaps().map(({ partition }) => partition)
+    expect(gaps).toContain(bulk)
+    expect(gaps).not.toContain(critical)
+    for (const { partition, first, last } of log.gaps()) {
+      expect(partition).not.toBe(critical)
+      expect(first).toBe(partition === read ? log.offsets(read).highWatermark - 1 : 0)
+      expect(last).toBe(log.offsets(partition).logStart - 1)
+    }
     await log.close()
   })
 })

@@ -1,0 +1,60 @@
+import { firstTopicPartitionId } from './log.ts'
+import type { PartitionLog } from './partition-log.ts'
+import type { PartitionSpan } from './partition-span.ts'
+import type { Segment } from './segment.ts'
+
+/** First batches of partitions, all in one segment. */
+export interface EvictionChoice {
+  readonly segment: Segment
+  readonly spans: readonly PartitionSpan[]
+}
+
+/** By class, lower goes first. What all have read goes before what somebody may still want, of whatever class but bulk. */
+const ranks = { bulk: 0, read: 1, normal: 2, critical: 3 } as const
+
+/**
+ * Which first batches go next: of the lowest rank (bulk, read by all its groups, normal, critical), those in the segment where the oldest of them
+ * stand. Undefined when nothing may go.
+ */
+export const chooseEviction = (logs: Iterable<PartitionLog>): EvictionChoice | undefined => {
+  let best: { readonly rank: number; readonly span: PartitionSpan } | undefined
+  const firsts: { readonly rank: number; readonly span: PartitionSpan }[] = []
+  for (const log of logs) {
+    const span = firstSpan(log)
+    if (span === undefined) continue
+    const first = { rank: rankOf(log, span), span }
+    firsts.push(first)
+    if (best === undefined || first.rank < best.rank || (first.rank === best.rank && isOlder(span, best.span))) {
+      best = first
+    }
+  }
+  if (best === undefined) return undefined
+  const { rank, span } = best
+  const together = firsts.filter(first => first.rank === rank && first.span.segment === span.segment)
+  return { segment: span.segment, spans: together.map(first => first.span) }
+}
+
+/** Where the part of `[logStart, start)` begins that not every group has read; `start` when all of it was read. */
+export const unreadFrom = ({ logStart, retention }: PartitionLog, start: number): number =>
+  Math.min(start, Math.max(logStart, retention?.readThrough() ?? 0))
+
+/** Its first batches, where they may go: of a partition that is only compacted the newest record of each key stays for ever. */
+const firstSpan = (log: PartitionLog): PartitionSpan | undefined => {
+  const { id, compaction } = log
+  if (id < firstTopicPartitionId || (compaction !== undefined && !compaction.alsoDeletes)) return undefined
+  const span = log.spans[log.spanFrom(log.logStart)]
+  return span?.segment.sealed && span.segment.hasFooter ? span : undefined
+}
+
+const rankOf = ({ retention }: PartitionLog, span: PartitionSpan): number => {
+  if (retention === undefined) return ranks.normal
+  if (retention.class === 'bulk') return ranks.bulk
+  return retention.readThrough() >= span.endOffset ? ranks.read : ranks[retention.class]
+}
+
+/** By log age; in the same second by the place in the log. */
+const isOlder = (one: PartitionSpan, other: PartitionSpan): boolean => {
+  if (one.firstLogAge !== other.firstLogAge) return one.firstLogAge < other.firstLogAge
+  if (one.segment.isCold !== other.segment.isCold) return one.segment.isCold
+  return one.segment.sequence < other.segment.sequence
+}
