@@ -34,12 +34,13 @@ const refusal = (action: () => unknown): string => {
 
 describe('values', () => {
   test('defaults come from the settings, overrides win', () => {
-    expect(configs.retention(overrides())).toEqual({ ms: 86_400_000, bytes: forever })
+    expect(configs.retention(overrides())).toEqual({ ms: 86_400_000, bytes: forever, class: 'normal' })
     expect(configs.retention(overrides(['retention.ms', '-1'], ['retention.bytes', '100']))).toEqual({
       ms: forever,
       bytes: 100,
+      class: 'normal',
     })
-    expect(configs.retention(overrides(['cleanup.policy', 'compact']))).toEqual({ ms: forever, bytes: forever })
+    expect(configs.retention(overrides(['cleanup.policy', 'compact']))).toMatchObject({ ms: forever, bytes: forever })
     expect(configs.retention(overrides(['cleanup.policy', 'compact,delete']))).toMatchObject({ ms: 86_400_000 })
   })
 

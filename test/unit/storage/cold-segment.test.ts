@@ -22,7 +22,7 @@ const roomy = { ...small, budgetBytes: 64 * 128 * KiB }
 const cleanedLog = async (directory: TestDirectory): Promise<{ log: Log; values: string[] }> => {
   const log = await directory.open(small)
   for (const partition of [kept, topic]) log.openPartition(partition)
-  log.setRetention(topic, { ms: -1, bytes: 1 })
+  log.setRetention(topic, { ms: -1, bytes: 1, class: 'normal', readThrough: () => 0 })
   const values: string[] = []
   for (let round = 0; directory.metrics.count('storageCleanings') < 2; round++) {
     values.push(`<${round}>${'k'.repeat(2_000)}`)

@@ -1,0 +1,75 @@
+import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { afterEach, expect, it } from 'vitest'
+import { Gateway, runBrooklet } from '../support/gateway.ts'
+
+/** A gateway whose disk budget is used up: which data goes, what is said about it, and how readers go on. */
+
+interface Gap {
+  readonly topic: string
+  readonly partition: number
+  readonly firstOffset: number
+  readonly lastOffset: number
+  readonly reason: string
+}
+
+let gateway: Gateway | undefined
+
+afterEach(() => gateway?.dispose())
+
+const value = Buffer.alloc(200_000, 'v')
+
+it('takes bulk data first, keeps critical data, lists what nobody had read, and lets a late group go on', async () => {
+  gateway = await Gateway.start({ settings: { 'disk.budget': '64MiB', 'num.partitions': '1' } })
+  const kafka = new Kafka({ brokers: [gateway.addresses.kafka], logLevel: logLevel.NOTHING })
+  const admin = kafka.admin()
+  await admin.connect()
+  const classes = { alarms: 'critical', metrics: 'normal', debug: 'bulk' }
+  await admin.createTopics({
+    topics: Object.entries(classes).map(([topic, name]) => ({
+      topic,
+      configEntries: [{ name: 'retention.class', value: name }],
+    })),
+  })
+  const producer = kafka.producer()
+  await producer.connect()
+  const send = async (topic: string, count: number): Promise<void> => {
+    for (let left = count; left > 0; left--) await producer.send({ topic, messages: [{ value }] })
+  }
+  await send('alarms', 20)
+  await admin.setOffsets({ groupId: 'late', topic: 'alarms', partitions: [{ partition: 0, offset: '3' }] })
+  await admin.setOffsets({ groupId: 'late', topic: 'debug', partitions: [{ partition: 0, offset: '5' }] })
+  await send('debug', 40)
+  while (Number((await lowOf(admin, 'debug')).low) < 10) await send('metrics', 5)
+  expect((await lowOf(admin, 'alarms')).low).toBe('0')
+  expect((await lowOf(admin, 'metrics')).low).toBe('0')
+
+  const audit = await runBrooklet(['audit', '--gaps', '--json', '--http', gateway.addresses.http])
+  const gaps = JSON.parse(audit.stdout) as Gap[]
+  const { low, high } = await lowOf(admin, 'debug')
+  // the group had read five of them
+  expect(gaps).toMatchObject([
+    { topic: 'debug', partition: 0, firstOffset: 5, lastOffset: Number(low) - 1, reason: 'budget' },
+  ])
+  const text = await runBrooklet(['audit', '--gaps', '--topic', 'debug', '--http', gateway.addresses.http])
+  expect(text.stdout).toMatch(/TOPIC +PARTITION +FIRST +LAST +OFFSETS +REASON +AGO\ndebug +0 +5 /)
+  const none = await runBrooklet(['audit', '--gaps', '--topic', 'alarms', '--json', '--http', gateway.addresses.http])
+  expect(none.stdout).toBe('[]\n')
+
+  if (low !== high) {
+    const consumer = kafka.consumer({ groupId: 'late' })
+    await consumer.connect()
+    await consumer.subscribe({ topic: 'debug', fromBeginning: true })
+    const first = await new Promise<string>(resolve => {
+      void consumer.run({ eachMessage: async ({ message }) => resolve(message.offset) })
+    })
+    expect(Number(first)).toBeGreaterThanOrEqual(Number(low))
+    await consumer.disconnect()
+  }
+  await expect(
+    admin.createTopics({ topics: [{ topic: 'x', configEntries: [{ name: 'retention.class', value: 'gold' }] }] }),
+  ).rejects.toMatchObject({ errors: [{ type: 'INVALID_CONFIG' }] })
+  await Promise.all([producer.disconnect(), admin.disconnect()])
+})
+
+const lowOf = async (admin: Admin, topic: string): Promise<{ low: string; high: string }> =>
+  (await admin.fetchTopicOffsets(topic))[0]!
