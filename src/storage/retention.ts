@@ -7,6 +7,9 @@ export interface RetentionLimits {
   readonly bytes: number
 }
 
+/** Without one nothing of the partition is looked at: there may be 10,000. */
+const isLimit = (value: number): boolean => value >= 0 && Number.isFinite(value)
+
 /** Brings the block index of a span into memory; undefined when it cannot be read now. */
 export type BlocksOf = (span: PartitionSpan) => Promise<BlockIndex | undefined>
 
@@ -20,8 +23,8 @@ export const retainedFrom = async (
   blocksOf: BlocksOf,
 ): Promise<number> => {
   let start = log.logStart
-  if (limits.ms >= 0) start = Math.max(start, await youngerThan(log, logAge - limits.ms / 1000, blocksOf))
-  if (limits.bytes >= 0) start = Math.max(start, await withinBytes(log, limits.bytes, blocksOf))
+  if (isLimit(limits.ms)) start = Math.max(start, await youngerThan(log, logAge - limits.ms / 1000, blocksOf))
+  if (isLimit(limits.bytes)) start = Math.max(start, await withinBytes(log, limits.bytes, blocksOf))
   return start
 }
 
