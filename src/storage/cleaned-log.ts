@@ -4,7 +4,7 @@ import { BatchReader } from './batch-reader.ts'
 import type { CleanedLog } from './cleaner.ts'
 import type { CompactedLog } from './compactor.ts'
 import type { ControlWriter } from './control-writer.ts'
-import { reservedSlots } from './options.ts'
+import { reservedSlots, spareSlots } from './options.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { RecoveredLog } from './recover-log.ts'
 import { noNewestBytes, SegmentScan } from './segment-scan.ts'
@@ -71,9 +71,9 @@ export const cleanedLog = (parts: CleanedParts): CleanedLog & CompactedLog => {
     onLost: (log, first, last) => parts.reportLost(log, first, last),
     pause: async () => {
       const spentMs = clock.monotonicMs() - chunkSinceMs
-      // half of the device's time is left to others, all of it is used while appends are refused
-      const isUrgent = pool.available <= reservedSlots
-      await sleep(clock, isUrgent ? 0 : Math.min(maxPauseMs, spentMs))
+      // half of the time is left to others while there is room, less and less of it until appends are refused
+      const ease = Math.max(0, Math.min(1, (pool.available - reservedSlots - 1) / spareSlots(pool.maxSlots)))
+      if (ease > 0) await sleep(clock, Math.min(maxPauseMs, spentMs * ease))
       chunkSinceMs = clock.monotonicMs()
     },
     isOpen: () => parts.isWritable(),

@@ -1,13 +1,11 @@
 import type { ControlWriter } from './control-writer.ts'
 import type { EvictionLog } from './eviction.ts'
-import { reservedSlots } from './options.ts'
+import { reservedSlots, spareSlots } from './options.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { RecoveredLog } from './recover-log.ts'
 import type { RetentionLimits } from './retention.ts'
 import type { Segment } from './segment.ts'
 
-/** Spare slots that eviction keeps free above the reserve, so that a full segment hardly ever waits for it. */
-const spareSlots = (maxSlots: number): number => Math.min(4, Math.max(1, Math.floor(maxSlots / 16)))
 /** Above this share of the budget live data is not copied to make room: each slot gained would cost too many that are written. */
 const targetShare = 0.8
 

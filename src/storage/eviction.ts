@@ -1,3 +1,4 @@
+import { AssertionError } from '../core/assert.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Gain } from './cold-publication.ts'
@@ -89,6 +90,7 @@ export class Eviction {
         while (gain === 'gained' && (await this.#freeDead()) && this.#log.needsRoom) gain = await this.#gain()
         this.isExhausted = gain === 'nothing'
       } catch (error) {
+        if (error instanceof AssertionError) throw error
         // memory or the device is out just now; the next check goes on
         this.#logger.warn({ error: String(error) }, 'making room in the log was interrupted')
       }

@@ -74,7 +74,8 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
     await parts.pause()
   }
   if (isWhole) finish(segment, copied, cold, walk.skippedDamage ? damages + 1 : damages, parts)
-  for (const { copy, next } of copied.values()) cold.extend(copy, next)
+  // a stretch that went on where another ended is the copy of both
+  for (const { copy, next } of copied.values()) cold.extend(copy, Math.max(next, copy.endOffset))
   return isWhole
 }
 

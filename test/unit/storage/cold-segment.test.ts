@@ -19,12 +19,17 @@ const small = { slotBytes: 128 * KiB, budgetBytes: 16 * 128 * KiB, commitMaxByte
 const roomy = { ...small, budgetBytes: 64 * 128 * KiB }
 
 /** Half of what is written stays for ever, the other half goes at once: soon the cleaner has to work. */
-const cleanedLog = async (directory: TestDirectory): Promise<{ log: Log; values: string[] }> => {
+const cleanedLog = async (
+  directory: TestDirectory,
+  cleanings = 2,
+  keptBytes = -1,
+): Promise<{ log: Log; values: string[] }> => {
   const log = await directory.open(small)
   for (const partition of [kept, topic]) log.openPartition(partition)
   log.setRetention(topic, { ms: -1, bytes: 1, class: 'normal', readThrough: () => 0 })
+  if (keptBytes >= 0) log.setRetention(kept, { ms: -1, bytes: keptBytes, class: 'normal', readThrough: () => 0 })
   const values: string[] = []
-  for (let round = 0; directory.metrics.count('storageCleanings') < 2; round++) {
+  for (let round = 0; directory.metrics.count('storageCleanings') < cleanings; round++) {
     values.push(`<${round}>${'k'.repeat(2_000)}`)
     const batches = [
       { partition: kept, batch: batchOf([values.at(-1)!]) },
@@ -87,6 +92,25 @@ describe('cold segments', () => {
     expect(await valuesOf(scanned)).toEqual(values)
     expect(scanned.gaps().filter(({ reason }) => reason === 'damage')).toEqual([])
     await scanned.close()
+  })
+
+  it('are cleaned themselves, again and again: what is left is dense', async () => {
+    const directory = new TestDirectory()
+    const { log, values } = await cleanedLog(directory, 25, 400 * KiB)
+    const { logStart, highWatermark } = log.offsets(kept)
+    expect(logStart).toBeGreaterThan(0)
+    let expected = logStart
+    for (let offset = logStart; offset < highWatermark; ) {
+      const { batches, nextOffset } = await log.read(kept, offset, 64 * KiB, highWatermark)
+      for (const batch of batches) {
+        const cursor = openRecords(batch)
+        while (cursor.next())
+          expect([cursor.offset, cursor.value()?.toString()]).toEqual([expected, values[expected++]])
+      }
+      offset = nextOffset
+    }
+    expect(expected).toBe(highWatermark)
+    await log.close()
   })
 
   it.each([['kept'], ['lost']])('outlive a damaged slot header; checkpoint %s', async checkpoint => {
