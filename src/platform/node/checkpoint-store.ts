@@ -137,8 +137,8 @@ class LmdbCheckpoints implements CheckpointStore {
     this.#record = record
     this.#environment = environment
     this.#directory = directory
-    // LMDB never writes a page in place: at worst the file holds everything twice
-    this.#maxLiveBytes = maxBytes / 2
+    // LMDB never writes a page in place: at worst the file holds everything twice, and gaps into which no large value fits
+    this.#maxLiveBytes = (maxBytes * 3) / 8
   }
 
   /** Throws when anything of the file cannot be read, or nothing can be written though there is room. */
