@@ -12,7 +12,12 @@ interface SimFile {
   device: Buffer
   /** Written, not synced, oldest first. */
   pending: PendingWrite[]
+  /** A fork, or the other content, uses the same buffer: it is copied before it changes. */
+  sharesCache: boolean
+  sharesDevice: boolean
 }
+
+type Content = 'cache' | 'device'
 
 /**
  * `kill`: the process ends, the page cache lives on. `power`: what was not synced may be lost, torn or there. `failed`: the device refused
@@ -20,8 +25,14 @@ interface SimFile {
  */
 export type CrashKind = 'kill' | 'power' | 'failed'
 
+/** One subset of what was not synced: piece by piece of `unitBytes`, in the order of `SimDisk.pieces`. */
+export interface Subset {
+  readonly unitBytes: number
+  readonly kept: readonly boolean[]
+}
+
 /** What a power cut does to each piece that was not synced. */
-export type Tear = 'random' | 'lose' | 'keep'
+export type Tear = 'random' | 'lose' | 'keep' | Subset
 
 export type DiskOperation = 'read' | 'write' | 'commit' | 'sync' | 'create' | 'replace' | 'remove'
 
@@ -39,18 +50,29 @@ export interface DiskFault {
   readonly losesPages?: boolean
 }
 
-const blockBytes = 4096
-const sectorBytes = 512
+export const blockBytes = 4096
+export const sectorBytes = 512
 
 const fail = (code: string, what: string): Error => Object.assign(new Error(`${code}: ${what}`), { code })
 
 /** Grown with zeros so that `[position, position + bytes.length)` fits, then overwritten there. */
-const overwritten = (content: Buffer, position: number, bytes: Uint8Array): Buffer => {
+const overwrite = (file: SimFile, content: Content, position: number, bytes: ArrayLike<number>): void => {
+  const old = file[content]
+  const shares = content === 'cache' ? 'sharesCache' : 'sharesDevice'
   const end = position + bytes.length
-  const result = end <= content.length ? content : Buffer.concat([content, Buffer.alloc(end - content.length)])
-  result.set(bytes, position)
-  return result
+  if (end > old.length) file[content] = Buffer.concat([old, Buffer.alloc(end - old.length)])
+  else if (file[shares]) file[content] = Buffer.from(old)
+  file[shares] = false
+  file[content].set(bytes, position)
 }
+
+const newFile = (content: Buffer): SimFile => ({
+  cache: content,
+  device: content,
+  pending: [],
+  sharesCache: true,
+  sharesDevice: true,
+})
 
 /**
  * A disk with a page cache. It knows no time: operations happen at once, `SimFiles` and `SimCommitWriter` say when. A write that is under
@@ -73,8 +95,9 @@ export class SimDisk {
   /** A copy that goes its own way from here. */
   fork(): SimDisk {
     const copy = new SimDisk()
-    for (const [path, { cache, device, pending }] of this.#files) {
-      copy.#files.set(path, { cache: Buffer.from(cache), device: Buffer.from(device), pending: [...pending] })
+    for (const [path, file] of this.#files) {
+      Object.assign(file, { sharesCache: true, sharesDevice: true })
+      copy.#files.set(path, { ...file, pending: [...file.pending] })
     }
     for (const directory of this.#directories) copy.#directories.add(directory)
     for (const operation of this.#underWay) copy.#underWay.add(operation)
@@ -102,7 +125,7 @@ export class SimDisk {
 
   create(path: string): void {
     if (!this.#directories.has(parentOf(path))) throw fail('ENOENT', path)
-    if (!this.#files.has(path)) this.#files.set(path, { cache: Buffer.alloc(0), device: Buffer.alloc(0), pending: [] })
+    if (!this.#files.has(path)) this.#files.set(path, newFile(Buffer.alloc(0)))
   }
 
   makeDirectory(path: string): void {
@@ -147,7 +170,7 @@ export class SimDisk {
     const file = this.#file(path)
     const growth = Math.max(0, position + bytes.length - file.cache.length)
     if (this.usedBytes + growth > this.spaceBytes) throw fail('ENOSPC', path)
-    file.cache = overwritten(file.cache, position, bytes)
+    overwrite(file, 'cache', position, bytes)
     file.pending.push({ position, bytes })
   }
 
@@ -158,7 +181,7 @@ export class SimDisk {
     file.pending.pop()
     // a page has one content: what waited for these bytes will never come after them
     file.pending = file.pending.flatMap(write => outside(write, position, position + bytes.length))
-    file.device = overwritten(file.device, position, bytes)
+    overwrite(file, 'device', position, bytes)
   }
 
   /** What a failed write leaves: shown by the cache, and never written to the device. */
@@ -169,13 +192,13 @@ export class SimDisk {
 
   sync(path: string): void {
     const file = this.#file(path)
-    for (const { position, bytes } of file.pending) file.device = overwritten(file.device, position, bytes)
+    for (const { position, bytes } of file.pending) overwrite(file, 'device', position, bytes)
     file.pending = []
   }
 
   replace(path: string, content: Uint8Array): void {
     if (!this.#directories.has(parentOf(path))) throw fail('ENOENT', path)
-    this.#files.set(path, { cache: Buffer.from(content), device: Buffer.from(content), pending: [] })
+    this.#files.set(path, newFile(Buffer.from(content)))
   }
 
   remove(path: string): void {
@@ -192,27 +215,41 @@ export class SimDisk {
   /** Turns a bit over on the device, as the cache shows it too. */
   flipBit(path: string, position: number, bit = 0): void {
     const file = this.#file(path)
-    file.device[position]! ^= 1 << bit
-    file.cache[position]! ^= 1 << bit
+    overwrite(file, 'device', position, [file.device[position]! ^ (1 << bit)])
+    overwrite(file, 'cache', position, [file.cache[position]! ^ (1 << bit)])
+  }
+
+  /** In how many pieces of this size a power cut now finds what was not synced, what is under way included. */
+  pieces(unitBytes: number): number {
+    let count = 0
+    const add = ({ position, bytes }: PendingWrite): void => {
+      count += Math.ceil((position + bytes.length) / unitBytes) - Math.floor(position / unitBytes)
+    }
+    for (const { pending } of this.#files.values()) pending.forEach(add)
+    for (const { path, write } of this.#underWay) if (this.#files.has(path)) add(write)
+    return count
   }
 
   crash(kind: CrashKind, seed: number, tear: Tear = 'random'): void {
     const random = new SimRandom(seed)
-    this.note(`crash: ${kind} ${tear} ${seed}`)
+    this.note(`crash: ${kind} ${describeTear(tear)} ${seed}`)
+    const subset = typeof tear === 'string' ? undefined : { ...tear, next: 0 }
     for (const { path, write } of this.#underWay) {
       const file = this.#files.get(path)
       if (file === undefined) continue
       if (kind === 'kill') this.#cutShort(file, write, tear, random)
-      else if (kind === 'failed') file.cache = overwritten(file.cache, write.position, write.bytes)
+      else if (kind === 'failed') overwrite(file, 'cache', write.position, write.bytes)
       else file.pending.push(write)
       if (kind === 'power' && this.damagesNeighbours && random.chance(0.5)) damageBlocks(file, write, random)
     }
     this.#underWay.clear()
     if (kind !== 'power') return
     for (const file of this.#files.values()) {
-      for (const write of file.pending) tearInto(file, write, tear, random)
-      file.pending = []
-      file.cache = Buffer.from(file.device)
+      for (const write of file.pending) {
+        if (subset === undefined) tearInto(file, write, tear, random)
+        else keepPieces(file, write, subset.unitBytes, () => subset.kept[subset.next++] === true)
+      }
+      Object.assign(file, { pending: [], cache: file.device, sharesCache: true, sharesDevice: true })
     }
   }
 
@@ -222,7 +259,7 @@ export class SimDisk {
     const taken = tear === 'lose' ? 0 : tear === 'keep' ? pages : random.below(pages + 1)
     if (taken === 0) return
     const part = bytes.subarray(0, taken * blockBytes)
-    file.cache = overwritten(file.cache, position, part)
+    overwrite(file, 'cache', position, part)
     file.pending.push({ position, bytes: part })
   }
 
@@ -247,17 +284,23 @@ const outside = (write: PendingWrite, from: number, to: number): PendingWrite[] 
   return parts
 }
 
+const describeTear = (tear: Tear): string =>
+  typeof tear === 'string' ? tear : `${tear.unitBytes}:${tear.kept.map(Number).join('')}`
+
 /** Each sector, or each block, of the write reaches the device or does not, in any order. */
-const tearInto = (file: SimFile, { position, bytes }: PendingWrite, tear: Tear, random: SimRandom): void => {
+const tearInto = (file: SimFile, write: PendingWrite, tear: Tear, random: SimRandom): void => {
   if (tear === 'lose') return
   const unit = random.chance(0.5) ? sectorBytes : blockBytes
   const keep = tear === 'keep' ? 1 : random.pick([0, 0.1, 0.5, 0.9, 1])
-  const first = Math.floor(position / unit) * unit
-  for (let at = first; at < position + bytes.length; at += unit) {
-    if (!random.chance(keep)) continue
+  keepPieces(file, write, unit, () => random.chance(keep))
+}
+
+const keepPieces = (file: SimFile, { position, bytes }: PendingWrite, unit: number, keeps: () => boolean): void => {
+  const end = position + bytes.length
+  for (let at = Math.floor(position / unit) * unit; at < end; at += unit) {
+    if (!keeps()) continue
     const from = Math.max(at, position)
-    const part = bytes.subarray(from - position, Math.min(at + unit, position + bytes.length) - position)
-    file.device = overwritten(file.device, from, part)
+    overwrite(file, 'device', from, bytes.subarray(from - position, Math.min(at + unit, end) - position))
   }
 }
 
@@ -265,6 +308,6 @@ const damageBlocks = (file: SimFile, { position, bytes }: PendingWrite, random: 
   const first = Math.floor(position / blockBytes) * blockBytes
   const end = Math.min(file.device.length, Math.ceil((position + bytes.length) / blockBytes) * blockBytes)
   for (let at = first; at < end; at += blockBytes) {
-    if (random.chance(0.7)) file.device = overwritten(file.device, at, random.bytes(Math.min(blockBytes, end - at)))
+    if (random.chance(0.7)) overwrite(file, 'device', at, random.bytes(Math.min(blockBytes, end - at)))
   }
 }

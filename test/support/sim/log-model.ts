@@ -1,16 +1,16 @@
-import { expect } from 'vitest'
+import { assert } from '../../../src/core/assert.ts'
 import type { PartitionId } from '../../../src/core/brand.ts'
 import type { Log } from '../../../src/storage/log.ts'
 import { openRecords } from '../../../src/wire/kafka/records.ts'
+import { must } from './must.ts'
 
 interface ModelRecord {
-  readonly value: string
+  /** null: a tombstone; undefined: compaction took it, and it never comes back. */
+  readonly value: string | null | undefined
+  readonly key?: string
   /** Group that it was appended to; groups survive whole, and none without those before it. */
   readonly group: number
 }
-
-/** In a compacted partition a value begins with its key and this. */
-export const keyMark = '|'
 
 interface ModelPartition {
   /** Offset of `records[0]`. */
@@ -18,7 +18,20 @@ interface ModelPartition {
   records: ModelRecord[]
   /** The log start may not be seen below this any more. */
   floor: number
+  /** Ranges below log starts that somebody asked for; what else goes needs a gap record. */
+  asked: { readonly first: number; readonly end: number }[]
+  /** Group of the record that removes the partition. */
+  removedIn?: number
 }
+
+/** What was appended, for the model. */
+export interface ModelValue {
+  readonly value: string | null
+  readonly key: string
+}
+
+/** Gap records that a simulated log keeps one by one. */
+export const gapsMax = 100
 
 /** What a log must show after a restart; the smallest thing that can be compared with it. */
 export interface CheckOptions {
@@ -31,6 +44,7 @@ export class LogModel {
   readonly #partitions = new Map<PartitionId, ModelPartition>()
   /** Bytes of values that the newest check found missing, with a gap record in their place. */
   lostBytes = 0
+  #highestId = 0
   #durableGroup = 0
   #acked = 0
 
@@ -38,8 +52,9 @@ export class LogModel {
   clone(): LogModel {
     const copy = new LogModel()
     for (const [id, partition] of this.#partitions) {
-      copy.#partitions.set(id, { ...partition, records: [...partition.records] })
+      copy.#partitions.set(id, { ...partition, records: [...partition.records], asked: [...partition.asked] })
     }
+    copy.#highestId = this.#highestId
     copy.#durableGroup = this.#durableGroup
     copy.#acked = this.#acked
     return copy
@@ -50,11 +65,18 @@ export class LogModel {
   }
 
   partitions(): PartitionId[] {
-    return [...this.#partitions.keys()]
+    return [...this.#partitions].filter(([, { removedIn }]) => removedIn === undefined).map(([id]) => id)
+  }
+
+  /** Above all that there ever was: ids are not used twice. */
+  get nextId(): number {
+    return this.#highestId + 1
   }
 
   open(partition: PartitionId): void {
-    if (!this.#partitions.has(partition)) this.#partitions.set(partition, { base: 0, records: [], floor: 0 })
+    this.#highestId = Math.max(this.#highestId, partition)
+    if (this.#partitions.has(partition)) return
+    this.#partitions.set(partition, { base: 0, records: [], floor: 0, asked: [] })
   }
 
   end(partition: PartitionId): number {
@@ -62,10 +84,10 @@ export class LogModel {
     return base + records.length
   }
 
-  appended(partition: PartitionId, baseOffset: number, values: readonly string[], group: number): void {
-    expect(baseOffset, `partition ${partition}: appended offsets are dense`).toBe(this.end(partition))
+  appended(partition: PartitionId, baseOffset: number, values: readonly (string | ModelValue)[], group: number): void {
+    must(baseOffset === this.end(partition), () => `partition ${partition}: appended offsets are dense`)
     const { records } = this.#of(partition)
-    for (const value of values) records.push({ value, group })
+    for (const value of values) records.push(typeof value === 'string' ? { value, group } : { ...value, group })
   }
 
   /** The log has said that the group is durable. */
@@ -74,16 +96,26 @@ export class LogModel {
     this.#acked++
   }
 
+  /** The partition is gone for readers, and for good once the group is durable. */
+  removed(partition: PartitionId, group: number): void {
+    this.#of(partition).removedIn = group
+  }
+
+  /** DeleteRecords: no gap record tells of what goes now. */
+  asked(partition: PartitionId, first: number, end: number): void {
+    this.#of(partition).asked.push({ first, end })
+  }
+
   /** A log start that is durable, or that a reader of durable state has seen. */
   logStarts(partition: PartitionId, offset: number): void {
-    const of = this.#of(partition)
-    of.floor = Math.max(of.floor, offset)
+    const of = this.#partitions.get(partition)
+    if (of !== undefined) of.floor = Math.max(of.floor, offset)
   }
 
   /** Compares a running log: everything below the high watermark, nothing about what was not promised. */
   async checkReads(log: Log, options: CheckOptions = {}): Promise<void> {
     this.lostBytes = 0
-    for (const [partition] of this.#partitions) await this.#checkPartition(log, partition, options)
+    for (const partition of this.partitions()) await this.#checkPartition(log, partition, options)
   }
 
   /**
@@ -93,37 +125,47 @@ export class LogModel {
   async checkRestarted(log: Log, options: CheckOptions = {}): Promise<void> {
     let newestSurvivor = 0
     let oldestLost = Number.POSITIVE_INFINITY
-    for (const [partition, model] of this.#partitions) {
+    const present = new Set(log.partitions())
+    for (const [partition, model] of [...this.#partitions]) {
+      const { removedIn } = model
+      if (removedIn !== undefined) {
+        const isThere = present.has(partition)
+        must(!isThere || removedIn > this.#durableGroup, () => `partition ${partition}: removed for good`)
+        if (isThere) oldestLost = Math.min(oldestLost, removedIn)
+        else this.#partitions.delete(partition)
+        delete model.removedIn
+        if (!isThere) continue
+      }
       log.openPartition(partition)
       const { logEnd, highWatermark } = log.offsets(partition)
-      expect(highWatermark, `partition ${partition}: all that was recovered is durable`).toBe(logEnd)
+      must(highWatermark === logEnd, () => `partition ${partition}: all that was recovered is durable`)
       const promised = model.records.findLastIndex(({ group }) => group <= this.#durableGroup) + 1
-      expect(logEnd, `partition ${partition}: acked records are there`).toBeGreaterThanOrEqual(model.base + promised)
+      const due = model.base + promised
+      must(logEnd >= due, () => `partition ${partition}: acked records are there: to ${due}, not only to ${logEnd}`)
       if (options.gapsAllowed === true) passLostEnd(log, partition, model, this.#durableGroup)
-      expect(logEnd, `partition ${partition}: nothing was invented`).toBeLessThanOrEqual(
-        model.base + model.records.length,
-      )
+      must(logEnd <= model.base + model.records.length, () => `partition ${partition}: nothing was invented: ${logEnd}`)
       const survivors = logEnd - model.base
-      expect(
-        survivors,
-        `partition ${partition}: the log end never goes back behind the log start`,
-      ).toBeGreaterThanOrEqual(0)
+      must(survivors >= 0, () => `partition ${partition}: the log end never goes back behind the log start`)
       if (survivors > 0) newestSurvivor = Math.max(newestSurvivor, model.records[survivors - 1]!.group)
       if (survivors < model.records.length) oldestLost = Math.min(oldestLost, model.records[survivors]!.group)
       model.records.length = survivors
     }
-    expect(newestSurvivor, 'groups survive whole and in order').toBeLessThan(oldestLost)
+    must(
+      newestSurvivor < oldestLost,
+      () => `groups survive whole and in order: ${newestSurvivor}, but not ${oldestLost}`,
+    )
     this.#durableGroup = Math.max(this.#durableGroup, newestSurvivor)
     // later, log starts move at once and are durable some time after; now what is seen is durable
-    for (const [partition] of this.#partitions) this.logStarts(partition, log.offsets(partition).logStart)
+    for (const partition of this.partitions()) this.logStarts(partition, log.offsets(partition).logStart)
     await this.checkReads(log, options)
   }
 
   async #checkPartition(log: Log, partition: PartitionId, { gapsAllowed = false }: CheckOptions): Promise<void> {
     const model = this.#of(partition)
     const { logStart, highWatermark } = log.offsets(partition)
-    expect(logStart, `partition ${partition}: the log start never goes back`).toBeGreaterThanOrEqual(model.floor)
-    expect(logStart, `partition ${partition}: the log start is in the log`).toBeLessThanOrEqual(this.end(partition))
+    must(logStart >= model.floor, () => `partition ${partition}: the log start never goes back: ${logStart}`)
+    await this.#expectExplained(log, partition, model)
+    must(logStart <= this.end(partition), () => `partition ${partition}: the log start is in the log: ${logStart}`)
     const missing: { first: number; last: number }[] = []
     let offset = logStart
     while (offset < highWatermark) {
@@ -131,7 +173,7 @@ export class LogModel {
       offset = Math.max(offset, log.offsets(partition).logStart)
       if (offset >= highWatermark) break
       const { batches, nextOffset } = await log.read(partition, offset, 16 * 1024, highWatermark)
-      expect(nextOffset, `partition ${partition}: a read at ${offset} gets on`).toBeGreaterThan(offset)
+      must(nextOffset > offset, () => `partition ${partition}: a read gets on`)
       let next = offset
       for (const batch of batches) {
         const cursor = openRecords(batch)
@@ -139,8 +181,9 @@ export class LogModel {
           if (cursor.offset < offset) continue
           if (cursor.offset > next) missing.push({ first: next, last: cursor.offset - 1 })
           const expected = model.records[cursor.offset - model.base]?.value
-          const where = `partition ${partition} offset ${cursor.offset}`
-          expect(cursor.value()?.toString('latin1'), `${where}: the bytes appended`).toBe(expected)
+          const value = cursor.value()
+          const isSame = (value === null ? null : value.toString('latin1')) === expected
+          must(isSame, () => `partition ${partition} offset ${cursor.offset}: the bytes appended`)
           next = cursor.offset + 1
         }
       }
@@ -151,8 +194,10 @@ export class LogModel {
     if (missing.length > 0) await log.whenDurable(log.openGroup).catch(() => undefined)
     const start = log.offsets(partition).logStart
     for (const { first, last } of missing) {
-      const range = notSuperseded(model, Math.max(first, start), last, highWatermark)
-      if (range !== undefined) this.#expectGap(log, partition, range.first, range.last, gapsAllowed)
+      if (last < start) continue
+      for (const range of notCompacted(model, Math.max(first, start), last, highWatermark)) {
+        this.#expectGap(log, partition, range.first, range.last, gapsAllowed)
+      }
     }
     // what lies below the durable log start is nobody's any more
     const dead = Math.min(start, model.floor) - model.base
@@ -164,39 +209,74 @@ export class LogModel {
 
   #expectGap(log: Log, partition: PartitionId, first: number, last: number, allowed: boolean): void {
     const { base, records } = this.#of(partition)
-    for (const { value } of records.slice(first - base, last + 1 - base)) this.lostBytes += value.length
+    for (const { value } of records.slice(first - base, last + 1 - base)) this.lostBytes += value?.length ?? 0
     const isCovered = (offset: number): boolean =>
       log.gaps().some(gap => gap.partition === partition && gap.first <= offset && gap.last >= offset)
     let offset = first
     while (allowed && offset <= last && isCovered(offset)) offset++
-    expect(offset, `partition ${partition}: offsets ${first} to ${last} are there, or in a gap record`).toBe(last + 1)
+    must(offset === last + 1, () => `partition ${partition}: offsets ${first} to ${last} are there, or in a gap record`)
+  }
+
+  /** Whatever lies below the log start was deleted on request, or a gap record says why it went. */
+  async #expectExplained(log: Log, partition: PartitionId, { asked }: ModelPartition): Promise<void> {
+    const { logStart } = log.offsets(partition)
+    if (explainedTo(log, partition, asked) >= logStart) return
+    // the record is durable some time after the log start has moved; never, when the log can no longer be written
+    const isDurable = await log.whenDurable(log.openGroup).then(
+      () => true,
+      () => false,
+    )
+    const end = explainedTo(log, partition, asked)
+    must(!isDurable || end >= logStart, () => `partition ${partition}: no gap record of ${end}, below ${logStart}`)
   }
 
   #of(partition: PartitionId): ModelPartition {
     const model = this.#partitions.get(partition)
-    expect(model, `partition ${partition} is open`).toBeDefined()
-    return model!
+    assert(model !== undefined, `partition ${partition} is open`)
+    return model
   }
 }
 
-/** The part of a hole that compaction cannot have made: for every other record in it there is a newer one with its key. */
-const notSuperseded = (
+/** The first offset that neither somebody's request nor a gap record takes away. */
+const explainedTo = (log: Log, partition: PartitionId, asked: ModelPartition['asked']): number => {
+  const gaps = log.gaps()
+  // past `gaps.max` the oldest are summed
+  if (gaps.length >= gapsMax) return Number.POSITIVE_INFINITY
+  const known = gaps.filter(gap => gap.partition === partition).map(({ first, last }) => ({ first, end: last + 1 }))
+  let end = 0
+  for (const range of [...known, ...asked].sort((one, other) => one.first - other.first)) {
+    if (range.first <= end) end = Math.max(end, range.end)
+  }
+  return end
+}
+
+/**
+ * What compaction cannot have taken of a hole: a record goes only for a newer one of its key, a tombstone only after all that it deletes. What it has
+ * taken never comes back.
+ */
+const notCompacted = (
   { base, records }: ModelPartition,
   first: number,
   last: number,
-  end: number,
-): { first: number; last: number } | undefined => {
+  highWatermark: number,
+): { first: number; last: number }[] => {
+  if (records[last - base]?.key === undefined) return [{ first, last }]
   const newest = new Map<string, number>()
-  for (let offset = base; offset < end; offset++) {
-    const [key, rest] = (records[offset - base]?.value ?? '').split(keyMark, 2)
-    if (rest !== undefined) newest.set(key!, offset)
+  const visible = new Set<string>()
+  records.slice(0, highWatermark - base).forEach(({ key, value }, index) => {
+    if (key !== undefined) newest.set(key, index)
+    if (key !== undefined && index < first - base && value !== undefined) visible.add(key)
+  })
+  const left: { first: number; last: number }[] = []
+  for (let offset = first; offset <= last; offset++) {
+    const record = records[offset - base]!
+    const { key = '', value } = record
+    if (value === undefined) continue
+    if (newest.get(key)! > offset - base || (value === null && !visible.has(key))) {
+      records[offset - base] = { ...record, value: undefined }
+    } else left.push({ first: offset, last: offset })
   }
-  const isNewest = (offset: number): boolean => {
-    const [key, rest] = (records[offset - base]?.value ?? '').split(keyMark, 2)
-    return rest === undefined || newest.get(key!) === offset
-  }
-  const left = Array.from({ length: Math.max(0, last + 1 - first) }, (_, index) => first + index).filter(isNewest)
-  return left.length === 0 ? undefined : { first: left[0]!, last: left.at(-1)! }
+  return left
 }
 
 /** Damage whose partition nobody can tell: offsets up to the end of a gap record are given to nobody. */

@@ -1,33 +1,49 @@
-import { partitionId } from '../../../src/core/brand.ts'
+import { type PartitionId, partitionId } from '../../../src/core/brand.ts'
 import { BrokerError } from '../../../src/core/errors.ts'
 import { MemoryBudget } from '../../../src/core/memory-budget.ts'
 import { Metrics } from '../../../src/core/metrics.ts'
 import { sleep } from '../../../src/platform/clock.ts'
-import { type Compaction, firstTopicPartitionId, type Log } from '../../../src/storage/log.ts'
+import { firstTopicPartitionId, type Log } from '../../../src/storage/log.ts'
 import { openCommitLog } from '../../../src/storage/open-commit-log.ts'
 import type { CommitLogOptions } from '../../../src/storage/options.ts'
 import { BatchBuilder } from '../../../src/wire/kafka/batch-builder.ts'
-import { type CheckOptions, keyMark, type LogModel } from './log-model.ts'
+import { type CheckOptions, gapsMax, type LogModel, type ModelValue } from './log-model.ts'
 import type { SimMachine } from './machine.ts'
 import { SimRandom } from './random.ts'
 
 const KiB = 1024
 const noHeaders = Buffer.from([0])
 const internal = partitionId(1)
-const topics = [0, 1, 2, 3].map(index => partitionId(firstTopicPartitionId + index))
+const firstTopics = [0, 1, 2, 3].map(index => partitionId(firstTopicPartitionId + index))
+/** Compacted, in runs that do that; topics made later have higher ids. */
+const compacted = partitionId(firstTopicPartitionId + 4)
+const keys = Array.from({ length: 8 }, (_, index) => `key-${index}`)
+const tenYearsMs = 10 * 365.25 * 24 * 3_600_000
 const directory = '/data'
-/** Of the internal partition: whenever a segment is sealed. */
-const compaction: Compaction = {
+
+/** What a simulated log is opened with, where it differs from `tinyLog`. */
+export type LogRunOptions = Partial<CommitLogOptions>
+
+/** What a run does besides appends, reads and moving log starts. */
+export interface Workload {
+  /** Topics come and go. */
+  readonly removes?: boolean
+  /** A partition with keys and tombstones is compacted. */
+  readonly compacts?: boolean
+  /** The wall clock jumps ten years either way. */
+  readonly clockJumps?: boolean
+  /** `disk.budget` in slots: another one of these at each start. */
+  readonly budgetSlots?: readonly number[]
+}
+
+const compaction = {
   minDirtyRatio: 0.2,
-  minDirtyBytes: 0,
+  minDirtyBytes: 1024,
   minLagMs: 0,
   maxLagMs: Number.POSITIVE_INFINITY,
   deleteRetentionMs: 0,
   alsoDeletes: false,
 }
-
-/** What a simulated log is opened with, where it differs from `tinyLog`. */
-export type LogRunOptions = Partial<CommitLogOptions>
 
 /** Tiny slots, so that a short run seals, evicts and checkpoints. */
 export const tinyLog = (changes: LogRunOptions = {}): CommitLogOptions => ({
@@ -41,7 +57,7 @@ export const tinyLog = (changes: LogRunOptions = {}): CommitLogOptions => ({
   retention: { ms: -1, bytes: -1 },
   tailBytes: 32 * KiB,
   cacheBytes: 128 * KiB,
-  gapsMax: 100,
+  gapsMax,
   memory: new MemoryBudget(64 * 1024 * KiB),
   metrics: new Metrics(),
   ...changes,
@@ -56,17 +72,27 @@ export class LogRun {
   readonly model: LogModel
   readonly random: SimRandom
   readonly options: LogRunOptions
+  readonly workload: Workload
+  removedPartitions = 0
   log!: Log
   /** Appends that the log refused, by kind of error. */
   readonly refused = new Map<string, number>()
   metrics = new Metrics()
   #value = 0
+  #topics: PartitionId[] = []
 
-  constructor(machine: SimMachine, model: LogModel, seed: number, options: LogRunOptions = {}) {
+  constructor(
+    machine: SimMachine,
+    model: LogModel,
+    seed: number,
+    options: LogRunOptions = {},
+    workload: Workload = {},
+  ) {
     this.machine = machine
     this.model = model
     this.random = new SimRandom(seed)
     this.options = options
+    this.workload = workload
   }
 
   /** Opens the log and compares it with the model. */
@@ -76,16 +102,19 @@ export class LogRun {
     await platform.files.makeDirectory(directory)
     const checkpoints = await platform.openCheckpointStore(`${directory}/views`, 1024 * KiB)
     this.metrics = new Metrics()
-    this.log = await openCommitLog({ ...platform, checkpoints }, tinyLog({ ...this.options, metrics: this.metrics }))
-    for (const partition of [internal, ...topics]) {
-      this.model.open(partition)
-      this.log.openPartition(partition)
-    }
-    const { log } = this
+    const { budgetSlots, compacts } = this.workload
+    const slots = budgetSlots === undefined ? {} : { budgetBytes: this.random.pick(budgetSlots) * 64 * KiB }
+    const options = { ...this.options, ...slots, metrics: this.metrics }
+    const log = await openCommitLog({ ...platform, checkpoints }, tinyLog(options))
+    this.log = log
+    if (this.model.nextId === 1)
+      for (const partition of [internal, ...firstTopics, compacted]) this.model.open(partition)
     log.setCompaction(internal, compaction)
-    const starts = [internal, ...topics].map(partition => log.offsets(partition).logStart)
-    machine.disk.note(`opened: epoch ${log.logEpoch}, group ${log.durableGroup}, log starts ${starts}`)
     await this.model.checkRestarted(log, check)
+    this.#topics = this.model.partitions().filter(id => id >= firstTopicPartitionId && id !== compacted)
+    if (compacts) log.setCompaction(compacted, compaction)
+    const starts = this.model.partitions().map(partition => log.offsets(partition).logStart)
+    machine.disk.note(`opened: epoch ${log.logEpoch}, group ${log.durableGroup}, log starts ${starts}`)
   }
 
   /** `count` random steps. */
@@ -105,7 +134,11 @@ export class LogRun {
   async #step(): Promise<void> {
     const { random, log, machine } = this
     const choice = random.below(100)
+    const { removes, compacts, clockJumps } = this.workload
     try {
+      if (clockJumps && random.chance(0.05)) machine.clock.wallOffsetMs += random.pick([-tenYearsMs, tenYearsMs])
+      if (removes && random.chance(0.02)) this.#replacePartition()
+      if (compacts && random.chance(0.4)) this.#appendKeyed(compacted, random.between(1, 6))
       if (choice < 35) this.#append(random.between(1, 3))
       else if (choice < 65) this.#appendRecords(random.between(1, 8))
       else if (choice < 72) this.#appendInternal()
@@ -128,7 +161,7 @@ export class LogRun {
     const values = Array.from({ length: batches }, () =>
       Array.from({ length: this.random.between(1, 5) }, () => this.#newValue(1200)),
     )
-    const partitions = values.map(() => this.random.pick(topics))
+    const partitions = values.map(() => this.random.pick(this.#topics))
     const appended = this.log.append(
       values.map((batch, index) => ({ partition: partitions[index]!, batch: this.#batchOf(batch) })),
     )
@@ -140,7 +173,7 @@ export class LogRun {
 
   #appendRecords(count: number): void {
     for (let index = 0; index < count; index++) {
-      const partition = this.random.pick(topics)
+      const partition = this.random.pick(this.#topics)
       const value = this.#newValue(200)
       const source = Buffer.from(`..${value}.`, 'latin1')
       const { clock } = this.machine
@@ -150,34 +183,55 @@ export class LogRun {
     this.#promise(this.log.openGroup)
   }
 
-  /** Of few keys: compaction has something to do. */
   #appendInternal(): void {
-    const builder = new BatchBuilder()
-    const values = Array.from({ length: this.random.between(1, 4) }, () => {
-      const key = `k${this.random.below(12)}`
-      const value = `${key}${keyMark}${this.#newValue(400)}`
-      const source = Buffer.from(value, 'latin1')
-      builder.append(this.machine.clock.wallMs(), Buffer.from(key), source, 0, source.length, noHeaders)
-      return value
-    })
-    const batch = Buffer.from(builder.finish(0, 0))
-    const { baseOffsets, group } = this.log.append([{ partition: internal, batch }])
-    this.model.appended(internal, baseOffsets[0]!, values, group)
-    this.#promise(group)
+    this.#appendKeyed(internal, this.random.between(1, 4))
   }
 
   #advanceLogStart(): void {
-    const partition = this.random.pick(topics)
+    const partition = this.random.pick(this.#topics)
     const { logStart, highWatermark } = this.log.offsets(partition)
     if (highWatermark === logStart) return
     const offset = logStart + this.random.between(1, Math.min(20, highWatermark - logStart))
     const { log, model } = this
+    model.asked(partition, logStart, offset)
     const group = log.advanceLogStart(partition, offset)
     this.machine.disk.note(`log start of ${partition} to ${offset} in group ${group}`)
     log.whenDurable(group).then(
       () => model.logStarts(partition, offset),
       () => undefined,
     )
+  }
+
+  /** A topic goes, and another comes. */
+  #replacePartition(): void {
+    const { log, model } = this
+    const old = this.random.pick(this.#topics)
+    log.removePartition(old)
+    model.removed(old, log.openGroup)
+    this.#promise(log.openGroup)
+    this.machine.disk.note(`${old} removed in group ${log.openGroup}`)
+    const next = partitionId(model.nextId)
+    model.open(next)
+    log.openPartition(next)
+    this.#topics = [...this.#topics.filter(topic => topic !== old), next]
+    this.removedPartitions++
+  }
+
+  /** Of few keys: compaction has something to do. */
+  #appendKeyed(partition: PartitionId, count: number): void {
+    const values = Array.from({ length: count }, (): ModelValue => {
+      const value = this.random.chance(0.15) ? null : this.#newValue(400)
+      return { key: this.random.pick(keys), value }
+    })
+    const builder = new BatchBuilder()
+    for (const { key, value } of values) {
+      const source = value === null ? null : Buffer.from(value, 'latin1')
+      builder.append(this.machine.clock.wallMs(), Buffer.from(key), source, 0, source?.length ?? 0, noHeaders)
+    }
+    const batch = Buffer.from(builder.finish(0, 0))
+    const { baseOffsets, group } = this.log.append([{ partition, batch }])
+    this.model.appended(partition, baseOffsets[0]!, values, group)
+    this.#promise(group)
   }
 
   #promise(group: number): void {

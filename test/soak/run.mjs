@@ -1,0 +1,58 @@
+// npm run soak -- NAME: long runs of what a build only samples. Ends with what was run, and with exit code 1 when something failed.
+import { execFileSync, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** A program of this directory, bundled, because Node 20 runs no TypeScript; beside the packages that it imports. */
+const program = async name => {
+  const outfile = `${root}node_modules/.soak-${name}-${process.pid}.mjs`
+  await build({
+    entryPoints: [`${root}test/soak/${name}.ts`],
+    outfile,
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    target: 'node20.19',
+    logLevel: 'warning',
+  })
+  return run([outfile]).finally(() => rmSync(outfile, { force: true }))
+}
+
+const run = (args, environment = {}) =>
+  new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, args, {
+      stdio: 'inherit',
+      cwd: root,
+      env: { ...process.env, ...environment },
+    })
+    child.once('error', reject)
+    child.once('close', code => resolve(code ?? 1))
+  })
+
+const vitest = (file, environment) =>
+  run(['node_modules/vitest/vitest.mjs', 'run', '--project', 'e2e', file], environment)
+
+const soaks = {
+  crash: ['100,000 crash points of the simulated disk (COUNT, SEED)', () => program('crash')],
+  kill: [
+    '200 kill -9 of the real process under load (KILL_CYCLES, SEED)',
+    () => vitest('test/fault/kill.test.ts', { KILL_CYCLES: process.env['KILL_CYCLES'] ?? '200' }),
+  ],
+}
+
+const name = process.argv[2] ?? ''
+if (!Object.hasOwn(soaks, name)) {
+  for (const [each, [help]] of Object.entries(soaks)) console.log(`npm run soak -- ${each.padEnd(8)} ${help}`)
+  process.exit(name === '' ? 0 : 64)
+}
+const commit = execFileSync('git', ['describe', '--always', '--dirty'], { cwd: root, encoding: 'utf8' }).trim()
+const startedAt = Date.now()
+console.log(`soak ${name}, commit ${commit}, Node ${process.version}`)
+const code = await soaks[name][1]()
+const took = Math.round((Date.now() - startedAt) / 1000)
+console.log(`soak ${name}, commit ${commit}: ${code === 0 ? 'passed' : 'FAILED'}, ${took} s`)
+process.exit(code)
