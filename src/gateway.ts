@@ -115,6 +115,10 @@ const openParts = async (
   const store = await platform.openCheckpointStore(`${directory}/views`, viewBytes)
   closing.add('views', () => store.close())
   stopping.throwIfAborted()
+  let rulesAreSet = (): void => {}
+  const rulesSet = new Promise<void>(resolve => {
+    rulesAreSet = resolve
+  })
   const log = await openCommitLog(
     { ...platform, checkpoints: store },
     {
@@ -129,6 +133,7 @@ const openParts = async (
       maxMessageBytes: settings['max.message.bytes'],
       maxPacketBytes: settings['mqtt.max.packet.bytes'],
       retention: { ms: settings['retention.ms'], bytes: settings['retention.bytes'] },
+      rulesSet,
       gapsMax: settings['gaps.max'],
       tailBytes: tailBytesOf(memory.limitBytes),
       cacheBytes: cacheBytesOf(memory.limitBytes),
@@ -142,6 +147,7 @@ const openParts = async (
   const retained = new RetainedView()
   const inflight = new MqttInflightView()
   const opened = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [retained, inflight] })
+  rulesAreSet()
   const { broker, groups, state, topicConfigs } = opened
   closing.add('checkpoints of views', () => state.checkpointAll())
   stopping.throwIfAborted()

@@ -174,7 +174,7 @@ export class CommitLog implements Log {
     await this.whenDurable(groupNumber(group.number))
     for (const segment of segments) if (segment.sealed && !segment.hasFooter) this.#checkpointer.sealed(segment)
     this.#checkpointer.request()
-    this.#room.housekeeping.run()
+    this.#room.begin(this.#options.rulesSet)
   }
 
   get logAge(): number {

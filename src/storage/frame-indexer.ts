@@ -32,7 +32,10 @@ export const indexFrame = (segment: Segment, log: PartitionLog, frame: IndexedFr
   log.addSpan(segment.index(frame))
 }
 
-/** Takes all frames of a whole group, whose header stands at `groupAt`; batches of the log control partition are also handed on. */
+/**
+ * Takes all frames of a whole group, whose header stands at `groupAt`; then batches of the log control partition are handed on: what one of them removes
+ * may have frames behind it in its group, and these keep the segment alive too.
+ */
 export const indexGroup = (
   segment: Segment,
   buffer: Buffer,
@@ -42,13 +45,15 @@ export const indexGroup = (
   lookup: PartitionLookup,
   onControl: (batch: Buffer) => void,
 ): void => {
+  const control: Buffer[] = []
   let at = groupAt + groupHeaderBytes
   for (let index = 0; index < frameCount; index++) {
     assert(at + frameHeaderBytes + AT.recordCount < buffer.length, 'frames lie within their group')
     const log = lookup(framePartition(buffer, at))
     if (log !== undefined) indexFrame(segment, log, describeFrame(buffer, at, groupPosition + at - groupAt))
     const end = at + frameHeaderBytes + frameBatchBytes(buffer, at)
-    if (framePartition(buffer, at) === logControlPartition) onControl(buffer.subarray(at + frameHeaderBytes, end))
+    if (framePartition(buffer, at) === logControlPartition) control.push(buffer.subarray(at + frameHeaderBytes, end))
     at = end
   }
+  control.forEach(onControl)
 }

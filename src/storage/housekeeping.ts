@@ -10,6 +10,7 @@ export class Housekeeping {
   #timer: Timer | undefined
   #soon = false
   #stopped = false
+  #begun = false
 
   constructor(clock: Clock, everyMs: number, check: () => void) {
     this.#clock = clock
@@ -20,13 +21,15 @@ export class Housekeeping {
   /** Checks now, and from now on regularly. */
   run(): void {
     if (this.#stopped) return
+    this.#begun = true
     this.#soon = false
     this.#schedule(this.#everyMs)
     this.#check()
   }
 
+  /** Nothing before the first `run`. */
   soon(): void {
-    if (this.#soon || this.#stopped) return
+    if (this.#soon || this.#stopped || !this.#begun) return
     this.#soon = true
     this.#schedule(soonMs)
   }

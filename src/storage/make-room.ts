@@ -32,6 +32,12 @@ export class RoomMaking {
     })
   }
 
+  /** From now on, or as soon as the rules are known. */
+  begin(rulesSet: Promise<void> | undefined): void {
+    if (rulesSet === undefined) this.housekeeping.run()
+    else void rulesSet.then(() => this.housekeeping.run())
+  }
+
   soon(): void {
     this.housekeeping.soon()
   }

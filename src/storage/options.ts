@@ -40,6 +40,8 @@ export interface CommitLogOptions {
   readonly maxPacketBytes?: number
   /** Of topic partitions without `setRetention`; -1 means no limit. */
   readonly retention: { readonly ms: number; readonly bytes: number }
+  /** Resolves once retention and compaction are set for whatever the log holds: before, nothing of it is taken away. Absent: it may at once. */
+  readonly rulesSet?: Promise<void>
   /** Gap records kept one by one; past it the oldest are summed. */
   readonly gapsMax?: number
   /** Bytes of recent groups kept for readers at the tail. */

@@ -104,7 +104,11 @@ export class LogRun {
     this.metrics = new Metrics()
     const { budgetSlots, compacts } = this.workload
     const slots = budgetSlots === undefined ? {} : { budgetBytes: this.random.pick(budgetSlots) * 64 * KiB }
-    const options = { ...this.options, ...slots, metrics: this.metrics }
+    let rulesAreSet = (): void => {}
+    const rulesSet = new Promise<void>(resolve => {
+      rulesAreSet = resolve
+    })
+    const options = { ...this.options, ...slots, metrics: this.metrics, rulesSet }
     const log = await openCommitLog({ ...platform, checkpoints }, tinyLog(options))
     this.log = log
     if (this.model.nextId === 1)
@@ -113,6 +117,7 @@ export class LogRun {
     await this.model.checkRestarted(log, check)
     this.#topics = this.model.partitions().filter(id => id >= firstTopicPartitionId && id !== compacted)
     if (compacts) log.setCompaction(compacted, compaction)
+    rulesAreSet()
     const starts = this.model.partitions().map(partition => log.offsets(partition).logStart)
     machine.disk.note(`opened: epoch ${log.logEpoch}, group ${log.durableGroup}, log starts ${starts}`)
   }
