@@ -16,6 +16,8 @@ export interface CrashPlan {
   readonly crashesPerPoint: number | 'every'
   /** Share of the points that are tried; all when absent. */
   readonly share?: number
+  /** The first so many of them; all when absent. */
+  readonly mostPoints?: number
   /** Share of the crashes after which recovery is crashed at each of its own points; none when absent. */
   readonly recoveryShare?: number
   readonly options?: LogRunOptions
@@ -78,7 +80,7 @@ export const crashEverywhere = async (plan: CrashPlan): Promise<CrashReport> => 
       await surviveCrashes(point, plan, report)
     },
     () => {
-      const isTried = random.chance(plan.share ?? 1)
+      const isTried = report.points < (plan.mostPoints ?? Number.POSITIVE_INFINITY) && random.chance(plan.share ?? 1)
       if (isTried) report.points++
       return isTried
     },

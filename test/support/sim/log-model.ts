@@ -130,10 +130,15 @@ export class LogModel {
       const { removedIn } = model
       if (removedIn !== undefined) {
         const isThere = present.has(partition)
-        must(
-          !isThere || removedIn > this.#durableGroup,
-          () =>
-            `partition ${partition}: removed for good`)
+        must(!isThere || removedIn > this.#durableGroup, () => `partition ${partition}: removed for good`)
+        if (isThere) oldestLost = Math.min(oldestLost, removedIn)
+        else this.#partitions.delete(partition)
+        delete model.removedIn
+        if (!isThere) continue
+      }
+      log.openPartition(partition)
+      const { logEnd, highWatermark } = log.offsets(partition)
+      must(highWatermark === logEnd, () => `partition ${partition}: all that was recovered is durable`)
       const promised = model.records.findLastIndex(({ group }) => group <= this.#durableGroup) + 1
       const due = model.base + promised
       must(logEnd >= due, () => `partition ${partition}: acked records are there: to ${due}, not only to ${logEnd}`)

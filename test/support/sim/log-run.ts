@@ -113,8 +113,8 @@ export class LogRun {
     this.log = log
     if (this.model.nextId === 1)
       for (const partition of [internal, ...firstTopics, compacted]) this.model.open(partition)
-    log.setCompaction(internal, compaction)
     await this.model.checkRestarted(log, check)
+    log.setCompaction(internal, compaction)
     this.#topics = this.model.partitions().filter(id => id >= firstTopicPartitionId && id !== compacted)
     if (compacts) log.setCompaction(compacted, compaction)
     rulesAreSet()

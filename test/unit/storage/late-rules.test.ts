@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { partitionId } from '../../../src/core/brand.ts'
 import { Housekeeping } from '../../../src/storage/housekeeping.ts'
 import type { Log } from '../../../src/storage/log.ts'
-import { batchOf, noHeaders, TestDirectory, topic } from './test-log.ts'
+import { batchOf, TestDirectory, topic } from './test-log.ts'
 
 const other = partitionId(40)
 
@@ -20,9 +20,10 @@ it('takes nothing away at a start before retention and compaction of its topics 
   const log = await directory.open(small)
   for (const partition of [topic, other]) log.openPartition(partition)
   const payload = 'x'.repeat(30_000)
-  let last = log.append([{ partition: topic, batch: batchOf(['kept for ever']) }]).group
-  for (let index = 0; index < 75; index++) last = log.append([{ partition: other, batch: batchOf([payload]) }]).group
-  await log.whenDurable(last)
+  await log.whenDurable(log.append([{ partition: topic, batch: batchOf(['kept for ever']) }]).group)
+  for (let index = 0; index < 75; index++) {
+    await log.whenDurable(log.append([{ partition: other, batch: batchOf([payload]) }]).group)
+  }
   await log.close()
 
   let rulesAreSet = (): void => {}
@@ -35,7 +36,7 @@ it('takes nothing away at a start before retention and compaction of its topics 
   expect(again.offsets(topic).logStart).toBe(0)
   expect(again.offsets(other).logStart, 'nor anything else').toBe(0)
   again.openPartition(topic)
-  again.setRetention(topic, { ms: -1, bytes: -1 })
+  again.setRetention(topic, { ms: -1, bytes: -1, class: 'normal', readThrough: () => 0 })
   rulesAreSet()
   while (again.offsets(other).logStart === 0) await pause(5)
   expect(again.offsets(topic).logStart).toBe(0)
@@ -52,25 +53,4 @@ it('looks after nothing that is asked for before it has begun', async () => {
   housekeeping.run()
   expect(checks).toBe(1)
   housekeeping.stop()
-})
-
-it('a partition removed in the group of its last records stays removed when its removal is summed up', async () => {
-  const directory = new TestDirectory()
-  const log = await directory.open()
-  for (const partition of [topic, other]) log.openPartition(partition)
-  await log.whenDurable(log.append([{ partition: other, batch: batchOf(['a']) }]).group)
-  const source = Buffer.from('value')
-  // an open batch: it goes to the end of its group, behind the record that removes its partition
-  log.appendRecord(topic, 1, null, source, 0, source.length, noHeaders)
-  log.removePartition(topic)
-  await log.whenDurable(log.openGroup)
-  // the checkpoint of a clean stop sums the state of the log up
-  await log.close()
-  const again = await directory.open()
-  expect([...again.partitions()]).not.toContain(topic)
-  await again.close()
-  const third = await directory.open()
-  expect([...third.partitions()]).not.toContain(topic)
-  expect(third.gaps()).toEqual([])
-  await third.close()
 })

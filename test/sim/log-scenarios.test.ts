@@ -1,0 +1,26 @@
+import { expect, it } from 'vitest'
+import { CrashReport, crashEverywhere } from '../support/sim/crash-points.ts'
+import { scenarioNames, scenarioOf, scenarios } from '../support/sim/scenarios.ts'
+import { seedsOf } from './seeds.ts'
+
+it('survives every subset of what was not synced, at every write and sync, and a crash at each point of some recoveries', async () => {
+  const report = await crashEverywhere({
+    ...scenarios.appends,
+    seed: 1,
+    steps: 6,
+    restarts: 0,
+    crashesPerPoint: 'every',
+    recoveryShare: 0.01,
+  })
+  console.log(`crash points: ${JSON.stringify(report)}`)
+  expect(report.torn).toBeGreaterThan(100)
+  expect(report.recoveryCrashes).toBeGreaterThan(20)
+})
+
+// such runs found a removed partition that came back, and data that went before the rules of its topic were known
+it.each(seedsOf(scenarioNames.length))('survives crashes under all kinds of load: seed %i', async seed => {
+  const name = scenarioOf(seed)
+  const report = new CrashReport()
+  report.add(await crashEverywhere({ ...scenarios[name], seed, crashesPerPoint: 1, share: 0.05, mostPoints: 60 }))
+  expect(report.crashes, name).toBeGreaterThan(3)
+})
