@@ -58,8 +58,11 @@ export class ColdSegment {
 
   /** Whether a batch and a new stretch for it fit before the footer. */
   hasRoomFor(batchBytes: number): boolean {
+    return this.#fits(batchBytes, footerCost.span + footerCost.epoch + footerCost.block)
+  }
+
+  #fits(batchBytes: number, growth: number): boolean {
     const { segment } = this
-    const growth = footerCost.span + footerCost.epoch + footerCost.block
     const footer = alignUp(segment.footerBytes + growth, blockBytes)
     return alignUp(segment.end + frameHeaderBytes + batchBytes, blockBytes) + footer <= segment.header.slotBytes
   }
@@ -69,7 +72,8 @@ export class ColdSegment {
    * records are in it, 0 when it has not.
    */
   add(span: PartitionSpan, batch: Buffer, logAge: number, compactedAt: number): void {
-    assert(this.hasRoomFor(batch.length), 'a copied batch fits before the footer')
+    // its stretch has its place in the footer already
+    assert(this.#fits(batch.length, footerCost.epoch + footerCost.block), 'a copied batch fits before the footer')
     const frame = Buffer.allocUnsafe(frameHeaderBytes + batch.length)
     batch.copy(frame, frameHeaderBytes)
     writeFrameHeader(frame, 0, this.#seed, compactedAt, 0, span.partition, batch.length, logAge)

@@ -23,6 +23,18 @@ it('finds a recovery that shows the newest group without writing it again', asyn
   expect(await found({ bugs: { skipsRewrites: true } })).toContain('acked records are there')
 })
 
+it('finds a cold segment that is published, and a slot that is reused, before the sync', async () => {
+  const options = { budgetBytes: 8 * 64 * 1024 }
+  const plan = { bugs: { skipsSyncs: true }, steps: 300, crashesPerPoint: 2, share: 0.3, options }
+  expect(await found(plan)).toMatch(
+    /offsets \d+ to \d+ are there|the newest record|acked records are there|bytes appended/,
+  )
+})
+
+it('finds a recovery that cuts too much', async () => {
+  expect(await found({ bugs: { cutsTooMuch: true } })).toContain('acked records are there')
+})
+
 it('finds that a power cut which damages neighbours needs commit.align=always', async () => {
   expect(await found({ damagesNeighbours: true, options: { align: 'auto' } })).toContain('acked records are there')
 })

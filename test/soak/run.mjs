@@ -38,6 +38,21 @@ const vitest = (file, environment) =>
 
 const soaks = {
   crash: ['100,000 crash points of the simulated disk (COUNT, SEED)', () => program('crash')],
+  flips: [
+    'one bit in every 7th byte of a small log (FLIP_STRIDE)',
+    () =>
+      run(
+        [
+          'node_modules/vitest/vitest.mjs',
+          'run',
+          '--project',
+          'sim',
+          '--testTimeout=36000000',
+          'test/sim/bit-flips.test.ts',
+        ],
+        { FLIP_STRIDE: process.env['FLIP_STRIDE'] ?? '7' },
+      ),
+  ],
   kill: [
     '200 kill -9 of the real process under load (KILL_CYCLES, SEED)',
     () => vitest('test/fault/kill.test.ts', { KILL_CYCLES: process.env['KILL_CYCLES'] ?? '200' }),

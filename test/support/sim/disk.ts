@@ -89,6 +89,9 @@ export class SimDisk {
   damagesNeighbours = false
   /** Called at the beginning and before the end of every operation that changes something. */
   onPoint: (() => void) | undefined
+  /** The newest write-through, and the one that was newest at the last crash. */
+  newest: { readonly path: string; readonly from: number; readonly to: number } | undefined
+  newestAtCrash: SimDisk['newest']
   /** Whatever was done, for the report of a failed seed. */
   readonly history: string[] = []
 
@@ -103,6 +106,8 @@ export class SimDisk {
     for (const operation of this.#underWay) copy.#underWay.add(operation)
     copy.faults.push(...this.faults.map(fault => ({ ...fault })))
     copy.spaceBytes = this.spaceBytes
+    copy.newest = this.newest
+    copy.newestAtCrash = this.newestAtCrash
     copy.damagesNeighbours = this.damagesNeighbours
     copy.history.push(...this.history.slice(-40))
     return copy
@@ -182,6 +187,7 @@ export class SimDisk {
     // a page has one content: what waited for these bytes will never come after them
     file.pending = file.pending.flatMap(write => outside(write, position, position + bytes.length))
     overwrite(file, 'device', position, bytes)
+    this.newest = { path, from: position, to: position + bytes.length }
   }
 
   /** What a failed write leaves: shown by the cache, and never written to the device. */
@@ -231,6 +237,7 @@ export class SimDisk {
   }
 
   crash(kind: CrashKind, seed: number, tear: Tear = 'random'): void {
+    this.newestAtCrash = this.newest
     const random = new SimRandom(seed)
     this.note(`crash: ${kind} ${describeTear(tear)} ${seed}`)
     const subset = typeof tear === 'string' ? undefined : { ...tear, next: 0 }

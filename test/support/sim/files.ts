@@ -21,6 +21,7 @@ class SimFile implements RandomAccessFile {
       this.#io.disk.check(this.path, 'read', position, position + target.length)
       const content = this.#io.disk.content(this.path).subarray(position, position + target.length)
       target.set(content)
+      if (this.#bugs.cutsTooMuch === true) this.#hideNewest(target, position)
       return content.length
     })
   }
@@ -41,11 +42,18 @@ class SimFile implements RandomAccessFile {
   sync(): Promise<void> {
     return this.#io.change(this.#io.speed.syncMs, `sync ${this.path}`, () => {
       this.#io.disk.check(this.path, 'sync')
-      this.#io.disk.sync(this.path)
+      if (this.#bugs.skipsSyncs !== true) this.#io.disk.sync(this.path)
     })
   }
 
   async close(): Promise<void> {}
+
+  #hideNewest(target: Uint8Array, position: number): void {
+    const newest = this.#io.disk.newestAtCrash
+    if (newest?.path !== this.path) return
+    const within = (at: number): number => Math.min(target.length, Math.max(0, at - position))
+    target.fill(0, within(newest.from), within(newest.to))
+  }
 }
 
 /** `Files` of a simulated machine. Entries of directories are durable when the call returns, and there or not at a crash before. */

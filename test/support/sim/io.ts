@@ -17,6 +17,10 @@ export interface PlantedBugs {
   acksEarly?: boolean
   /** What the page cache already shows is not written again. */
   skipsRewrites?: boolean
+  /** Syncs of files, commits apart, do nothing: so a cold segment is published, and a slot reused, before what they stand on is there. */
+  skipsSyncs?: boolean
+  /** After a crash the newest commit cannot be seen: the log is cut below what was acked. */
+  cutsTooMuch?: boolean
 }
 
 /** The disk as one running machine uses it: operations take time, and never end once the machine has crashed. */
