@@ -95,13 +95,15 @@ export class CompactionPass {
 
   /** What is left of a batch, undefined when that is nothing. */
   async #compacted(found: FoundBatch): Promise<{ batch: Buffer | undefined; compactedAt: number }> {
-    const { batch, baseOffset } = found
+    const { batch, baseOffset, lastOffset } = found
     const judged = await this.#judge(found)
     if (judged === undefined) return { batch, compactedAt: found.compactedAt }
     for (const [removal, records] of judged.removed) this.#parts.onRemoved(removal, records)
     const compactedAt = found.compactedAt || Math.max(1, this.#parts.logAge)
     const producerId = producerIdOf(batch)
-    const isNeeded = producerId >= 0 && this.#rules.isLastOfProducer?.(producerId, baseOffset) === true
+    const isProducersLast = producerId >= 0 && this.#rules.isLastOfProducer?.(producerId, baseOffset) === true
+    // without the partition's last batch a consumer would never come to its end
+    const isNeeded = isProducersLast || lastOffset + 1 >= this.log.highWatermark
     if (judged.kept === 0 && !isNeeded) return { batch: undefined, compactedAt }
     const rewritten = await rewriteBatch(batch, judged)
     // compression at another level may give more bytes than were there; room was asked for these

@@ -175,6 +175,21 @@ describe('compaction', () => {
     await log.close()
   })
 
+  it('leaves the last batch of the partition, empty if need be, so that readers come to the end', async () => {
+    const directory = new TestDirectory()
+    const log = await directory.open(small)
+    for (const partition of [topic, other]) log.openPartition(partition)
+    log.setCompaction(topic, compaction())
+    await append(log, encodeBatch([record('gone', 'old')]))
+    await append(log, encodeBatch([record('gone', null)]))
+    await sealed(log)
+    while (directory.metrics.count('storageCompactedRecords', 'tombstone') === 0) await sealed(log)
+    const { batches, nextOffset } = await log.read(topic, 0, KiB, 2)
+    expect(batches.map(batch => [baseOffsetOf(batch), recordCountOf(batch)])).toEqual([[1, 0]])
+    expect(nextOffset).toBe(2)
+    await log.close()
+  })
+
   it('looks at no record younger than the lag, nor above the limit of its owner', async () => {
     const directory = new TestDirectory()
     let extraMs = 0
