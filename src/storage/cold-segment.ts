@@ -11,7 +11,7 @@ import { coldHeader } from './slot-header-repair.ts'
 import type { Slot } from './slot-pool.ts'
 
 /** Written and synced at once: large enough for flash, small enough that a commit in between does not wait long. */
-const chunkBytes = 512 * 1024
+const chunkBytes = 256 * 1024
 
 /**
  * A cold segment while the cleaner writes it, frame by frame, in large sequential writes past the commit writer. Nothing of it counts before its

@@ -58,6 +58,8 @@ export class Eviction {
   isExhausted = false
   #running: Promise<void> | undefined
   #again = false
+  /** In this round. */
+  #cleanings = 0
 
   constructor(log: EvictionLog, cleaning: Cleaning, compaction: Compaction, metrics: Metrics, logger: Logger) {
     this.#log = log
@@ -82,6 +84,7 @@ export class Eviction {
   async #rounds(): Promise<void> {
     do {
       this.#again = false
+      this.#cleanings = 0
       try {
         await this.#applyRetention()
         await this.#compaction.run(false)
@@ -114,7 +117,9 @@ export class Eviction {
    */
   async #gain(): Promise<Gain> {
     if (this.#log.liveBytes > this.#log.targetBytes && (await this.#evictNext())) return 'gained'
-    const cleaned = await this.#cleaning.run()
+    // large batches that leave much of each copy empty could be copied about for ever
+    const cleaned = this.#cleanings < this.#log.segments.length ? await this.#cleaning.run() : 'nothing'
+    this.#cleanings++
     if (cleaned !== 'nothing') return cleaned
     const compacted = await this.#compaction.run(true)
     if (compacted !== 'nothing') return compacted
