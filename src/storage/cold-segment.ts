@@ -114,6 +114,7 @@ export class ColdSegment {
     segment.sealed = true
     segment.lastGroup = 0
     const footer = encodeFooter(segment, logAge)
+    assert(segment.end <= segment.header.slotBytes - footer.length, 'the footer stands behind the frames')
     await segment.slot.file.write(footer, segment.header.slotBytes - footer.length)
     await segment.slot.file.sync()
     segment.hasFooter = true

@@ -88,6 +88,7 @@ export class CompactionPass {
     }
     if (span.endOffset <= this.end) next = span.endOffset
     if (next === first) return true
+    if (copy === undefined && !cold.hasRoomFor(0)) return false
     copy ??= cold.spanFor(log.id, first, span.lastLogAge)
     cold.extend(copy, next)
     return true

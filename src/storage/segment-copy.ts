@@ -73,7 +73,7 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
     await cold.flush()
     await parts.pause()
   }
-  if (isWhole) finish(segment, copied, cold, walk.skippedDamage ? damages + 1 : damages, parts)
+  if (isWhole) isWhole = finish(segment, copied, cold, walk.skippedDamage ? damages + 1 : damages, parts)
   // a stretch that went on where another ended is the copy of both
   for (const { copy, next } of copied.values()) cold.extend(copy, Math.max(next, copy.endOffset))
   return isWhole
@@ -93,21 +93,23 @@ const begin = (
   return state
 }
 
-/** The cold segment answers for all that the segment answered for. */
+/** The cold segment answers for all that the segment answered for; false when there is no room to say so of a stretch without batches. */
 const finish = (
   segment: Segment,
   copied: Map<PartitionSpan, CopiedSpan>,
   cold: ColdSegment,
   damages: number,
   parts: CopyParts,
-): void => {
+): boolean => {
   for (const span of segment.spans.values()) {
     const log = parts.logOf(span.partition)
     const first = Math.max(span.from, log?.logStart ?? 0)
     if (log === undefined || first >= span.endOffset) continue
+    if (!copied.has(span) && !cold.hasRoomFor(0)) return false
     const state = copied.get(span) ?? begin(copied, cold, span, log, first, span.lastLogAge)
     const isMissing = !segment.isCold || damages > state.damages
     if (isMissing && state.next < span.endOffset) parts.onLost(log, state.next, span.endOffset - 1)
     state.next = span.endOffset
   }
+  return true
 }
