@@ -4,6 +4,7 @@ import type { GroupDescription } from './broker/groups/groups.ts'
 import type { Topic } from './broker/topics.ts'
 import { readAssignment } from './client/group-protocol.ts'
 import { describeTopic } from './config/describe-configs.ts'
+import type { LiveSettings } from './config/live-settings.ts'
 import type { LoadedSettings } from './config/load.ts'
 import { shownSettings } from './config/shown-settings.ts'
 import type { TopicConfigs } from './config/topic-configs.ts'
@@ -19,6 +20,7 @@ import type { Log } from './storage/log.ts'
 interface StatusParts {
   readonly platform: Platform
   readonly loaded: LoadedSettings
+  readonly live: LiveSettings
   readonly log: Log
   readonly memory: MemoryBudget
   readonly metrics: Metrics
@@ -68,7 +70,7 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
     group: id => groupDetails(parts, id),
     clients: () => parts.mqtt.clients(),
     gaps: () => gapSummaries(parts),
-    settings: () => shownSettings(loaded),
+    settings: () => shownSettings(parts.live.loaded),
     route: mqttTopic => parts.mqtt.explain(mqttTopic),
   }
 }

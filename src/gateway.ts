@@ -1,5 +1,6 @@
 import { openBroker } from './broker/open-broker.ts'
 import { ClosingOrder } from './closing-order.ts'
+import { LiveSettings } from './config/live-settings.ts'
 import type { LoadedSettings } from './config/load.ts'
 import {
   cacheBytesOf,
@@ -9,12 +10,12 @@ import {
   tailBytesOf,
 } from './config/memory-account.ts'
 import { formatBytes } from './config/quantities.ts'
-import { leastBytes, settingTable } from './config/settings.ts'
 import { shareOf } from './config/share.ts'
 import { slotBytesOf } from './config/slot-bytes.ts'
 import { StartError } from './core/errors.ts'
 import { MemoryBudget } from './core/memory-budget.ts'
 import { Metrics } from './core/metrics.ts'
+import { checkStartBudget, diskBudgetOf, followDiskBudget } from './disk-budget.ts'
 import { gatewayId, gatewayStatus } from './gateway-status.ts'
 import { listenHttpFront } from './http/server.ts'
 import { KafkaServer } from './kafka/server.ts'
@@ -31,6 +32,7 @@ import { RetainedView } from './state/retained.ts'
 import { claimDataDirectory, unusableDirectory } from './storage/data-directory.ts'
 import type { Log } from './storage/log.ts'
 import { openCommitLog } from './storage/open-commit-log.ts'
+import { viewBytesFor } from './storage/options.ts'
 
 /** Addresses bound, `host:port`; the words of the ready line. */
 export interface GatewayAddresses {
@@ -49,19 +51,6 @@ export interface Gateway {
    */
   stop(): Promise<boolean>
 }
-
-/** Settings were checked against a file system that may not have been there yet, or that tells no size. */
-const diskBudgetOf = async ({ settings }: LoadedSettings, { files }: Platform, directory: string): Promise<number> => {
-  const { totalBytes } = await files.space(directory)
-  const budgetBytes = shareOf(settings['disk.budget'], totalBytes)
-  const least = leastBytes['disk.budget']
-  if (budgetBytes >= least) return budgetBytes
-  const share = settingTable['disk.budget'].type.format(settings['disk.budget'])
-  const reason = `${share} of the file system of ${directory} is ${formatBytes(budgetBytes)}, at least ${formatBytes(least)} is needed`
-  throw new StartError(64, `disk.budget: ${reason}; set it in bytes, or data.dir to a larger file system`)
-}
-
-const viewBytesOf = (budgetBytes: number): number => Math.max(8 << 20, Math.min(64 << 20, Math.floor(budgetBytes / 16)))
 
 /** Time for a stop, and how much of it clients get to take what is under way. */
 const stopMs = 4500
@@ -88,12 +77,12 @@ export const startGateway = async (
 }
 
 const openParts = async (
-  loaded: LoadedSettings,
+  given: LoadedSettings,
   platform: Platform,
   closing: ClosingOrder,
   stopping: AbortSignal,
 ): Promise<Omit<Gateway, 'stop'>> => {
-  const { settings } = loaded
+  const { settings } = given
   const { clock, network, logger } = platform
   const directory = host.absolutePath(settings['data.dir'])
   const metrics = new Metrics()
@@ -110,8 +99,10 @@ const openParts = async (
   metrics.gauge('memoryUsedBytes', () => memory.usedBytes)
   const lock = await claimDataDirectory(platform.files, lockNodeDirectory, directory)
   closing.add('lock', () => lock.release())
-  const budgetBytes = await diskBudgetOf(loaded, platform, directory)
-  const viewBytes = viewBytesOf(budgetBytes)
+  const live = await LiveSettings.open(platform.files, directory, given, logger)
+  const { loaded } = live
+  const { budgetBytes, totalBytes } = await diskBudgetOf(loaded, platform.files, directory)
+  const viewBytes = viewBytesFor(budgetBytes)
   const store = await platform.openCheckpointStore(`${directory}/views`, viewBytes)
   closing.add('views', () => store.close())
   stopping.throwIfAborted()
@@ -147,8 +138,10 @@ const openParts = async (
   const retained = new RetainedView()
   const inflight = new MqttInflightView()
   const opened = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [retained, inflight] })
-  rulesAreSet()
   const { broker, groups, state, topicConfigs } = opened
+  checkStartBudget(loaded, budgetBytes, log)
+  rulesAreSet()
+  followDiskBudget(live, log, totalBytes, logger)
   closing.add('checkpoints of views', () => state.checkpointAll())
   stopping.throwIfAborted()
   const closeFront = closing.stage(drainMs)
@@ -173,6 +166,7 @@ const openParts = async (
     broker,
     groups,
     loaded,
+    live,
     topicConfigs,
     hasKeyedRoute: topic => mqtt.routes.isKeyed(topic),
     clock,
@@ -181,7 +175,7 @@ const openParts = async (
   })
   closeFront('kafka', () => kafka.stop())
   const addresses: Record<string, string> = { mqtt: '', kafka: joined(kafka.addresses), http: '' }
-  const status = gatewayStatus({ loaded, platform, log, memory, metrics, addresses, mqtt, ...opened })
+  const status = gatewayStatus({ loaded, live, platform, log, memory, metrics, addresses, mqtt, ...opened })
   const httpParts = {
     listenHttp,
     status,

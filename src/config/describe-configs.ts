@@ -1,3 +1,4 @@
+import type { SettingOverrides } from './live-settings.ts'
 import type { LoadedSettings } from './load.ts'
 import { type SettingKey, settingKeys, settingRow } from './settings.ts'
 import { type TopicConfigKey, topicConfigKeys, topicConfigRow } from './topic-config-table.ts'
@@ -15,10 +16,15 @@ export const configTypeCodes: Readonly<Record<ConfigType, number>> = {
 }
 
 /** Where a value comes from. */
-export type ConfigSource = 'TOPIC' | 'STATIC_BROKER' | 'DEFAULT'
+export type ConfigSource = 'TOPIC' | 'DYNAMIC_BROKER' | 'STATIC_BROKER' | 'DEFAULT'
 
 /** Codes of ConfigSource in DescribeConfigs v1 and later. */
-export const configSourceCodes: Readonly<Record<ConfigSource, number>> = { TOPIC: 1, STATIC_BROKER: 4, DEFAULT: 5 }
+export const configSourceCodes: Readonly<Record<ConfigSource, number>> = {
+  TOPIC: 1,
+  DYNAMIC_BROKER: 2,
+  STATIC_BROKER: 4,
+  DEFAULT: 5,
+}
 
 export interface ConfigSynonym {
   readonly name: string
@@ -69,7 +75,11 @@ function describeTopicConfig(
 }
 
 /** The gateway's settings as configs of its one broker: under Kafka's name where there is one, else under their own. */
-export function describeBroker({ settings, origins }: LoadedSettings, names?: readonly string[]): DescribedConfig[] {
+export function describeBroker(
+  { settings, origins }: LoadedSettings,
+  overrides: SettingOverrides,
+  names?: readonly string[],
+): DescribedConfig[] {
   const nameOf = (key: SettingKey) => settingRow(key).kafka ?? key
   return settingKeys
     .filter(key => names === undefined || names.includes(nameOf(key)))
@@ -80,6 +90,8 @@ export function describeBroker({ settings, origins }: LoadedSettings, names?: re
       const synonyms: ConfigSynonym[] = [{ name, value: shown(row.fallback), source: 'DEFAULT' }]
       if (origins.get(key) !== 'default')
         synonyms.unshift({ name, value: shown(settings[key]), source: 'STATIC_BROKER' })
+      const override = overrides.get(key)
+      if (override !== undefined) synonyms.unshift({ name, value: override, source: 'DYNAMIC_BROKER' })
       const { value, source } = synonyms[0]!
       const docs = row.docs === undefined ? `${row.help}.` : `${row.help}. ${row.docs}`
       const sensitive = row.secret === true

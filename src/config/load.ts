@@ -19,7 +19,8 @@ export interface SettingsInput {
   readonly diskBytes: (dataDirectory: string) => number | undefined
 }
 
-export type SettingOrigin = 'default' | 'file' | 'environment' | 'flag'
+/** `live`: changed while the gateway ran, see `LiveSettings`. */
+export type SettingOrigin = 'default' | 'file' | 'environment' | 'flag' | 'live'
 
 export interface LoadedSettings {
   readonly settings: Settings

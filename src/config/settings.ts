@@ -85,7 +85,10 @@ export const settingTable = {
     { percent: 40, atMostBytes: GiB },
     'Disk space for everything the gateway stores',
     {
-      docs: 'Percent are of the file system that holds `data.dir`.',
+      docs:
+        'Percent are of the file system that holds `data.dir`. Changed while the gateway runs (as a broker config, with any Kafka client), it is ' +
+        'kept in the data directory and wins over file, environment and flags until it is deleted there.',
+      live: true,
     },
   ),
   'disk.reserve': row(boolean, false, 'Take the whole disk budget at the start instead of bit by bit'),

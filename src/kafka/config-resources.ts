@@ -1,5 +1,5 @@
 import type { Topic } from '../broker/topics.ts'
-import { settingKeys, settingRow } from '../config/settings.ts'
+import { type SettingKey, settingKeys, settingRow } from '../config/settings.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { RequestContext } from './handler.ts'
 import { nodeId } from './services.ts'
@@ -39,18 +39,17 @@ export function resolveResource(resource: ConfigResource, { services }: RequestC
 /** For answers and for finding duplicates. */
 export const resourceKey = ({ resourceType, resourceName }: ConfigResource): string => `${resourceType}/${resourceName}`
 
-/** Why the gateway's own settings cannot be changed through Kafka: always thrown. */
-export function refuseBrokerChange(type: 'broker' | 'brokerLogger', names: readonly string[]): never {
-  if (type === 'brokerLogger') {
-    throw new BrokerError('invalidRequest', 'log levels cannot be changed here: set log.level and restart')
-  }
-  const known = new Set(settingKeys.flatMap(key => [key, settingRow(key).kafka ?? key]))
-  const unknown = names.find(name => !known.has(name))
-  if (unknown !== undefined) throw new BrokerError('invalidConfig', `there is no broker config "${unknown}"`)
-  throw new BrokerError(
-    'invalidRequest',
-    `${names.join(', ')}: settings of the gateway are changed in its file, environment or flags, and take effect at a restart`,
-  )
+/** The live settings of these names. Throws `invalidConfig` for unknown ones, `invalidRequest` for those that take effect at a restart. */
+export function liveKeys(names: readonly string[]): SettingKey[] {
+  return names.map(name => {
+    const key = settingKeys.find(known => (settingRow(known).kafka ?? known) === name || known === name)
+    if (key === undefined) throw new BrokerError('invalidConfig', `there is no broker config "${name}"`)
+    if (settingRow(key).live) return key
+    throw new BrokerError(
+      'invalidRequest',
+      `${name}: this setting of the gateway is changed in its file, environment or flags, and takes effect at a restart`,
+    )
+  })
 }
 
 function checkNode(resourceName: string): void {

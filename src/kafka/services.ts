@@ -1,5 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import type { Groups } from '../broker/groups/groups.ts'
+import type { LiveSettings } from '../config/live-settings.ts'
 import type { LoadedSettings } from '../config/load.ts'
 import type { TopicConfigs } from '../config/topic-configs.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -14,6 +15,8 @@ export interface Services {
   readonly broker: Broker
   readonly groups: Groups
   readonly loaded: LoadedSettings
+  /** What of them changes while the gateway runs. */
+  readonly live: LiveSettings
   readonly topicConfigs: TopicConfigs
   /** Does an MQTT route choose partitions of the topic by key? Then more partitions move keys. */
   readonly hasKeyedRoute: (topic: string) => boolean

@@ -26,6 +26,14 @@ export class BatchReader {
     this.#reportLost = reportLost
   }
 
+  /** As `read`, of what is durable. Throws `offsetOutOfRange` below the log start or above the log end. */
+  async readDurable(log: PartitionLog, offset: number, maxBytes: number, limitOffset: number): Promise<ReadBatches> {
+    log.checkRange(offset)
+    const limit = Math.min(limitOffset, log.highWatermark)
+    if (offset >= limit) return { batches: [], nextOffset: offset }
+    return this.read(log, offset, maxBytes, limit)
+  }
+
   /** Batches from the one that contains `offset`, below `limit`, at most `maxBytes` but at least one. */
   async read(log: PartitionLog, offset: number, maxBytes: number, limit: number): Promise<ReadBatches> {
     const batches: Buffer[] = []

@@ -1,7 +1,6 @@
 import { assert } from '../core/assert.ts'
 import { type GroupNumber, groupNumber, type PartitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
-import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import type { CommitWriter } from '../platform/commit-writer.ts'
 import { AppendSpace } from './append-space.ts'
 import { BatchReader } from './batch-reader.ts'
@@ -12,7 +11,7 @@ import { CommitLinger } from './commit-linger.ts'
 import { CommitPipeline } from './commit-pipeline.ts'
 import { type ControlOwner, ControlWriter } from './control-writer.ts'
 import { DamageReports } from './damage-reports.ts'
-import { diskUsage } from './disk-usage.ts'
+import { DiskBudget } from './disk-budget.ts'
 import { DurableWaiters } from './durable-waiters.ts'
 import { indexGroup } from './frame-indexer.ts'
 import { groupFlags, groupHeaderBytes } from './group.ts'
@@ -44,16 +43,13 @@ import type { Segment } from './segment.ts'
 import { type Placement, SegmentWriter } from './segment-writer.ts'
 import { sampleStorage } from './storage-gauges.ts'
 
-/** Room that an open batch may take besides its records. */
-const batchOverheadBytes = 128
-
 /** The running log; `openCommitLog` recovers what it is made from. */
 export class CommitLog implements Log {
   readonly logId: string
   readonly incarnation: string
   readonly logEpoch: number
+  readonly budget: DiskBudget
   readonly #options: CommitLogOptions
-  readonly #checkpoints: CheckpointStore
   readonly #recovered: RecoveredLog
   readonly #writer: CommitWriter
   readonly #gatherer: GroupGatherer
@@ -77,15 +73,14 @@ export class CommitLog implements Log {
   constructor(platform: StoragePlatform, options: CommitLogOptions, recovered: RecoveredLog) {
     const { meta, chain, segments, tail, cache, indexLoader, pool } = recovered
     const { logEpoch, salt } = meta.starts.at(-1)!
-    const { clock, random } = platform
-    const { metrics } = options
+    const [{ clock, random }, { metrics }] = [platform, options]
     const logger = platform.logger.child('storage')
     this.logId = meta.logId
     this.incarnation = random.bytes(8).toString('hex')
     this.logEpoch = logEpoch
     this.#options = options
-    this.#checkpoints = platform.checkpoints
     this.#recovered = recovered
+    this.budget = new DiskBudget(recovered, platform.checkpoints, options, () => this.#room.soon())
     this.#logs = recovered.logs
     this.#segments = segments
     this.#logAge = new LogAge(clock, recovered.logAgeMark)
@@ -248,7 +243,7 @@ export class CommitLog implements Log {
     const bytes = end - start + (key === null ? 0 : key.length) + headers.length + recordOverheadBytes
     const log = this.#log(partition)
     this.#space.checkOne(bytes, log)
-    const group = this.#gatherer.groupFor(bytes + batchOverheadBytes, 1)
+    const group = this.#gatherer.groupForRecord(bytes)
     const before = group.bytes
     const offset = group.addRecord(log, timestampMs, key, source, start, end, headers)
     this.#options.memory.take(group.bytes - before)
@@ -282,11 +277,7 @@ export class CommitLog implements Log {
   }
 
   async read(partition: PartitionId, offset: number, maxBytes: number, limitOffset: number): Promise<ReadBatches> {
-    const log = this.#log(partition)
-    log.checkRange(offset)
-    const limit = Math.min(limitOffset, log.highWatermark)
-    if (offset >= limit) return { batches: [], nextOffset: offset }
-    return this.#reader.read(log, offset, maxBytes, limit)
+    return this.#reader.readDurable(this.#log(partition), offset, maxBytes, limitOffset)
   }
 
   findBatchByTimestamp(partition: PartitionId, timestampMs: number): Promise<number | undefined> {
@@ -325,7 +316,7 @@ export class CommitLog implements Log {
   }
 
   diskUsage(): DiskUsage {
-    return diskUsage(this.#recovered, this.#checkpoints, this.#options, this.logAge, this.#space.shortage)
+    return this.budget.usage(this.logAge, this.#space.shortage)
   }
 
   async close(): Promise<void> {

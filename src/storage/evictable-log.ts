@@ -28,14 +28,16 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
     logOf,
     logs: () => logs.values(),
     get needsRoom() {
-      return pool.available < reservedSlots + spareSlots(pool.maxSlots)
+      return pool.unused < reservedSlots + spareSlots(pool.maxSlots)
     },
     get liveBytes() {
       let bytes = 0
       for (const { sizeBytes } of logs.values()) bytes += sizeBytes
       return bytes
     },
-    targetBytes: targetShare * pool.maxSlots * recovered.meta.slotBytes,
+    get targetBytes() {
+      return targetShare * pool.maxSlots * recovered.meta.slotBytes
+    },
     get logAge() {
       return parts.logAge()
     },

@@ -38,10 +38,13 @@ export const chooseEviction = (logs: Iterable<PartitionLog>): EvictionChoice | u
 export const unreadFrom = ({ logStart, retention }: PartitionLog, start: number): number =>
   Math.min(start, Math.max(logStart, retention?.readThrough() ?? 0))
 
-/** Its first batches, where they may go: of a partition that is only compacted the newest record of each key stays for ever. */
+/** Its records may go before they are deleted: of a partition that is only compacted the newest record of each key stays for ever. */
+export const isEvictable = ({ id, compaction }: PartitionLog): boolean =>
+  id >= firstTopicPartitionId && (compaction === undefined || compaction.alsoDeletes)
+
+/** Its first batches, where they may go. */
 const firstSpan = (log: PartitionLog): PartitionSpan | undefined => {
-  const { id, compaction } = log
-  if (id < firstTopicPartitionId || (compaction !== undefined && !compaction.alsoDeletes)) return undefined
+  if (!isEvictable(log)) return undefined
   const span = log.spans[log.spanFrom(log.logStart)]
   return span?.segment.sealed && span.segment.hasFooter ? span : undefined
 }

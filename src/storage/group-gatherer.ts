@@ -1,6 +1,6 @@
 import { assert } from '../core/assert.ts'
 import { BrokerError } from '../core/errors.ts'
-import { type GroupStamp, OpenGroup } from './open-group.ts'
+import { batchOverheadBytes, type GroupStamp, OpenGroup } from './open-group.ts'
 
 /**
  * The groups that are not being written yet: the one that gathers, and closed ones that wait for their turn, each in an arena of its
@@ -59,6 +59,11 @@ export class GroupGatherer {
       this.#closeOpen(open)
     }
     return this.#begin(bytes, frames)
+  }
+
+  /** As `groupFor`, for a record that may begin a batch. */
+  groupForRecord(bytes: number): OpenGroup {
+    return this.groupFor(bytes + batchOverheadBytes, 1)
   }
 
   /** A group of its own with these flags; nothing need be in it. */

@@ -105,6 +105,14 @@ export interface DiskUsage {
   readonly shortage: string | null
 }
 
+/** `disk.budget` while the log runs. */
+export interface LogBudget {
+  /** The least budget: beside the reserve and room to work it holds `keptBytes` that must not go. */
+  readonly least: { readonly budgetBytes: number; readonly keptBytes: number }
+  /** Another budget, no less than the least: slots are made as they are needed, or deleted as the oldest data goes. */
+  resize(budgetBytes: number): void
+}
+
 /** Called after each sync, in group order, before any `whenDurable` of the group resolves. */
 export type DurableListener = (group: GroupNumber, partitions: readonly PartitionId[]) => void
 
@@ -187,6 +195,7 @@ export interface Log {
   /** Batches with a producer id that recovery found after the checkpoint, in order; emptied by the call. */
   takeRecoveredBatches(): readonly RecoveredBatch[]
   diskUsage(): DiskUsage
+  readonly budget: LogBudget
 
   /** Syncs what was appended, writes the witness group and the checkpoint, closes. */
   close(): Promise<void>

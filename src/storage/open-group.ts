@@ -20,7 +20,7 @@ const firstBuilderBytes = 1024
 const pooledBytes = 2 * 1024 * 1024
 const builderPool = new BufferPool(pooledBytes)
 /** Room that an open batch takes besides its records. */
-const batchOverheadBytes = frameHeaderBytes + HEADER_BYTES
+export const batchOverheadBytes = frameHeaderBytes + HEADER_BYTES
 
 /** Bytes of an arena that takes a full group, or the largest batch as a group of its own. */
 export const arenaBytesFor = (options: {

@@ -80,3 +80,16 @@ export const arenaCount = 4
 /** Slots that the budget pays for. */
 export const maxSlotsFor = (budgetBytes: number, slotBytes: number): number =>
   Math.max(minSlots, Math.floor(budgetBytes / slotBytes))
+
+/** The part of `disk.budget` that is for views. */
+export const viewBytesFor = (diskBudgetBytes: number): number =>
+  Math.max(leastViewBytes, Math.min(64 * MiB, Math.floor(diskBudgetBytes / viewShare)))
+
+const leastViewBytes = 8 * MiB
+const viewShare = 16
+
+/** The least `disk.budget`, in whole MiB, of which so many bytes are left for slots. */
+export const diskBudgetFor = (logBytes: number): number => {
+  const withViews = Math.max(logBytes + leastViewBytes, (logBytes * viewShare) / (viewShare - 1))
+  return Math.ceil(Math.min(withViews, logBytes + 64 * MiB) / MiB) * MiB
+}

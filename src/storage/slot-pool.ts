@@ -34,8 +34,7 @@ const retryMs = 1000
  */
 export class SlotPool {
   outOfSpace = false
-  /** Slots that the budget pays for. */
-  readonly maxSlots: number
+  #maxSlots: number
   readonly #files: Files
   readonly #clock: Clock
   readonly #logger: Logger
@@ -66,7 +65,7 @@ export class SlotPool {
     this.#logger = platform.logger
     this.#directory = options.directory
     this.#slotBytes = options.slotBytes
-    this.maxSlots = options.maxSlots
+    this.#maxSlots = options.maxSlots
     this.#reserve = options.reserve
   }
 
@@ -75,13 +74,39 @@ export class SlotPool {
     this.#onChange = callback
   }
 
+  /** Slots that the budget pays for. */
+  get maxSlots(): number {
+    return this.#maxSlots
+  }
+
+  /**
+   * The budget changed. Free slots past it are deleted now, but for those that the log needs to shrink; others as they become free. New ones
+   * are made as they always are.
+   */
+  resize(maxSlots: number): void {
+    this.#maxSlots = maxSlots
+    while (this.#slots.size > maxSlots && this.#free.length > reservedSlots) {
+      this.#idle--
+      void this.#remove(this.#free.pop()!).catch((error: unknown) => {
+        this.#logger.warn({ error: String(error) }, 'a slot past the budget cannot be deleted before the next start')
+      })
+    }
+    this.prepare()
+    this.#onChange()
+  }
+
   get slots(): Iterable<Slot> {
     return this.#slots.values()
   }
 
   /** Slots that the budget still has room for: those that hold nothing, prepared or not, and those that can be made. */
   get available(): number {
-    return this.#idle + Math.max(0, this.maxSlots - this.#slots.size)
+    return this.#idle + Math.max(0, this.#maxSlots - this.#slots.size)
+  }
+
+  /** Slots of the budget that hold nothing; negative while it shrinks. */
+  get unused(): number {
+    return this.#maxSlots - this.#slots.size + this.#idle
   }
 
   /** Free slots at hand now, prepared to their end. */
@@ -192,12 +217,12 @@ export class SlotPool {
   }
 
   get #wantsNew(): boolean {
-    return this.#slots.size < this.maxSlots && (this.#reserve || this.#free.length < aheadSlots)
+    return this.#slots.size < this.#maxSlots && (this.#reserve || this.#free.length < aheadSlots)
   }
 
   /** Past the budget a free slot is deleted, but not the ones that the log needs to shrink. */
   async #offer(slot: Slot): Promise<void> {
-    if (this.#slots.size > this.maxSlots && this.#free.length >= reservedSlots) await this.#remove(slot)
+    if (this.#slots.size > this.#maxSlots && this.#free.length >= reservedSlots) await this.#remove(slot)
     else this.#addFree(slot)
   }
 
@@ -260,6 +285,11 @@ export class SlotPool {
   /** One step of the oldest slot that is not prepared; a slot that was taken comes first because commits wait for it. */
   async #prepareStep(zeros: Buffer): Promise<void> {
     const slot = this.#unprepared[0] ?? (await this.#create())
+    if (!slot.taken && this.#slots.size > this.#maxSlots && this.#free.length >= reservedSlots) {
+      this.#unprepared.shift()
+      this.#idle--
+      return this.#remove(slot)
+    }
     await this.#writeStep(slot, zeros)
     if (slot.preparedBytes < this.#slotBytes) return
     this.#unprepared.splice(this.#unprepared.indexOf(slot), 1)

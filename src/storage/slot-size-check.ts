@@ -1,5 +1,5 @@
 import { StartError } from '../core/errors.ts'
-import type { CommitLogOptions } from './options.ts'
+import { type CommitLogOptions, diskBudgetFor, minSlots } from './options.ts'
 
 const KiB = 1024
 
@@ -7,10 +7,18 @@ const bytesText = (bytes: number): string =>
   bytes % (KiB * KiB) === 0 ? `${bytes / KiB / KiB}MiB` : `${Math.floor(bytes / KiB)}KiB`
 
 /**
- * Whether groups and batches of these settings fit into the slots of the directory. Their size is fixed when a directory is made, so that a
+ * Whether the budget pays for the least number of slots, and groups and batches of these settings fit into the slots of the directory. Their size is fixed when a directory is made, so that a
  * budget raised later does not change it. Throws `StartError` 64.
  */
 export const checkSlotSize = (options: CommitLogOptions, slotBytes: number): void => {
+  if (options.budgetBytes < minSlots * slotBytes) {
+    const budget = options.budgetBytes + (options.viewBudgetBytes ?? 0)
+    throw new StartError(
+      64,
+      `disk.budget=${bytesText(budget)} is too little for the log of ${options.directory}, made with slots of ` +
+        `${bytesText(slotBytes)}: set at least ${bytesText(diskBudgetFor(minSlots * slotBytes))}, or choose an empty data.dir`,
+    )
+  }
   const limits = [
     ['commit.max.bytes', options.commitMaxBytes, slotBytes / 4],
     ['max.message.bytes', options.maxMessageBytes, slotBytes / 2],

@@ -1,7 +1,9 @@
 import type { OpenBroker } from '../../src/broker/open-broker.ts'
+import { LiveSettings } from '../../src/config/live-settings.ts'
 import type { MemoryBudget } from '../../src/core/memory-budget.ts'
 import type { Metrics } from '../../src/core/metrics.ts'
 import { KafkaServer } from '../../src/kafka/server.ts'
+import { nodeFiles } from '../../src/platform/node/files.ts'
 import { nodeNetwork } from '../../src/platform/node/network.ts'
 import { KafkaTestClient } from './kafka-test-client.ts'
 import { type LogLine, type MemoryBroker, type MemoryBrokerOptions, openMemoryBroker } from './memory-broker.ts'
@@ -9,6 +11,10 @@ import type { MemoryLog } from './memory-log.ts'
 
 export interface TestServerOptions extends MemoryBrokerOptions {
   readonly keyedTopics?: readonly string[]
+  /** Where settings changed at run time are kept; without it they cannot be changed. */
+  readonly dataDirectory?: string
+  /** What follows their changes. */
+  readonly follow?: (live: LiveSettings) => void
 }
 
 /** A Kafka front with a real broker over a log in memory, listening on a free port of 127.0.0.1. */
@@ -21,7 +27,12 @@ export class KafkaTestServer {
   readonly server: KafkaServer
   readonly #clients: KafkaTestClient[] = []
 
-  static async start({ keyedTopics = [], ...options }: TestServerOptions = {}): Promise<KafkaTestServer> {
+  static async start({
+    keyedTopics = [],
+    dataDirectory,
+    follow,
+    ...options
+  }: TestServerOptions = {}): Promise<KafkaTestServer> {
     const settings = {
       'kafka.listen': [{ scheme: 'plaintext', host: '127.0.0.1', port: 0 }] as const,
       'group.initial.rebalance.delay.ms': 0,
@@ -31,7 +42,9 @@ export class KafkaTestServer {
     const { open, loaded, clock, logger } = under
     const { broker, groups, topicConfigs } = open
     const hasKeyedRoute = (topic: string) => keyedTopics.includes(topic)
-    const parts = { broker, groups, topicConfigs, loaded, hasKeyedRoute, clock, network: nodeNetwork, logger }
+    const live = await LiveSettings.open(nodeFiles, dataDirectory ?? '/nonexistent', loaded, logger)
+    follow?.(live)
+    const parts = { broker, groups, topicConfigs, loaded, live, hasKeyedRoute, clock, network: nodeNetwork, logger }
     return new KafkaTestServer(under, await KafkaServer.start(parts))
   }
 

@@ -41,6 +41,7 @@ interface Waiter {
  * `restart` makes the next leader epoch. Nothing survives the process, nothing is evicted.
  */
 export class MemoryLog implements Log {
+  readonly budget: Log['budget'] = { least: { budgetBytes: 0, keptBytes: 0 }, resize: () => {} }
   readonly logId = '0123456789abcdef0123456789abcdef'
   readonly incarnation = 'fedcba9876543210'
   logEpoch = 1

@@ -45,13 +45,13 @@ function configsOf(
   request: Request,
   context: RequestContext,
 ): Result['configs'] {
-  const { loaded, topicConfigs } = context.services
+  const { loaded, live, topicConfigs } = context.services
   const resolved = resolveResource(resource, context)
   if (resolved.type === 'brokerLogger') return loggersOf(names, context)
   const described =
     resolved.type === 'topic'
       ? describeTopic(topicConfigs, resolved.topic.configs, loaded, names)
-      : describeBroker(loaded, names)
+      : describeBroker(live.given, live.overrides, names)
   return described.map(config => shown(config, request))
 }
 

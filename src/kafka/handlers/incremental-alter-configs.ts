@@ -1,3 +1,5 @@
+import { liveSettingText, type SettingOverrides } from '../../config/live-settings.ts'
+import type { SettingKey } from '../../config/settings.ts'
 import type { ConfigChange } from '../../config/topic-configs.ts'
 import { BrokerError } from '../../core/errors.ts'
 import type { RequestOf } from '../../wire/kafka/api.ts'
@@ -12,14 +14,17 @@ type Configs = RequestOf<typeof incrementalAlterConfigs>['resources'][number]['c
 const operations: readonly ConfigChange['operation'][] = ['SET', 'DELETE', 'APPEND', 'SUBTRACT']
 
 /**
- * IncrementalAlterConfigs (44), versions 0-1. Sets, deletes, appends to or subtracts from single configs of a topic; all changes of
- * a topic or none; answered once they are durable. Configs of the gateway itself cannot be changed here. Both versions are alike.
+ * IncrementalAlterConfigs (44), versions 0-1. Sets, deletes, appends to or subtracts from single configs of a topic, sets or deletes
+ * live settings of the gateway; all changes of a resource or none; answered once they are durable. Both versions are alike.
  */
 export const handleIncrementalAlterConfigs = defineHandler(incrementalAlterConfigs, async (request, context) => ({
   responses: await alterResources(
     request.resources,
     request.validateOnly,
-    ({ configs }, topic, { topicConfigs }) => topicConfigs.alter(topic.configs, changesOf(configs)),
+    {
+      topic: ({ configs }, topic, { topicConfigs }) => topicConfigs.alter(topic.configs, changesOf(configs)),
+      broker: ({ configs }, keys, { live }) => overridesAfter(live.overrides, keys, changesOf(configs)),
+    },
     context,
   ),
 }))
@@ -32,4 +37,19 @@ function changesOf(configs: Configs): ConfigChange[] {
     if (operation === undefined) throw new BrokerError('invalidRequest', `there is no operation ${configOperation}`)
     return { name, operation, value }
   })
+}
+
+function overridesAfter(
+  before: SettingOverrides,
+  keys: readonly SettingKey[],
+  changes: readonly ConfigChange[],
+): SettingOverrides {
+  const after = new Map(before)
+  for (const [index, { name, operation, value }] of changes.entries()) {
+    const key = keys[index]!
+    if (operation === 'DELETE') after.delete(key)
+    else if (operation === 'SET' && value !== null) after.set(key, liveSettingText(key, value))
+    else throw new BrokerError('invalidConfig', `config ${name} can be set to a value or deleted, it is no list`)
+  }
+  return after
 }

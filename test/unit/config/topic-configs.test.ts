@@ -167,7 +167,7 @@ describe('DescribeConfigs', () => {
   })
 
   test("the broker shows its settings under Kafka's names", () => {
-    const broker = describeBroker(loaded)
+    const broker = describeBroker(loaded, new Map())
     expect(broker.find(config => config.name === 'log.retention.ms')).toMatchObject({
       value: '86400000',
       source: 'STATIC_BROKER',

@@ -1,4 +1,9 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { LiveSettings } from '../../../src/config/live-settings.ts'
+import { BrokerError } from '../../../src/core/errors.ts'
 import { alterConfigs, describeConfigs, incrementalAlterConfigs } from '../../../src/wire/kafka/contracts/index.ts'
 import { errorCodes } from '../../../src/wire/kafka/error-codes.ts'
 import { KafkaTestServer } from '../../support/kafka-server.ts'
@@ -106,8 +111,82 @@ describe('alter configs', () => {
   })
 })
 
+const [set, remove, append, subtract] = [0, 1, 2, 3]
+
+describe('settings of the gateway that are live', () => {
+  let directory: string
+  let inForce: string[]
+  beforeEach(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'brooklet-configs-'))
+    inForce = []
+    await server.stop()
+    const follow = (live: LiveSettings): void => {
+      live.onChange('disk.budget', share => {
+        const text = JSON.stringify(share)
+        if ('bytes' in share && share.bytes < 128 << 20) throw new BrokerError('invalidConfig', 'at least 128MiB')
+        return () => inForce.push(text)
+      })
+    }
+    server = await KafkaTestServer.start({ dataDirectory: directory, follow })
+    client = await server.connect()
+  })
+  afterEach(() => rmSync(directory, { recursive: true }))
+
+  const budget = async () => {
+    const { configs } = await describeOne(broker!, '1', ['disk.budget'])
+    return { ...configs[0], sources: configs[0]!.synonyms.map(({ source }) => source) }
+  }
+  const incremental = async (value: string | null, configOperation = set!, validateOnly = false) => {
+    const configs = [{ name: 'disk.budget', configOperation, value }]
+    const resources = [{ resourceType: broker!, resourceName: '1', configs }]
+    return (await client.request(incrementalAlterConfigs, 1, { resources, validateOnly })).responses[0]!
+  }
+
+  it('change at once, are told as dynamic, and go back when they are deleted', async () => {
+    expect(await budget()).toMatchObject({ readOnly: false, sources: [5] })
+    expect((await incremental('536870912')).errorCode).toBe(0)
+    expect(await budget()).toMatchObject({ value: '512MiB', configSource: 2, sources: [2, 5] })
+    expect((await incremental('512MiB')).errorCode).toBe(0)
+    expect(inForce).toEqual(['{"bytes":536870912}'])
+    expect((await incremental(null, remove!)).errorCode).toBe(0)
+    expect(await budget()).toMatchObject({ configSource: 5, sources: [5] })
+    expect(inForce).toHaveLength(2)
+  })
+
+  it('are all replaced by AlterConfigs', async () => {
+    const replace = async (configs: { name: string; value: string }[]) => {
+      const resources = [{ resourceType: broker!, resourceName: '1', configs }]
+      return (await client.request(alterConfigs, 2, { resources, validateOnly: false })).responses[0]!
+    }
+    expect((await replace([{ name: 'disk.budget', value: '20%' }])).errorCode).toBe(0)
+    expect(await budget()).toMatchObject({ value: '20%', configSource: 2 })
+    expect((await replace([])).errorCode).toBe(0)
+    expect(await budget()).toMatchObject({ configSource: 5 })
+  })
+
+  it.each([
+    ['what cannot hold', '100MiB', set, /at least 128MiB/],
+    ['what is below the least', '1MiB', set, /64MiB/],
+    ['no value', null, set, /disk.budget/],
+    ['an addition', '1GiB', append, /no list/],
+  ] as const)('refuse %s and stay as they are', async (_what, value, operation, message) => {
+    expect((await incremental('512MiB')).errorCode).toBe(0)
+    const answer = await incremental(value, operation)
+    expect(answer.errorCode).toBe(errorCodes.INVALID_CONFIG)
+    expect(answer.errorMessage).toMatch(message)
+    expect(await budget()).toMatchObject({ value: '512MiB' })
+    expect(inForce).toHaveLength(1)
+  })
+
+  it('are judged without being changed where only that is asked for', async () => {
+    expect((await incremental('100MiB', set, true)).errorCode).toBe(errorCodes.INVALID_CONFIG)
+    expect((await incremental('512MiB', set, true)).errorCode).toBe(0)
+    expect(await budget()).toMatchObject({ configSource: 5 })
+    expect(inForce).toEqual([])
+  })
+})
+
 describe('incremental alter configs', () => {
-  const [set, remove, append, subtract] = [0, 1, 2, 3]
   const alter = async (...configs: [string, number | undefined, string | null][]) => {
     const resource = {
       resourceType: topic!,

@@ -6,7 +6,7 @@ import type { Files } from '../../../src/platform/files.ts'
 import type { Logger } from '../../../src/platform/logger.ts'
 import { nodeFiles } from '../../../src/platform/node/files.ts'
 import { decodeTrailer } from '../../../src/storage/footer.ts'
-import type { Appended, Log } from '../../../src/storage/log.ts'
+import type { Appended, Compaction, Log } from '../../../src/storage/log.ts'
 import { baseOffsetOf } from '../../../src/wire/kafka/record-batch.ts'
 import { batchOf, MiB, silentLogger, TestDirectory, topic } from './test-log.ts'
 
@@ -29,6 +29,15 @@ const appendWithRetries = async (log: Log): Promise<Appended> => {
       await new Promise(resolve => setTimeout(resolve, 1))
     }
   }
+}
+
+const compactOnly: Compaction = {
+  minDirtyRatio: 0.5,
+  minDirtyBytes: 0,
+  minLagMs: 0,
+  maxLagMs: Number.POSITIVE_INFINITY,
+  deleteRetentionMs: 0,
+  alsoDeletes: false,
 }
 
 const eventually = async (done: () => boolean): Promise<void> => {
@@ -104,6 +113,63 @@ describe('budget', () => {
     await eventually(() => slotFiles(directory).length === 24)
     expect(await firstAndLast(again)).toEqual([again.offsets(topic).logStart, highWatermark + 9])
     await again.close()
+  })
+
+  it('changes while the log runs, under load', async () => {
+    const directory = new TestDirectory()
+    const log = await directory.open({ budgetBytes: 24 * slotBytes })
+    log.openPartition(topic)
+    await fill(log, 20 * 16)
+    expect(slotFiles(directory).length).toBeGreaterThan(16)
+    const filling = fill(log, 100)
+    log.budget.resize(8 * slotBytes)
+    await filling
+    await eventually(() => slotFiles(directory).length <= 8)
+    expect(log.diskUsage()).toMatchObject({ budgetBytes: 8 * slotBytes })
+    const { highWatermark, logStart } = log.offsets(topic)
+    expect(highWatermark).toBe(420)
+    expect(await firstAndLast(log)).toEqual([logStart, 419])
+    log.budget.resize(16 * slotBytes)
+    await fill(log, 20 * 16)
+    await eventually(() => slotFiles(directory).length > 12)
+    expect(slotFiles(directory).length).toBeLessThanOrEqual(16)
+    await log.close()
+  })
+
+  it('that shrinks deletes slots that were prepared ahead', async () => {
+    const directory = new TestDirectory()
+    const log = await directory.open({ budgetBytes: 24 * slotBytes, reserve: true })
+    await eventually(() => slotFiles(directory).length === 24)
+    log.budget.resize(8 * slotBytes)
+    await eventually(() => slotFiles(directory).length === 8)
+    log.openPartition(topic)
+    await fill(log, 8 * 16)
+    expect(slotFiles(directory).length).toBe(8)
+    await log.close()
+  })
+
+  it('has a least: what must not go, the reserve and room to work', async () => {
+    const directory = new TestDirectory()
+    const log = await directory.open({ budgetBytes: 24 * slotBytes })
+    expect(log.budget.least).toMatchObject({ budgetBytes: 8 * slotBytes + 8 * MiB })
+    log.openPartition(topic)
+    await fill(log, 10 * 16)
+    expect(log.budget.least).toMatchObject({ budgetBytes: 8 * slotBytes + 8 * MiB })
+    log.setCompaction(topic, compactOnly)
+    const { budgetBytes, keptBytes } = log.budget.least
+    expect(keptBytes).toBeGreaterThan(160 * 200_000)
+    expect(budgetBytes).toBeGreaterThan(keptBytes + 6 * slotBytes)
+    await log.close()
+  })
+
+  it('that does not pay for the slots of the directory is a start error with the numbers', async () => {
+    const directory = new TestDirectory()
+    await (await directory.open({ budgetBytes: 24 * slotBytes })).close()
+    const opening = directory.open({ budgetBytes: 7 * slotBytes, viewBudgetBytes: 8 * MiB })
+    await expect(opening).rejects.toMatchObject({
+      exitCode: 64,
+      message: expect.stringMatching(/disk\.budget=36MiB is too little .* slots of 4MiB: set at least 40MiB/),
+    })
   })
 
   it('tells what is used of it', async () => {
