@@ -117,7 +117,29 @@ export const settingTable = {
     1000,
     'Longest wait before a commit when flash wear is limited',
     {
-      docs: 'Without effect so far: only a wear budget, which this version does not have, stretches the wait up to it.',
+      docs: 'Only `wear.budget.per.day` stretches the wait, up to this. Acknowledgements then come that much later.',
+    },
+  ),
+  'wear.budget.per.day': row(
+    bytes({ min: MiB, unlimited: '-1' }),
+    forever,
+    'Bytes a day that the device under data.dir may take',
+    {
+      docs: 'While more is written, commits wait longer, up to `commit.linger.max.ms`. Where the device is not counted, the log is. Nothing is refused for it.',
+    },
+  ),
+  'wear.card.bytes': row(bytes(), 0, 'Size of the flash card, for the forecast of its life', {
+    docs: '0: the size of the file system that holds `data.dir`.',
+  }),
+  'wear.card.cycles': row(count(), 1000, 'Times that the card can be written in full, for the forecast of its life', {
+    docs: 'The forecast assumes that the card writes 4 bytes inside for each byte that it is given.',
+  }),
+  'clock.quality': row(
+    oneOf(['unknown', 'synchronised']),
+    'unknown',
+    'What to say of the wall clock where neither systemd-timesyncd nor chrony tells',
+    {
+      docs: '`synchronised` for a clock that something else keeps right, such as ntpd, PTP or a GPS receiver. Only stamps carry it: nothing else depends on the wall clock.',
     },
   ),
   'commit.align': row(oneOf(['auto', 'always']), 'auto', 'When a commit starts a new block of the device', {

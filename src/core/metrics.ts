@@ -99,6 +99,53 @@ export const metricTable = {
     type: 'counter',
     help: 'Block reads that went to the device',
   },
+  // wear
+  wearWrittenBytes: {
+    name: 'wear_written_bytes',
+    type: 'gauge',
+    help: 'Bytes written since the start: by all programs to the device under data.dir, by this process as Linux counts it, and to the log; absent where nobody counts',
+    label: 'counted',
+  },
+  wearBytesPerDay: {
+    name: 'wear_bytes_per_day',
+    type: 'gauge',
+    help: 'Bytes a day written to the device at the rate of the last hour or day; absent where the device is not counted',
+    label: 'window',
+  },
+  wearBytesPerEvent: {
+    name: 'wear_bytes_per_event',
+    type: 'gauge',
+    help: 'Bytes written to the device for each record stored in the last hour or day; absent where the device is not counted',
+    label: 'window',
+  },
+  wearLingerMs: {
+    name: 'wear_linger_milliseconds',
+    type: 'gauge',
+    help: 'Linger in effect: commit.linger.ms, stretched by wear.budget.per.day',
+  },
+  wearBudgetExceeded: {
+    name: 'wear_budget_exceeded',
+    type: 'gauge',
+    help: '1 while more is written than wear.budget.per.day allows, even with commit.linger.max.ms',
+  },
+  wearCardYears: {
+    name: 'wear_card_years',
+    type: 'gauge',
+    help: 'Years until wear.card.bytes are written wear.card.cycles times at the present rate; absent while it is unknown',
+  },
+  // time
+  clockQuality: {
+    name: 'clock_quality',
+    type: 'gauge',
+    help: '1 for what is known of the wall clock: synchronised, unknown or stepped',
+    label: 'quality',
+  },
+  clockSteps: {
+    name: 'clock_steps_total',
+    type: 'counter',
+    help: 'Jumps of the wall clock of more than a second',
+    label: 'direction',
+  },
   // memory
   memoryUsedBytes: { name: 'memory_used_bytes', type: 'gauge', help: 'Bytes held of memory.budget' },
   memoryPauses: {

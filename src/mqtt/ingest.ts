@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
+import type { ClockQuality } from '../broker/clock-quality.ts'
 import type { GroupNumber } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
@@ -6,7 +7,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { PublishScanner } from '../wire/mqtt/publish-scanner.ts'
 import { topicNameFault } from '../wire/mqtt/topic-name.ts'
 import { MemoryShare } from './memory-share.ts'
-import { type ClockQuality, encodePublished } from './record-headers.ts'
+import { encodePublished } from './record-headers.ts'
 import type { OpenRoute, TopicRoutes } from './topic-routes.ts'
 
 /** Who subscribes to what: `generation` rises with every change. */

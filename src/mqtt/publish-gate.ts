@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
+import type { ClockQuality } from '../broker/clock-quality.ts'
 import type { GroupNumber } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
@@ -8,7 +9,7 @@ import type { StateChange } from '../state/view.ts'
 import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { topicNameFault } from '../wire/mqtt/topic-name.ts'
 import type { PublishState } from './publish-state.ts'
-import { type ClockQuality, encodePublished, type ForwardedProperties } from './record-headers.ts'
+import { encodePublished, type ForwardedProperties } from './record-headers.ts'
 import type { TopicRoutes } from './topic-routes.ts'
 
 /** A PUBLISH or a will as the session engine gives it. */
@@ -104,7 +105,7 @@ export class PublishGate {
   }
 
   #retain(packet: EnginePublish): StateChange[] {
-    const { state, clock, metrics } = this.#parts
+    const { state, metrics } = this.#parts
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
     const { properties } = packet
     const expirySeconds = properties?.['messageExpiryInterval']
@@ -112,7 +113,7 @@ export class PublishGate {
       payload,
       qos: packet.qos,
       ...(properties !== undefined && { properties: forwarded(properties) }),
-      ...(typeof expirySeconds === 'number' && { expiresMs: clock.wallMs() + expirySeconds * 1000 }),
+      ...(typeof expirySeconds === 'number' && { expiresLogAge: state.logAge + expirySeconds }),
     }
     const { change, isFull } = state.retain(packet.topic, retained)
     if (isFull) metrics.add('mqttDropped', 1, 'retained full')

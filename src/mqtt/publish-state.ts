@@ -44,6 +44,11 @@ export class PublishState {
     this.#clock = parts.clock
   }
 
+  /** Seconds of log age now. */
+  get logAge(): number {
+    return this.#log.logAge
+  }
+
   // QoS 2
 
   holds(clientId: string, packetId: number): boolean {

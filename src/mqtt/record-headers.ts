@@ -1,8 +1,6 @@
+import type { ClockQuality } from '../broker/clock-quality.ts'
 import { encodeHeaders, type NewRecordHeader } from '../wire/kafka/batch-encoding.ts'
 import type { LogRecord } from '../wire/kafka/records.ts'
-
-/** What is known of the wall clock. `synchronised` needs no header. */
-export type ClockQuality = 'synchronised' | 'unknown' | 'stepped'
 
 /**
  * The MQTT 5 properties of a PUBLISH that a broker forwards (section 3.3.2.3), as mqtt-packet names them. Topic alias and
@@ -45,6 +43,7 @@ export interface Published {
   readonly retain: boolean
   readonly routeHeaders: ReadonlyMap<string, string>
   readonly properties: ForwardedProperties | undefined
+  /** `synchronised` needs no header. */
   readonly clock: ClockQuality
 }
 

@@ -23,8 +23,10 @@ export async function* retainedPublishes(
     for await (const topic of matchingTopics(state, filter, clock)) {
       const found = state.retained.get(topic)
       if (found === undefined) continue
-      const { payload, qos, properties, expiresMs } = found
-      const expiry = expiresMs === undefined ? {} : { messageExpiry: expiresMs }
+      const { payload, qos, properties, expiresLogAge } = found
+      // the engine counts by the wall clock, which may have jumped since the publish: it gets what is left from now on
+      const leftMs = expiresLogAge === undefined ? 0 : (expiresLogAge - state.logAge) * 1000
+      const expiry = expiresLogAge === undefined ? {} : { messageExpiry: clock.wallMs() + leftMs }
       yield { cmd: 'publish', topic, payload, qos, retain: true, ...(properties && { properties }), ...expiry }
     }
   }

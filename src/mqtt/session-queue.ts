@@ -8,6 +8,10 @@ export interface OutgoingPacket {
   readonly brokerId?: string
   readonly brokerCounter?: number
   messageId?: number
+  /** The engine's: wall clock, ms. */
+  messageExpiry?: number
+  /** What `messageExpiry` was by the monotonic clock when the packet was queued. */
+  expiresMonotonicMs?: number
 }
 
 const packetOverheadBytes = 256

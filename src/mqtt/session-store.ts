@@ -171,7 +171,13 @@ export class SessionStore {
   }
 
   outgoingStream(client: ClientId): Readable {
-    return Readable.from(this.#sessions.get(client.id)?.queue.packets() ?? [])
+    const packets = this.#sessions.get(client.id)?.queue.packets() ?? []
+    // the wall clock may have jumped since: what is left counts from now
+    const apartMs = this.#clock.wallMs() - this.#clock.monotonicMs()
+    for (const packet of packets) {
+      if (packet.expiresMonotonicMs !== undefined) packet.messageExpiry = packet.expiresMonotonicMs + apartMs
+    }
+    return Readable.from(packets)
   }
 
   // QoS 2 from clients
@@ -228,7 +234,11 @@ export class SessionStore {
   #enqueue(clientId: string, packet: OutgoingPacket): void {
     const session = this.#sessions.get(clientId)
     if (session === undefined) return
-    if (!session.queue.add({ ...packet })) this.#metrics.add('mqttDropped', 1, 'session queue full')
+    const kept = { ...packet }
+    if (packet.messageExpiry !== undefined) {
+      kept.expiresMonotonicMs = packet.messageExpiry - this.#clock.wallMs() + this.#clock.monotonicMs()
+    }
+    if (!session.queue.add(kept)) this.#metrics.add('mqttDropped', 1, 'session queue full')
   }
 
   #sessionOf(clientId: string): Session {

@@ -8,8 +8,8 @@ export interface Retained {
   readonly qos: number
   /** MQTT 5 properties to forward, as mqtt-packet names them; absent when there are none. */
   readonly properties?: Record<string, unknown>
-  /** Wall clock, ms, after which it is not sent any more; absent when it does not expire. */
-  readonly expiresMs?: number
+  /** Log age, seconds, from which it is not sent any more; absent when it does not expire. */
+  readonly expiresLogAge?: number
 }
 
 export interface RetainedLimits {

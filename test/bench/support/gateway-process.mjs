@@ -8,7 +8,7 @@ const startTimeoutMs = 60_000
 const portOf = address => Number(address.split(':').at(-1))
 
 /**
- * Starts `brooklet serve`; resolves at the ready line with `{ pid, readyMs, mqttPort, kafka, end(signal) }`. `core`: pinned to it.
+ * Starts `brooklet serve`; resolves at the ready line with `{ pid, readyMs, mqttPort, kafka, http, end(signal) }`. `core`: pinned to it.
  * `readyMs` counts from before the process is made.
  */
 export const startGateway = (directory, { settings = {}, core } = {}) => {
@@ -40,12 +40,13 @@ export const startGateway = (directory, { settings = {}, core } = {}) => {
       clearTimeout(timer)
       child.stdout.off('data', look).resume()
       child.stderr.off('data', look).resume()
-      const { mqtt, kafka } = JSON.parse(found[1])
+      const { mqtt, kafka, http } = JSON.parse(found[1])
       resolve({
         pid: child.pid,
         readyMs: performance.now() - startedMs,
         mqttPort: portOf(mqtt),
         kafka,
+        http,
         async end(signal) {
           child.kill(signal)
           await exited
