@@ -1,4 +1,5 @@
 import type { Broker } from './broker/broker.ts'
+import type { ClockWatch } from './broker/clock-quality.ts'
 import type { GroupCoordinator } from './broker/groups/coordinator.ts'
 import type { GroupDescription } from './broker/groups/groups.ts'
 import type { Topic } from './broker/topics.ts'
@@ -11,7 +12,7 @@ import type { TopicConfigs } from './config/topic-configs.ts'
 import type { MemoryBudget } from './core/memory-budget.ts'
 import type { Metrics } from './core/metrics.ts'
 import { version } from './core/version.ts'
-import type { GatewayStatus, GroupDetails, Readiness, TopicDetails, TopicSummary } from './http/status.ts'
+import type { GatewayStatus, GroupDetails, Readiness, TopicDetails, TopicSummary, WearSummary } from './http/status.ts'
 import type { MqttFront } from './mqtt/front.ts'
 import { host } from './platform/node/host.ts'
 import type { Platform } from './platform/platform.ts'
@@ -29,6 +30,8 @@ interface StatusParts {
   readonly topicConfigs: TopicConfigs
   readonly addresses: Readonly<Record<string, string>>
   readonly mqtt: MqttFront
+  readonly wear: { readonly summary: () => WearSummary }
+  readonly clockWatch: ClockWatch
 }
 
 /** What the HTTP API shows of a gateway. */
@@ -46,6 +49,8 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
         listeners: addresses,
         memory: { residentBytes: host.residentBytes(), usedBytes: memory.usedBytes, budgetBytes: memory.limitBytes },
         disk: log.diskUsage(),
+        wear: parts.wear.summary(),
+        clock: parts.clockWatch.summary(),
         topics: topics.length,
         partitions: topics.reduce((sum, { partitions }) => sum + partitions.length, 0),
       }

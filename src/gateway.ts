@@ -1,3 +1,4 @@
+import { ClockWatch } from './broker/clock-quality.ts'
 import { openBroker } from './broker/open-broker.ts'
 import { ClosingOrder } from './closing-order.ts'
 import { LiveSettings } from './config/live-settings.ts'
@@ -17,22 +18,25 @@ import { MemoryBudget } from './core/memory-budget.ts'
 import { Metrics } from './core/metrics.ts'
 import { checkStartBudget, diskBudgetOf, followDiskBudget } from './disk-budget.ts'
 import { gatewayId, gatewayStatus } from './gateway-status.ts'
+import { startWear } from './gateway-wear.ts'
 import { listenHttpFront } from './http/server.ts'
 import { KafkaServer } from './kafka/server.ts'
-import { watchClockQuality } from './mqtt/clock-quality.ts'
 import { type MqttAddress, MqttFront } from './mqtt/front.ts'
 import type { ListenAddress, Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
 import { listenHttp } from './platform/node/http-server.ts'
 import { lockNodeDirectory } from './platform/node/lock.ts'
 import { listenWebSocket } from './platform/node/stream-server.ts'
+import { askNodeTimeSync } from './platform/node/time-sync.ts'
 import type { Platform } from './platform/platform.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
 import { RetainedView } from './state/retained.ts'
+import { CommitLinger } from './storage/commit-linger.ts'
 import { claimDataDirectory, unusableDirectory } from './storage/data-directory.ts'
 import type { Log } from './storage/log.ts'
 import { openCommitLog } from './storage/open-commit-log.ts'
 import { viewBytesFor } from './storage/options.ts'
+import { rememberingStore, type WearMeter } from './storage/wear-meter.ts'
 
 /** Addresses bound, `host:port`; the words of the ready line. */
 export interface GatewayAddresses {
@@ -103,9 +107,11 @@ const openParts = async (
   const { loaded } = live
   const { budgetBytes, totalBytes } = await diskBudgetOf(loaded, platform.files, directory)
   const viewBytes = viewBytesFor(budgetBytes)
-  const store = await platform.openCheckpointStore(`${directory}/views`, viewBytes)
+  let meter: WearMeter | undefined
+  const store = rememberingStore(await platform.openCheckpointStore(`${directory}/views`, viewBytes), () => meter)
   closing.add('views', () => store.close())
   stopping.throwIfAborted()
+  const linger = new CommitLinger(settings['commit.linger.ms'])
   let rulesAreSet = (): void => {}
   const rulesSet = new Promise<void>(resolve => {
     rulesAreSet = resolve
@@ -119,7 +125,7 @@ const openParts = async (
       slotBytes: slotBytesOf(budgetBytes),
       reserve: settings['disk.reserve'],
       commitMaxBytes: settings['commit.max.bytes'],
-      lingerMs: settings['commit.linger.ms'],
+      linger,
       align: settings['commit.align'],
       maxMessageBytes: settings['max.message.bytes'],
       maxPacketBytes: settings['mqtt.max.packet.bytes'],
@@ -133,7 +139,16 @@ const openParts = async (
     },
     stopping,
   )
-  closing.add('log', () => closeLog(log))
+  closing.add('log', () => {
+    linger.end()
+    return closeLog(log)
+  })
+  const logAge = (): number => log.logAge
+  const wear = await startWear({ platform, settings, directory, linger, logAge, store, metrics })
+  meter = wear.meter
+  const assumed = settings['clock.quality']
+  const clockWatch = new ClockWatch({ clock, ask: askNodeTimeSync, assumed, logAge, metrics, logger })
+  await clockWatch.start()
   stopping.throwIfAborted()
   const retained = new RetainedView()
   const inflight = new MqttInflightView()
@@ -156,7 +171,7 @@ const openParts = async (
     settings,
     gatewayId: gatewayId(loaded, log),
     clock,
-    clockQuality: await watchClockQuality(platform.files, clock),
+    clockQuality: () => clockWatch.quality(),
     network,
     listenWebSocket,
     logger,
@@ -175,7 +190,8 @@ const openParts = async (
   })
   closeFront('kafka', () => kafka.stop())
   const addresses: Record<string, string> = { mqtt: '', kafka: joined(kafka.addresses), http: '' }
-  const status = gatewayStatus({ loaded, live, platform, log, memory, metrics, addresses, mqtt, ...opened })
+  const parts = { loaded, live, platform, log, memory, metrics, addresses, mqtt, wear, clockWatch }
+  const status = gatewayStatus({ ...parts, ...opened })
   const httpParts = {
     listenHttp,
     status,
@@ -194,6 +210,8 @@ const openParts = async (
   stopping.throwIfAborted()
   // devices come last: what they send finds everything else at work
   closeFront('mqtt', () => mqtt.close())
+  // at a stop the first thing: who waits for an ack gets it while fronts close
+  closing.add('linger', () => linger.end())
   for (const { scheme, address } of await openMqtt(mqtt)) {
     addresses[scheme] = addresses[scheme] ? `${addresses[scheme]},${address}` : address
   }

@@ -131,6 +131,9 @@ export class ClockWatch {
     this.#steps.push({ fromMs, toMs, logAge: this.#logAge() })
     if (this.#steps.length > maxSteps) this.#steps.shift()
     this.#metrics.add('clockSteps', 1, toMs > fromMs ? 'forward' : 'back')
-    this.#logger.warn({ fromMs, toMs, byMs: toMs - fromMs }, 'the wall clock jumped; stamps on both sides do not compare')
+    this.#logger.warn(
+      { fromMs, toMs, byMs: toMs - fromMs },
+      'the wall clock jumped; stamps on both sides do not compare',
+    )
   }
 }

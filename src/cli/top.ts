@@ -7,6 +7,7 @@ import { HttpClient, HttpFailure } from './http-client.ts'
 import { LiveScreen } from './live-screen.ts'
 import { sizeText } from './size-text.ts'
 import { formatTable } from './table.ts'
+import { clockLine, wearLine } from './wear-text.ts'
 
 interface TopFlags {
   readonly http: string
@@ -33,7 +34,7 @@ const everyMs = 1_000
 const maxRows = 15
 /** Columns beside the name of a topic or group, and lines beside the topics and groups, on a terminal of 80 by 24. */
 const otherColumns = 56
-const otherLines = 8
+const otherLines = 10
 const leastColumns = 12
 
 const sample = async (client: HttpClient): Promise<Sample> => {
@@ -94,6 +95,8 @@ const screenOf = (now: Sample, before: Sample, room: Room): string[] => {
     `${gateway.id}  version ${gateway.version}  up ${upText(gateway.uptimeMs)}`,
     `in ${rate}/s  MQTT clients ${now.clients}  memory ${sizeText(gateway.memory.residentBytes)}  ` +
       `disk ${sizeText(used)} of ${sizeText(gateway.disk.budgetBytes)}`,
+    wearLine(gateway.wear),
+    clockLine(gateway.clock),
     '',
     ...formatTable(['TOPIC', 'PARTITIONS', 'IN/S', 'RECORDS', 'SIZE'], topicRows).trimEnd().split('\n'),
     ...(topics.length > room.rows ? [`(${topics.length - room.rows} more topics)`] : []),

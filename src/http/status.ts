@@ -1,3 +1,4 @@
+import type { ClockSummary } from '../broker/clock-quality.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
 
 /** What the HTTP front shows. The composition root implements it; everything returned is plain and ready for JSON. */
@@ -38,8 +39,44 @@ export interface GatewayOverview {
     /** Why topic data is not taken in at the moment, and what helps; null: it is. */
     readonly shortage: string | null
   }
+  readonly wear: WearSummary
+  readonly clock: ClockSummary
   readonly topics: number
   readonly partitions: number
+}
+
+/** Bytes written. Null where nobody counts; never 0 for that. */
+export interface WearSummary {
+  readonly sinceStart: {
+    /** By all programs, to the block device under `data.dir`. */
+    readonly deviceBytes: number | null
+    /** By the gateway as Linux counts it, whole folios of the page cache: an upper bound, often far too high. */
+    readonly processBytes: number | null
+    /** To the log, padding included. */
+    readonly logBytes: number
+    readonly records: number
+  }
+  readonly hour: WearRates
+  readonly day: WearRates
+  /** Linger in effect. */
+  readonly lingerMs: number
+  /** `wear.budget.per.day`; null: none. */
+  readonly budgetBytesPerDay: number | null
+  /** More is written than the budget allows although the linger is at its longest. */
+  readonly budgetExceeded: boolean
+  /** Years: until the card was written in full `cycles` times at the present rate; null while that is unknown. */
+  readonly card: { readonly bytes: number; readonly cycles: number; readonly years: number | null }
+}
+
+/** Of the last hour or day. */
+export interface WearRates {
+  /** Of it that the gateway ran. */
+  readonly seconds: number
+  readonly deviceBytes: number | null
+  readonly logBytes: number
+  readonly records: number
+  readonly deviceBytesPerDay: number | null
+  readonly deviceBytesPerEvent: number | null
 }
 
 /** Ready when every check is; `checks` names each with one line on why not. */

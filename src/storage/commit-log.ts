@@ -117,7 +117,7 @@ export class CommitLog implements Log {
         gatherer: this.#gatherer,
         segments: this.#segmentWriter,
         logAge: this.#logAge,
-        linger: new CommitLinger(options.lingerMs ?? 0),
+        linger: options.linger ?? new CommitLinger(0),
       },
       { logId: meta.logId, logEpoch, salt },
       chain,

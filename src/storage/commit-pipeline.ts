@@ -78,6 +78,11 @@ export class CommitPipeline {
     this.#segments = parts.segments
     this.#logAge = parts.logAge
     this.#linger = parts.linger
+    this.#linger.onChange(() => {
+      this.#lingering?.cancel()
+      this.#lingering = undefined
+      this.wake()
+    })
     this.#identity = identity
     this.#end = end
     this.#owner = owner

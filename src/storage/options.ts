@@ -6,6 +6,7 @@ import type { OpenCommitWriter } from '../platform/commit-writer.ts'
 import type { Files } from '../platform/files.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Random } from '../platform/random.ts'
+import type { CommitLinger } from './commit-linger.ts'
 
 /** The parts of the platform that the log stands on. The store is open; `views/` is its caller's. */
 export interface StoragePlatform {
@@ -30,8 +31,8 @@ export interface CommitLogOptions {
   readonly slotBytes?: number
   /** A group that gathers this many bytes is closed and waits for its turn. */
   readonly commitMaxBytes: number
-  /** Longest wait for more records under load; 0 when absent. */
-  readonly lingerMs?: number
+  /** How long a commit waits for more records under load; not at all when absent. Ended by its owner before the log is closed. */
+  readonly linger?: CommitLinger
   /** `always` starts every group on a new block: for cards where a power cut damages the neighbours of what is written. */
   readonly align: 'auto' | 'always'
   /** The largest batch that `append` takes. */

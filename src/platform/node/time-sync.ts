@@ -28,8 +28,11 @@ export const readChronyTracking = (line: string): boolean | undefined => {
 const askChrony = (): Promise<boolean | undefined> =>
   new Promise(resolve => {
     const limits = { timeout: chronycTimeoutMs, killSignal: 'SIGKILL', maxBuffer: chronycMaxBytes } as const
-    execFile('chronyc', ['-n', '-c', 'tracking'], { ...limits, env: { ...process.env, LC_ALL: 'C' } }, (error, output) =>
-      resolve(error === null ? readChronyTracking(output) : undefined),
+    execFile(
+      'chronyc',
+      ['-n', '-c', 'tracking'],
+      { ...limits, env: { ...process.env, LC_ALL: 'C' } },
+      (error, output) => resolve(error === null ? readChronyTracking(output) : undefined),
     )
   })
 

@@ -49,7 +49,7 @@ export const startLoad = async ({ port, rate, devices, payloadBytes, folder = 'w
     const frames = sockets.map(() => [])
     for (; sent < target; sent++) {
       const at = sent % connections
-      state[at].due.push(startedMs + (sent / rate) * 1000)
+      state[at].due.push(startedMs + ((sent + 1) / rate) * 1000)
       const id = (Math.floor(sent / connections) % 65_535) + 1
       frames[at].push(publishPacket(`${folder}/device-${(sent * 7919) % devices}/reading`, id, payload))
     }
@@ -60,7 +60,8 @@ export const startLoad = async ({ port, rate, devices, payloadBytes, folder = 'w
     counts: () => ({ sent, acked }),
     async stop() {
       clearInterval(timer)
-      for (let waited = 0; waited < 10_000 && acked < sent; waited += 20) await new Promise(done => setTimeout(done, 20))
+      for (let waited = 0; waited < 10_000 && acked < sent; waited += 20)
+        await new Promise(done => setTimeout(done, 20))
       for (const socket of sockets) socket.destroy()
       latencies.sort((a, b) => a - b)
       const at = part => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * part))] ?? Number.NaN

@@ -8,6 +8,15 @@ const topic: TopicDetails = {
   configs: [{ name: 'retention.ms', value: '604800000', source: 'DEFAULT' }],
 }
 
+const noRates = {
+  seconds: 0,
+  deviceBytes: null,
+  logBytes: 0,
+  records: 0,
+  deviceBytesPerDay: null,
+  deviceBytesPerEvent: null,
+}
+
 /** A gateway with one topic; tests change what they need. */
 export class FakeStatus implements GatewayStatus {
   readonly metrics = new Metrics()
@@ -21,6 +30,16 @@ export class FakeStatus implements GatewayStatus {
     listeners: { mqtt: '127.0.0.1:1883' },
     memory: { residentBytes: 3, usedBytes: 1, budgetBytes: 2 },
     disk: { logBytes: 1, viewBytes: 2, budgetBytes: 3, daysHeld: null, shortage: null },
+    wear: {
+      sinceStart: { deviceBytes: null, processBytes: null, logBytes: 0, records: 0 },
+      hour: noRates,
+      day: noRates,
+      lingerMs: 5,
+      budgetBytesPerDay: null,
+      budgetExceeded: false,
+      card: { bytes: 1, cycles: 1000, years: null },
+    },
+    clock: { quality: 'unknown' as const, source: null, steps: [] },
     topics: 1,
     partitions: 1,
   })
