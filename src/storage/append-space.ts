@@ -3,7 +3,7 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { CommitPipeline } from './commit-pipeline.ts'
 import { firstTopicPartitionId, logControlPartition } from './log.ts'
-import { reservedSlots } from './options.ts'
+import { arenaCount, reservedSlots } from './options.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { SegmentWriter } from './segment-writer.ts'
 import type { SlotPool } from './slot-pool.ts'
@@ -12,6 +12,9 @@ import type { SlotPool } from './slot-pool.ts'
 const marginBytes = 64 * 1024
 /** Eviction and cleaning that are under way need less; who waits longer is told. */
 const waitMs = 5000
+
+/** What waits in all arenas never takes so many slots, however badly it fits. */
+const plentySlots = 2 * arenaCount
 
 /** Whoever makes room when appends are refused. */
 interface RoomMaker {
@@ -66,7 +69,7 @@ export class AppendSpace {
   /** As `check`, for one partition; the hot path. */
   checkOne(bytes: number, log: PartitionLog): void {
     const isTopic = log.id >= firstTopicPartitionId
-    if (isTopic ? this.#slotIsLeft : this.#internalSlotIsLeft) return
+    if (this.#hasSlots(bytes, isTopic ? reservedSlots : this.#internalReserve)) return
     if (log.id === logControlPartition || this.#fitsActive(bytes)) return
     const room = this.#room()
     room.soon()
@@ -78,13 +81,13 @@ export class AppendSpace {
 
   /** A slot became free or was prepared further: a group that waits for it goes on. */
   changed(): void {
-    if (this.#slotIsLeft) this.#shortSinceMs = undefined
+    if (this.#slots > reservedSlots) this.#shortSinceMs = undefined
     this.#pipeline.pump()
   }
 
   /** Why topic data is not taken in at the moment; undefined: it is. */
   get shortage(): string | undefined {
-    if (this.#slotIsLeft) return undefined
+    if (this.#slots > reservedSlots) return undefined
     // a small record may still fit where a large one did not
     return this.#shortSinceMs !== undefined || !this.#fitsActive(0) ? this.#reason : undefined
   }
@@ -102,15 +105,23 @@ export class AppendSpace {
     throw new BrokerError('storageFull', this.#reason)
   }
 
-  /** On a full file system slots that are not prepared do not count. */
-  get #slotIsLeft(): boolean {
-    const { outOfSpace, freeCount, available } = this.#pool
-    return (outOfSpace ? freeCount : available) > reservedSlots
+  /** On a full file system internal data may have the last slot: those that the cleaner needs can be made again by deleting. */
+  get #internalReserve(): number {
+    return this.#pool.outOfSpace ? 0 : reservedSlots - 1
   }
 
-  get #internalSlotIsLeft(): boolean {
+  /** Slots that could be taken now; on a full file system those that are not prepared do not count. */
+  get #slots(): number {
     const { outOfSpace, freeCount, available } = this.#pool
-    return outOfSpace ? freeCount > 0 : available > reservedSlots - 1
+    return outOfSpace ? freeCount : available
+  }
+
+  /** Slots that are left when the reserve is not touched by what waits already. Exact where it is scarce: groups leave part of each slot unused. */
+  #hasSlots(bytes: number, reserve: number): boolean {
+    const left = this.#slots - reserve
+    if (left > plentySlots) return true
+    const { waitingBytes } = this.#pipeline
+    return left > 0 && (waitingBytes === 0 || waitingBytes + bytes <= (left * this.#pool.slotBytes) / 2)
   }
 
   #fitsActive(bytes: number): boolean {

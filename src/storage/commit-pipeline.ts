@@ -51,6 +51,8 @@ export class CommitPipeline {
   #next: OpenGroup | undefined
   #placed: Placement | undefined
   #busy = false
+  /** Of the write under way. */
+  #writingBytes = 0
   #armed = false
   #lingering: Timer | undefined
   #failure: BrokerError | undefined
@@ -102,10 +104,9 @@ export class CommitPipeline {
     return this.#next !== undefined && !this.#busy
   }
 
-  /** Bytes accepted that have no place in a slot yet. */
+  /** Bytes accepted that are not durable yet: the ends of segments do not count them. */
   get waitingBytes(): number {
-    const unplaced = this.#placed === undefined ? (this.#next?.bytes ?? 0) : 0
-    return unplaced + this.#gatherer.waitingBytes
+    return this.#writingBytes + (this.#next?.bytes ?? 0) + this.#gatherer.waitingBytes
   }
 
   /** Something was appended: commit at the end of this batch of I/O events, or when the commit under way returns. */
@@ -141,6 +142,7 @@ export class CommitPipeline {
     const crc = this.#finishArena(group, placement, arena)
     const startedMs = this.#clock.monotonicMs()
     const { arenaStart, writeBytes, writePosition, segment } = placement
+    this.#writingBytes = writeBytes
     this.#writer.write(group.arena, arenaStart, writeBytes, segment.slot.path, writePosition).then(
       () => {
         this.#metrics.add('storageCommitMicros', Math.round((this.#clock.monotonicMs() - startedMs) * 1000))
@@ -188,6 +190,7 @@ export class CommitPipeline {
   #committed(group: OpenGroup, placement: Placement, arena: Buffer, crc: number): void {
     const { segment } = placement
     this.#segments.advance(placement, group, arena)
+    this.#writingBytes = 0
     segment.lastGroup = group.number
     segment.lastCrc = crc
     this.#end = { group: group.number, crc }

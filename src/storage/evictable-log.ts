@@ -6,7 +6,7 @@ import type { RecoveredLog } from './recover-log.ts'
 import type { RetentionLimits } from './retention.ts'
 import type { Segment } from './segment.ts'
 
-/** Above this share of the budget live data is not copied to make room: each slot gained would cost too many that are written. */
+/** Where more than this share of what was written is live it is not copied to make room: each slot gained would cost too many that are written. */
 const targetShare = 0.8
 
 /** What the parts of the running log give to eviction. */
@@ -28,7 +28,7 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
     logOf,
     logs: () => logs.values(),
     get needsRoom() {
-      return pool.unused < reservedSlots + spareSlots(pool.maxSlots)
+      return pool.available < reservedSlots + spareSlots(pool.maxSlots)
     },
     get liveBytes() {
       let bytes = 0
@@ -36,7 +36,7 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
       return bytes
     },
     get targetBytes() {
-      return targetShare * pool.maxSlots * recovered.meta.slotBytes
+      return targetShare * segments.reduce((sum, { end }) => sum + end, 0)
     },
     get logAge() {
       return parts.logAge()

@@ -25,7 +25,9 @@ export interface EvictionLog {
   readonly logAge: number
   readonly defaultRetention: RetentionLimits
   readonly blocksOf: BlocksOf
-  /** Applies the records and makes them durable with one group; log starts count as durable when it resolves. */
+  /**
+   * Appends the records in one group, or throws and appends nothing; log starts count as durable when it resolves.
+   */
   writeControl(records: readonly ControlRecord[]): Promise<void>
   /** Nothing in the segment is alive, durably: gives its slot back. False while a reader is in it. */
   free(segment: Segment): Promise<boolean>
@@ -42,6 +44,12 @@ export interface Cleaning {
 export interface Compaction {
   /** `gained`: something was copied, so that its old place is dead. */
   run(isUrgent: boolean): Promise<Gain>
+}
+
+/** A log start that is to move up. */
+interface Cut {
+  readonly log: PartitionLog
+  readonly start: number
 }
 
 /**
@@ -101,14 +109,14 @@ export class Eviction {
   }
 
   async #applyRetention(): Promise<void> {
-    const records: ControlRecord[] = []
+    const cuts: Cut[] = []
     for (const log of this.#log.logs()) {
       if (log.id < firstTopicPartitionId) continue
       const limits = log.retention ?? this.#log.defaultRetention
       const start = await retainedFrom(log, limits, this.#log.logAge, this.#log.blocksOf)
-      if (start > log.logStart) records.push(...this.#cut(log, start, 'retention'))
+      if (start > log.logStart) cuts.push({ log, start })
     }
-    if (records.length > 0) await this.#log.writeControl(records)
+    await this.#take(cuts, 'retention')
   }
 
   /**
@@ -130,26 +138,39 @@ export class Eviction {
   async #evictNext(): Promise<boolean> {
     const choice = chooseEviction(this.#log.logs())
     if (choice === undefined) return false
-    const records: ControlRecord[] = []
-    for (const { partition, endOffset } of choice.spans) {
-      records.push(...this.#cut(this.#log.logOf(partition)!, endOffset, 'budget'))
-    }
-    await this.#log.writeControl(records)
+    const cuts = choice.spans.map(({ partition, endOffset }) => ({
+      log: this.#log.logOf(partition)!,
+      start: endOffset,
+    }))
+    await this.#take(cuts, 'budget')
     return true
   }
 
-  /** Records that move the log start up, and say what went that somebody may still have wanted. */
-  #cut(log: PartitionLog, start: number, reason: GapReason): ControlRecord[] {
-    const { id, logStart, sizeBytes } = log
+  /** Moves log starts up, and says what went that somebody may still have wanted; all of it in one group. */
+  async #take(cuts: readonly Cut[], reason: GapReason): Promise<void> {
+    // a request may have moved it further meanwhile
+    const left = cuts.filter(({ log, start }) => start > log.logStart)
+    if (left.length === 0) return
+    const written = this.#log.writeControl(left.flatMap(cut => this.#recordsOf(cut, reason)))
+    // where there was no room for the records, nothing has moved
+    for (const { log, start } of left) {
+      const { logStart, sizeBytes } = log
+      const unread = start - unreadFrom(log, start)
+      log.advanceLogStart(start)
+      this.#metrics.add('storageEvictedRecords', start - logStart, reason)
+      this.#metrics.add('storageEvictedBytes', Math.max(0, sizeBytes - log.sizeBytes), reason)
+      if (unread === 0) continue
+      this.#metrics.add('storageGaps', 1, reason)
+      this.#metrics.add('storageUnreadRecords', unread, log.retention?.class ?? 'normal')
+    }
+    await written
+  }
+
+  #recordsOf({ log, start }: Cut, reason: GapReason): ControlRecord[] {
+    const moved: ControlRecord = { kind: 'logStart', partition: log.id, offset: start }
     const first = unreadFrom(log, start)
-    log.advanceLogStart(start)
-    this.#metrics.add('storageEvictedRecords', start - logStart, reason)
-    this.#metrics.add('storageEvictedBytes', Math.max(0, sizeBytes - log.sizeBytes), reason)
-    const moved: ControlRecord = { kind: 'logStart', partition: id, offset: start }
     if (first === start) return [moved]
-    this.#metrics.add('storageGaps', 1, reason)
-    this.#metrics.add('storageUnreadRecords', start - first, log.retention?.class ?? 'normal')
-    const gap = { partition: id, first, last: start - 1, reason, logAge: this.#log.logAge }
+    const gap = { partition: log.id, first, last: start - 1, reason, logAge: this.#log.logAge }
     return [moved, { kind: 'gap', gap }]
   }
 
