@@ -11,7 +11,7 @@ import { isSound, type VerifyReport, verifyDirectory } from '../../../src/storag
 import type { Log } from '../../../src/storage/log.ts'
 import { decodeSlotHeader, encodeSlotHeader } from '../../../src/storage/slot.ts'
 import { SimRandom } from '../../support/sim/random.ts'
-import { batchOf, MiB, TestDirectory, temporaryDirectory, topic } from './test-log.ts'
+import { appendWhenRoom, batchOf, MiB, TestDirectory, temporaryDirectory, topic } from './test-log.ts'
 
 const other = partitionId(33)
 /** Nobody writes: the end of the log need not be waited for. */
@@ -20,7 +20,7 @@ const verify = (directory: string, clock = stillClock): Promise<VerifyReport> =>
   verifyDirectory({ files: nodeFiles, clock }, directory)
 
 const appendOne = async (log: Log, value: string, partition = topic): Promise<void> => {
-  await log.whenDurable(log.append([{ partition, batch: batchOf([value]) }]).group)
+  await log.whenDurable((await appendWhenRoom(log, [{ partition, batch: batchOf([value]) }])).group)
 }
 
 /** Ten groups with a batch of two records for each of two partitions. */
