@@ -64,7 +64,7 @@ export const cleanerSlots = 2
  */
 export const reservedSlots = cleanerSlots + 2
 /** Spare slots that are kept free above the reserve, so that a full segment hardly ever waits for room to be made. */
-export const spareSlots = (maxSlots: number): number => Math.min(4, Math.max(2, Math.floor(maxSlots / 12)))
+export const spareSlots = (maxSlots: number): number => Math.min(4, Math.ceil(maxSlots / 12))
 
 /** Reserve, an active slot, two ahead, and two with data. */
 export const minSlots = 8
