@@ -112,6 +112,13 @@ export default async options => {
     await withGateway(loop, 'fresh', settings, async gateway => {
       bytesAt.firstLow = await stretch(gateway, `first lap, ${lowRate}/s`, lowRate, lowSeconds)
     })
+    // the zeros of all slots are written before the first event; the settings of the package
+    await withGateway(loop, 'reserved', { ...settings, 'disk.reserve': true }, async gateway => {
+      for (let before = -1; before !== writtenToDevice(loop.directory); await sleep(2000)) {
+        before = writtenToDevice(loop.directory)
+      }
+      bytesAt.reserved = await stretch(gateway, `first lap after disk.reserve, ${rate}/s`, rate, 8)
+    })
     for (const count of [1, 16, 64]) {
       await withGateway(loop, `partitions-${count}`, { ...settings, 'num.partitions': count }, gateway =>
         stretch(gateway, `first lap, ${rate}/s, ${count} partitions, 8 s`, rate, 8),
@@ -140,6 +147,7 @@ export default async options => {
     }
     const checks = [
       ['device/log, first lap', bytesAt.first['device/log'], bars.ratio],
+      ['device/log, first lap after disk.reserve', bytesAt.reserved['device/log'], bars.ratio],
       ['device/log, second lap', bytesAt.second['device/log'], bars.ratio],
       ['device B/commit, first lap', bytesAt.firstLow['device B/commit'], bars.firstCommit],
       ['device B/commit, second lap', bytesAt.secondLow['device B/commit'], bars.secondCommit],
