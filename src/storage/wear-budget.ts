@@ -4,6 +4,8 @@ import type { CommitLinger } from './commit-linger.ts'
 const dayMs = 86_400_000
 /** A rate is judged over at least this long since the linger last changed: no change answers the effects of the one before. */
 const judgeAfterMs = 60_000
+/** While nothing changes the rate is that of up to an hour: a slot of zeros now and then is no reason to slow down. */
+const longestMs = 3_600_000
 /** Written much less than the budget allows for this long, the linger goes down. */
 const relaxAfterMs = 300_000
 const relaxBelow = 0.75
@@ -51,9 +53,10 @@ export class WearBudget {
     const elapsedMs = nowMs - since.atMs
     if (elapsedMs < judgeAfterMs) return
     const part = (spent.bytes - since.bytes) / elapsedMs / this.#bytesPerMs
+    const before = this.#linger.ms
     if (part > 1) this.#lengthen(part, elapsedMs / Math.max(1, spent.commits - since.commits))
-    else if (elapsedMs < relaxAfterMs) return
-    else this.#relax(part)
+    else if (elapsedMs >= relaxAfterMs) this.#relax(part)
+    if (this.#linger.ms === before && elapsedMs < longestMs) return
     this.#since = { ...spent, atMs: nowMs }
   }
 

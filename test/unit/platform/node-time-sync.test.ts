@@ -17,8 +17,12 @@ it('does not take a chrony that serves its own clock for synchronised', () => {
 
 it('reads what chronyc 4.3 prints without a source, and with its own clock as the only one', () => {
   const zeros = '0.000000000,0.000000000,0.000000000,0.000,0.000,0.000'
-  expect(readChronyTracking(`00000000,,0,0.000000000,${zeros},1.000000000,1.000000000,0.0,Not synchronised\n`)).toBe(false)
-  expect(readChronyTracking(`7F7F0101,,10,1795252752.535819173,${zeros},0.000000000,0.000000000,0.0,Normal\n`)).toBe(false)
+  expect(readChronyTracking(`00000000,,0,0.000000000,${zeros},1.000000000,1.000000000,0.0,Not synchronised\n`)).toBe(
+    false,
+  )
+  expect(readChronyTracking(`7F7F0101,,10,1795252752.535819173,${zeros},0.000000000,0.000000000,0.0,Normal\n`)).toBe(
+    false,
+  )
 })
 
 it('makes nothing of what is no tracking line', () => {

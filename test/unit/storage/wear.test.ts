@@ -190,6 +190,18 @@ describe('wear budget', () => {
     expect(linger.ms).toBe(5)
   })
 
+  it('is not moved by a slot that is prepared now and then', () => {
+    const { linger, run } = play(fullDay / 10, load, 3600)
+    const before = linger.ms
+    const seen = new Set<number>()
+    for (let turn = 0; turn < 20; turn++) {
+      run(3500)
+      run(10, { ...load, otherPerSecond: 80_000 })
+      seen.add(linger.ms)
+    }
+    expect([...seen]).toEqual([before])
+  })
+
   it('does not swing when the rate is near the budget', () => {
     const { linger, run } = play(fullDay / 10, load, 3600)
     const seen = new Set<number>()
