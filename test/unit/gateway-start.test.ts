@@ -55,10 +55,17 @@ const failEach = async (code: string): Promise<void> => {
   }
 }
 
-it('a first start that fails at any call leaves nothing open, and says what to do', () => failEach('EIO'))
+// some sixty starts each
+const timeoutMs = 120_000
 
-it('a later start that fails at any call leaves nothing open, and says what to do', async () => {
-  const gateway = await startGateway(settings(), node)
-  expect(await gateway.stop()).toBe(true)
-  await failEach('EIO')
-})
+it('a first start that fails at any call leaves nothing open, and says what to do', () => failEach('EIO'), timeoutMs)
+
+it(
+  'a later start that fails at any call leaves nothing open, and says what to do',
+  async () => {
+    const gateway = await startGateway(settings(), node)
+    expect(await gateway.stop()).toBe(true)
+    await failEach('EIO')
+  },
+  timeoutMs,
+)
