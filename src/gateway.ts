@@ -25,12 +25,14 @@ import { type MqttAddress, MqttFront } from './mqtt/front.ts'
 import type { ListenAddress, Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
 import { listenHttp } from './platform/node/http-server.ts'
+import { listenNodeLocal } from './platform/node/local-socket.ts'
 import { lockNodeDirectory } from './platform/node/lock.ts'
 import { listenWebSocket } from './platform/node/stream-server.ts'
 import { askNodeTimeSync } from './platform/node/time-sync.ts'
 import type { Platform } from './platform/platform.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
 import { RetainedView } from './state/retained.ts'
+import { serveBackups } from './storage/backup-service.ts'
 import { CommitLinger } from './storage/commit-linger.ts'
 import { claimDataDirectory, unusableDirectory } from './storage/data-directory.ts'
 import type { Log } from './storage/log.ts'
@@ -143,6 +145,8 @@ const openParts = async (
     linger.end()
     return closeLog(log)
   })
+  const backups = await serveBackups(listenNodeLocal, directory, log, logger.child('backup'))
+  closing.add('backups', () => backups.close())
   const logAge = (): number => log.logAge
   const wear = await startWear({ platform, settings, directory, linger, logAge, store, metrics })
   meter = wear.meter

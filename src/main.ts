@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { CommandFailed } from './cli/command-failed.ts'
 import { HttpFailure } from './cli/http-client.ts'
 import { ConnectionLost, isClientError } from './client/kafka-error.ts'
 import { StartError } from './core/errors.ts'
@@ -36,6 +37,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   groups: async () => (await import('./cli/groups.ts')).groupsCommand(),
   audit: async () => (await import('./cli/audit.ts')).auditCommand(),
   routes: async () => (await import('./cli/routes.ts')).routesCommand(),
+  backup: async () => (await import('./cli/backup.ts')).backupCommand(),
+  restore: async () => (await import('./cli/restore.ts')).restoreCommand(),
   log: async () => (await import('./cli/log.ts')).logCommand(),
   config: async () => (await import('./cli/config.ts')).configCommand(),
   version: async () => (await import('./cli/version.ts')).versionCommand(),
@@ -59,7 +62,10 @@ const addCommands = async (word: string | undefined): Promise<void> => {
 
 /** A command that the other side refused, that found nobody there or no room for its output: nothing that a trace would explain. */
 const isExpected = (error: unknown): error is Error =>
-  isClientError(error) || error instanceof HttpFailure || error instanceof OutputFailed
+  isClientError(error) ||
+  error instanceof HttpFailure ||
+  error instanceof CommandFailed ||
+  error instanceof OutputFailed
 
 /** Every way out: settings and starts that cannot be end in one line, bugs in a trace, and the supervisor restarts us. */
 const fail = (error: unknown): never => {

@@ -40,6 +40,7 @@ import { arenaCount, type CommitLogOptions, type StoragePlatform } from './optio
 import { PartitionLog } from './partition-log.ts'
 import type { RecoveredLog } from './recover-log.ts'
 import type { Segment } from './segment.ts'
+import { pinSegments, type SegmentPins } from './segment-pins.ts'
 import { type Placement, SegmentWriter } from './segment-writer.ts'
 import { sampleStorage } from './storage-gauges.ts'
 
@@ -313,6 +314,10 @@ export class CommitLog implements Log {
 
   takeRecoveredBatches(): readonly RecoveredBatch[] {
     return this.#preparation.takeRecovered()
+  }
+
+  pinSegments(): SegmentPins {
+    return pinSegments(this.#recovered)
   }
 
   diskUsage(): DiskUsage {

@@ -2,6 +2,7 @@ import { partitionId } from '../core/brand.ts'
 import { gapReasons } from './gaps.ts'
 import { getUint64, putUint64 } from './layout.ts'
 import type { Gap } from './log.ts'
+import type { Ancestor } from './meta.ts'
 
 /** A record of the log control partition; docs/FORMAT.md draws each. */
 export type ControlRecord =
@@ -21,6 +22,10 @@ export type ControlRecord =
    * counts, then an older one, then the hot one.
    */
   | { readonly kind: 'cold'; readonly cold: ColdPlace }
+  /** Offset at which the log that this one was restored from ended, in the backup. */
+  | { readonly kind: 'parentEnd'; readonly partition: number; readonly offset: number }
+  /** This log was restored from a backup of that one; comes after the ends of its partitions. */
+  | { readonly kind: 'restored'; readonly parent: Ancestor }
   /** The whole state follows in this batch; gaps and removals known before are dropped. */
   | { readonly kind: 'snapshot' }
 
@@ -34,7 +39,18 @@ export interface ColdPlace {
   readonly end: number
 }
 
-const types = { start: 1, logStart: 2, removed: 3, gap: 4, summed: 5, snapshot: 6, logEnd: 7, cold: 8 } as const
+const types = {
+  start: 1,
+  logStart: 2,
+  removed: 3,
+  gap: 4,
+  summed: 5,
+  snapshot: 6,
+  logEnd: 7,
+  cold: 8,
+  restored: 9,
+  parentEnd: 10,
+} as const
 const longestBytes = 32
 
 /** The value of the record; keys are null. */
@@ -48,6 +64,7 @@ export const encodeControlRecord = (record: ControlRecord): Buffer => {
       return bytes.subarray(0, 13)
     case 'logStart':
     case 'logEnd':
+    case 'parentEnd':
       bytes.writeUInt32BE(record.partition, 1)
       putUint64(bytes, record.offset, 5)
       return bytes.subarray(0, 13)
@@ -70,6 +87,10 @@ export const encodeControlRecord = (record: ControlRecord): Buffer => {
       bytes.writeUInt32BE(record.cold.slot, 9)
       bytes.writeBigUInt64BE(record.cold.salt, 13)
       bytes.writeUInt32BE(record.cold.end, 21)
+      return bytes.subarray(0, 25)
+    case 'restored':
+      bytes.write(record.parent.logId, 1, 'hex')
+      putUint64(bytes, record.parent.lastGroup, 17)
       return bytes.subarray(0, 25)
     case 'snapshot':
       return bytes.subarray(0, 1)
@@ -99,6 +120,10 @@ export const decodeControlRecord = (bytes: Buffer): ControlRecord | undefined =>
       const [sequence, slot] = [getUint64(bytes, 1), bytes.readUInt32BE(9)]
       return { kind: 'cold', cold: { sequence, slot, salt: bytes.readBigUInt64BE(13), end: bytes.readUInt32BE(21) } }
     }
+    case types.restored:
+      return { kind: 'restored', parent: { logId: bytes.toString('hex', 1, 17), lastGroup: getUint64(bytes, 17) } }
+    case types.parentEnd:
+      return { kind: 'parentEnd', partition: bytes.readUInt32BE(1), offset: getUint64(bytes, 5) }
     case types.snapshot:
       return { kind: 'snapshot' }
     default:

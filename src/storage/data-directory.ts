@@ -126,7 +126,7 @@ const isSystemError = (error: unknown): error is Error => {
 }
 
 /** What a first start may have left behind when it was cut off before `meta` was there. */
-const ownNames = new Set(['LOCK', 'log', 'views', 'meta.new', 'lost+found'])
+const ownNames = new Set(['LOCK', 'BACKUP', 'log', 'views', 'meta.new', 'lost+found'])
 
 /** The content of `meta`; throws `StartError` 65 when it is of a newer format or not ours. */
 export const readMeta = (file: Buffer, directory: string): Meta => {

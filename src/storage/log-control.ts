@@ -3,6 +3,8 @@ import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { openRecords } from '../wire/kafka/records.ts'
 import { type ColdPlace, type ControlRecord, decodeControlRecord, encodeControlRecord } from './control-record.ts'
 import { Gaps } from './gaps.ts'
+import type { Ancestor } from './meta.ts'
+import { type ParentLog, parentRecords } from './parent-log.ts'
 import type { LostOffsets } from './recovery.ts'
 
 const noHeaders = Buffer.from([0])
@@ -20,6 +22,9 @@ export class LogControl {
   readonly removed = new Set<number>()
   /** Cold segments that were published, by number; some may be dead and their slots reused. */
   readonly cold = new Map<number, ColdPlace>()
+  /** The log that this one was restored from, and where its partitions ended in the backup. */
+  parent: Ancestor | undefined
+  readonly parentEnds = new Map<number, number>()
   /** Newest epoch that began, and its incarnation. */
   start: { readonly logEpoch: number; readonly incarnation: string } = { logEpoch: -1, incarnation: '' }
 
@@ -52,6 +57,7 @@ export class LogControl {
         this.removed.add(record.partition)
         this.logStarts.delete(record.partition)
         this.logEnds.delete(record.partition)
+        this.parentEnds.delete(record.partition)
         this.gaps.removePartition(record.partition)
         return
       case 'gap':
@@ -62,6 +68,12 @@ export class LogControl {
         return
       case 'cold':
         this.cold.set(record.cold.sequence, record.cold)
+        return
+      case 'parentEnd':
+        this.parentEnds.set(record.partition, record.offset)
+        return
+      case 'restored':
+        this.parent = record.parent
         return
       case 'snapshot':
         this.gaps.clear()
@@ -78,6 +90,7 @@ export class LogControl {
     const records: ControlRecord[] = [{ kind: 'snapshot' }, { kind: 'start', ...this.start }]
     for (const [partition, offset] of this.logStarts) records.push({ kind: 'logStart', partition, offset })
     for (const [partition, offset] of this.logEnds) records.push({ kind: 'logEnd', partition, offset })
+    if (this.parent !== undefined) records.push(...parentRecords(this.parent, this.parentEnds))
     for (const partition of this.removed) if (keepRemoved(partition)) records.push({ kind: 'removed', partition })
     for (const cold of this.cold.values()) if (keepCold(cold.sequence)) records.push({ kind: 'cold', cold })
     if (this.gaps.summed.count > 0) records.push({ kind: 'summed', ...this.gaps.summed })
@@ -100,6 +113,8 @@ export const controlBatch = (records: readonly ControlRecord[], timestampMs: num
 export interface Losses {
   readonly lost: readonly LostOffsets[]
   readonly logEnds: ReadonlyMap<number, number>
+  /** The log was restored, and this is its first start. */
+  readonly parent: ParentLog | undefined
 }
 
 /** Records that surely fit in one batch. */
@@ -109,7 +124,7 @@ const maxStartRecords = 4_000
 export const startRecords = (
   logEpoch: number,
   incarnation: string,
-  { lost, logEnds }: Losses,
+  { lost, logEnds, parent }: Losses,
   logAge: number,
 ): ControlRecord[][] => {
   const records: ControlRecord[] = [
@@ -119,6 +134,7 @@ export const startRecords = (
       const gap = { partition: partitionId(partition), first, last, reason: 'damage', logAge } as const
       return { kind: 'gap', gap }
     }),
+    ...(parent === undefined ? [] : parentRecords(parent.ancestor, parent.ends)),
   ]
   const batches: ControlRecord[][] = []
   for (let at = 0; at < records.length; at += maxStartRecords) batches.push(records.slice(at, at + maxStartRecords))

@@ -1,4 +1,5 @@
 import { type GroupNumber, type PartitionId, partitionId } from '../core/brand.ts'
+import type { SegmentPins } from './segment-pins.ts'
 
 /** One whole Kafka v2 record batch for one partition. */
 export interface BatchAppend {
@@ -192,6 +193,8 @@ export interface Log {
   setCompaction(partition: PartitionId, compaction: Compaction | undefined): void
   /** Called before a checkpoint is written: what is appended here is covered by it. */
   onCheckpoint(before: () => void): void
+  /** All segments as they are durable now, kept until they are released: for a backup. */
+  pinSegments(): SegmentPins
   /** Batches with a producer id that recovery found after the checkpoint, in order; emptied by the call. */
   takeRecoveredBatches(): readonly RecoveredBatch[]
   diskUsage(): DiskUsage

@@ -17,6 +17,7 @@ import { LogControl, type Losses } from './log-control.ts'
 import { type Meta, maxStarts } from './meta.ts'
 import { type FoundSegments, readSlotHeaders } from './open-segments.ts'
 import { type CommitLogOptions, maxSlotsFor, type StoragePlatform, slotBytesFor } from './options.ts'
+import { newParent } from './parent-log.ts'
 import { PartitionLog } from './partition-log.ts'
 import { type LostOffsets, Recovery } from './recovery.ts'
 import { movedBytes, writeInPlace, writeNewestAgain, writeNewestElsewhere } from './rewrite-newest.ts'
@@ -135,7 +136,7 @@ const recoverFrom = async (
     control,
     chain,
     logAgeMark,
-    losses: { lost, logEnds },
+    losses: { lost, logEnds, parent: newParent(meta, control, logs) },
     producerBatches,
   }
 }

@@ -12,6 +12,7 @@ import type {
   ReadBatches,
   RecoveredBatch,
 } from '../../src/storage/log.ts'
+import type { SegmentPins } from '../../src/storage/segment-pins.ts'
 import { BatchBuilder } from '../../src/wire/kafka/batch-builder.ts'
 import {
   baseOffsetOf,
@@ -204,6 +205,11 @@ export class MemoryLog implements Log {
 
   takeRecoveredBatches(): readonly RecoveredBatch[] {
     return []
+  }
+
+  pinSegments(): SegmentPins {
+    const image = { logId: this.logId, lastGroup: this.#durable, slotBytes: 0, meta: '', segments: [] }
+    return { image, release: () => {}, releaseAll: () => {} }
   }
 
   diskUsage(): DiskUsage {

@@ -30,8 +30,8 @@ export const lockNodeDirectory: LockDirectory = async directory => {
   }
 }
 
-/** The directory under a name that leaves room for the socket's, through its descriptor where the system has that. */
-const shortPath = (directory: string, descriptor: number): string => {
+/** The directory under a name that leaves room for a socket's, through its descriptor where the system has that. */
+export const shortPath = (directory: string, descriptor: number): string => {
   const viaDescriptor = `/proc/self/fd/${descriptor}`
   if (existsSync(viaDescriptor)) return viaDescriptor
   if (Buffer.byteLength(join(directory, lockName)) > maxPathBytes) {

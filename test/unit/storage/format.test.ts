@@ -99,6 +99,10 @@ describe('golden bytes', () => {
       encodeControlRecord({ kind: 'gap', gap }),
       encodeControlRecord({ kind: 'summed', count: 2, records: 70 }),
       encodeControlRecord({ kind: 'snapshot' }),
+      encodeControlRecord({ kind: 'logEnd', partition: 32, offset: 10 }),
+      encodeControlRecord({ kind: 'cold', cold: { sequence: 7, slot: 3, salt, end: 9000 } }),
+      encodeControlRecord({ kind: 'restored', parent: { logId, lastGroup: 1001 } }),
+      encodeControlRecord({ kind: 'parentEnd', partition: 32, offset: 10 }),
     ]
     expect(records.map(record => record.toString('hex'))).toEqual([
       '01000000030102030405060708',
@@ -107,6 +111,10 @@ describe('golden bytes', () => {
       '040000002000000000000000050000000000000009020000003c',
       '05000000020000000000000046',
       '06',
+      '0700000020000000000000000a',
+      '080000000000000007000000030123456789abcdef00002328',
+      '0900112233445566778899aabbccddeeff00000000000003e9',
+      '0a00000020000000000000000a',
     ])
   })
 })
