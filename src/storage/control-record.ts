@@ -39,7 +39,7 @@ export interface ColdPlace {
   readonly end: number
 }
 
-const types = {
+export const controlRecordTypes = {
   start: 1,
   logStart: 2,
   removed: 3,
@@ -56,7 +56,7 @@ const longestBytes = 32
 /** The value of the record; keys are null. */
 export const encodeControlRecord = (record: ControlRecord): Buffer => {
   const bytes = Buffer.alloc(longestBytes)
-  bytes.writeUInt8(types[record.kind], 0)
+  bytes.writeUInt8(controlRecordTypes[record.kind], 0)
   switch (record.kind) {
     case 'start':
       bytes.writeUInt32BE(record.logEpoch, 1)
@@ -100,31 +100,31 @@ export const encodeControlRecord = (record: ControlRecord): Buffer => {
 /** The record in a verified value; undefined for a type that a later version of this format may have added. */
 export const decodeControlRecord = (bytes: Buffer): ControlRecord | undefined => {
   switch (bytes.readUInt8(0)) {
-    case types.start:
+    case controlRecordTypes.start:
       return { kind: 'start', logEpoch: bytes.readUInt32BE(1), incarnation: bytes.toString('hex', 5, 13) }
-    case types.logStart:
+    case controlRecordTypes.logStart:
       return { kind: 'logStart', partition: bytes.readUInt32BE(1), offset: getUint64(bytes, 5) }
-    case types.logEnd:
+    case controlRecordTypes.logEnd:
       return { kind: 'logEnd', partition: bytes.readUInt32BE(1), offset: getUint64(bytes, 5) }
-    case types.removed:
+    case controlRecordTypes.removed:
       return { kind: 'removed', partition: bytes.readUInt32BE(1) }
-    case types.gap: {
+    case controlRecordTypes.gap: {
       const reason = gapReasons[bytes.readUInt8(21)] ?? 'damage'
       const [first, last] = [getUint64(bytes, 5), getUint64(bytes, 13)]
       const partition = partitionId(bytes.readUInt32BE(1))
       return { kind: 'gap', gap: { partition, first, last, reason, logAge: bytes.readUInt32BE(22) } }
     }
-    case types.summed:
+    case controlRecordTypes.summed:
       return { kind: 'summed', count: bytes.readUInt32BE(1), records: getUint64(bytes, 5) }
-    case types.cold: {
+    case controlRecordTypes.cold: {
       const [sequence, slot] = [getUint64(bytes, 1), bytes.readUInt32BE(9)]
       return { kind: 'cold', cold: { sequence, slot, salt: bytes.readBigUInt64BE(13), end: bytes.readUInt32BE(21) } }
     }
-    case types.restored:
+    case controlRecordTypes.restored:
       return { kind: 'restored', parent: { logId: bytes.toString('hex', 1, 17), lastGroup: getUint64(bytes, 17) } }
-    case types.parentEnd:
+    case controlRecordTypes.parentEnd:
       return { kind: 'parentEnd', partition: bytes.readUInt32BE(1), offset: getUint64(bytes, 5) }
-    case types.snapshot:
+    case controlRecordTypes.snapshot:
       return { kind: 'snapshot' }
     default:
       return undefined
