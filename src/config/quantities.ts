@@ -53,6 +53,23 @@ export const bytes = (options: QuantityOptions = {}): ValueType<number> =>
 export const duration = (options: QuantityOptions = {}): ValueType<number> =>
   quantity(timeUnits, 'LONG', 'a time, such as `7d`, `5s`, `100ms` or `100` (milliseconds)', options, formatDuration)
 
+/** A time whose plain number is seconds, as MQTT counts its keep alive; whole seconds, kept in milliseconds. */
+export function seconds({ max = Number.MAX_SAFE_INTEGER }: { readonly max?: number } = {}): ValueType<number> {
+  const shape = 'a time of whole seconds, such as `60`, `60s` or `5m`'
+  const inMs = quantity(timeUnits, 'INT', shape, { max: max * SECOND_MS }, formatDuration)
+  return {
+    ...inMs,
+    parse(text) {
+      const parsed = inMs.parse(/^\s*\d+\s*$/.test(text) ? `${text.trim()}s` : text)
+      const isWhole = !('value' in parsed) || parsed.value % SECOND_MS === 0
+      return isWhole
+        ? parsed
+        : wrong(`${quoted(text)} is not ${shape.replaceAll('`', '')}`, String(Math.ceil(parsed.value / SECOND_MS)))
+    },
+    formatPlain: valueMs => String(valueMs / SECOND_MS),
+  }
+}
+
 /** A number from 0 to 1. */
 export const ratio: ValueType<number> = {
   configType: 'DOUBLE',

@@ -12,9 +12,11 @@ import {
   MINUTE_MS,
   MiB,
   SECOND_MS,
+  seconds,
 } from './quantities.ts'
 import { type Route, routes } from './routes.ts'
 import { share } from './share.ts'
+import { type SubscribeDenyRule, subscribeDeny } from './subscribe-deny.ts'
 import { boolean, listOf, oneOf, text, type ValueType } from './value-types.ts'
 
 /** One row of the table: everything that is known about a setting. File key = the row's key; flag and variable follow from it. */
@@ -53,6 +55,7 @@ const path = text(/^[^\0]+$/, 'a path')
 const loopback = (scheme: string, port: number): readonly ListenUrl[] => [{ scheme, host: '127.0.0.1', port }]
 const noRoutes: readonly Route[] = []
 const noRules: readonly DeliverRule[] = []
+const noDenials: readonly SubscribeDenyRule[] = []
 
 /** Below these a gateway cannot work, whatever the machine. */
 export const leastBytes = { 'disk.budget': 64 * MiB, 'memory.budget': 16 * MiB } as const
@@ -306,14 +309,9 @@ export const settingTable = {
     10 * SECOND_MS,
     'Time a new connection has to send CONNECT',
   ),
-  'mqtt.keep.alive.max': row(
-    duration({ max: 65_535 * SECOND_MS }),
-    0,
-    'Longest keep alive a client may have; 0 = any',
-    {
-      docs: 'MQTT 5 clients that ask for more are told this one. A plain number is milliseconds; whole seconds count.',
-    },
-  ),
+  'mqtt.keep.alive.max': row(seconds({ max: 65_535 }), 0, 'Longest keep alive a client may have; 0 = any', {
+    docs: 'MQTT 5 clients that ask for more are told this one. A plain number is seconds, as in MQTT.',
+  }),
   'mqtt.max.packet.bytes': row(bytes({ min: KiB, max: 32 * MiB }), MiB, 'Largest MQTT packet; at most half a log slot'),
   'mqtt.auto.topics.max': row(
     integer({ max: 100_000 }),
@@ -331,6 +329,12 @@ export const settingTable = {
     'Bytes that may wait for a slow or absent subscriber',
   ),
   'mqtt.subscriptions.max': row(count(), 100, 'Subscriptions of one client'),
+  'mqtt.subscribe.deny': row(subscribeDeny, noDenials, 'Topic filters that no client may subscribe to', {
+    docs:
+      'Rules such as `{ mqtt: plant/secret/#, reason: 0x87 }`. Refused is a filter that asks for nothing but what the rule covers: this one refuses ' +
+      '`plant/secret/a`, not `plant/#`. `reason` is the reason code in SUBACK of MQTT 5: 0x80, 0x83, 0x87 (when absent), 0x8f or 0x97; older ' +
+      'versions are told 0x80.',
+  }),
   'mqtt.sessions.max': row(count(), 10_000, 'Sessions kept for absent clients'),
   'mqtt.session.expiry.max.ms': row(
     duration({ unlimited: '-1' }),

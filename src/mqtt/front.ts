@@ -133,6 +133,7 @@ export class MqttFront {
       subscriptionMemory,
       willMemory: new MemoryShare(broker.memory, willShare),
       maxSubscriptions: settings['mqtt.subscriptions.max'],
+      subscribeDeny: settings['mqtt.subscribe.deny'],
       maxSessions: settings['mqtt.sessions.max'],
       sessionExpiryMs: settings['mqtt.session.expiry.max.ms'],
     })

@@ -1,9 +1,10 @@
 import { Aedes, type AuthenticateError, type Client, type PublishPacket, type Subscription } from 'aedes'
+import type { SubscribeDenyRule } from '../config/subscribe-deny.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
-import { topicFilterFault } from '../wire/mqtt/topic-filter.ts'
+import { filterCovers, topicFilterFault } from '../wire/mqtt/topic-filter.ts'
 import type { CloseLog, Peer } from './close-log.ts'
 import { ConnectAdmission } from './connect-admission.ts'
 import type { MqttConnection } from './connection.ts'
@@ -33,6 +34,7 @@ export interface SessionEngineParts {
   readonly maxPacketBytes: number
   readonly maxInflight: number
   readonly maxSubscriptions: number
+  readonly subscribeDeny: readonly SubscribeDenyRule[]
   /** Subscriptions of all clients. */
   readonly subscriptionMemory: MemoryShare
   /** Wills of all clients. */
@@ -206,7 +208,9 @@ export class SessionEngine {
     done: (error: Error | null, subscription?: Subscription | null) => void,
   ): void {
     const fault = topicFilterFault(subscription.topic)
+    const isDenied = this.#parts.subscribeDeny.some(({ mqtt }) => filterCovers(mqtt, subscription.topic))
     if (fault !== undefined) done(new Error(`cannot subscribe: ${fault}`))
+    else if (isDenied) done(null, null)
     else done(null, subscription)
   }
 

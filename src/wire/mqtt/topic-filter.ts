@@ -24,6 +24,19 @@ export function filterMatches(filter: string, topic: string): boolean {
   return wanted.length === levels.length
 }
 
+/** Does `outer` match every topic that `filter` matches? */
+export function filterCovers(outer: string, filter: string): boolean {
+  if (/^[+#]/.test(outer) && isSystemTopic(filter)) return false
+  const wanted = outer.split('/')
+  const levels = filter.split('/')
+  for (const [index, level] of wanted.entries()) {
+    if (level === '#') return true
+    const asked = levels[index]
+    if (asked === undefined || asked === '#' || (level !== '+' && level !== asked)) return false
+  }
+  return wanted.length === levels.length
+}
+
 interface Branch<Value> {
   readonly children: Map<string, Branch<Value>>
   readonly values: Set<Value>

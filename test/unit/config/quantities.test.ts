@@ -11,6 +11,7 @@ import {
   LONG_MAX,
   MiB,
   ratio,
+  seconds,
 } from '../../../src/config/quantities.ts'
 import { share, shareOf } from '../../../src/config/share.ts'
 import { slotBytesOf } from '../../../src/config/slot-bytes.ts'
@@ -44,6 +45,16 @@ describe('quantities', () => {
     ['2w', 14 * DAY_MS],
     ['1y', 'problem'],
   ])('duration %j = %s', (text, value) => expect(parsedValue(duration().parse(text))).toBe(value))
+
+  test.each([
+    ['60', 60_000],
+    ['60s', 60_000],
+    ['5m', 300_000],
+    ['0', 0],
+    ['65535', 65_535_000],
+    ['65536', 'problem'],
+    ['1500ms', 'problem'],
+  ])('seconds %j = %s', (text, value) => expect(parsedValue(seconds({ max: 65_535 }).parse(text))).toBe(value))
 
   test("no limit is Infinity inside and Kafka's number outside", () => {
     const long = duration({ unlimited: LONG_MAX })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { FilterTree, filterMatches, topicFilterFault } from '../../../../src/wire/mqtt/topic-filter.ts'
+import { FilterTree, filterCovers, filterMatches, topicFilterFault } from '../../../../src/wire/mqtt/topic-filter.ts'
 import { topicNameFault } from '../../../../src/wire/mqtt/topic-name.ts'
 
 // MQTT 3.1.1 section 4.7, with its examples
@@ -77,4 +77,23 @@ describe('topic names', () => {
   it.each(['a', '/', 'a b/ü', '$SYS'])('%j is one', topic => {
     expect(topicNameFault(topic)).toBeUndefined()
   })
+})
+
+describe('a filter that covers another', () => {
+  it.each([
+    ['a/#', 'a', true],
+    ['a/#', 'a/+/b', true],
+    ['a/#', 'a/#', true],
+    ['a/#', '#', false],
+    ['a/+', 'a/b', true],
+    ['a/+', 'a/+', true],
+    ['a/+', 'a/#', false],
+    ['a/+', 'a/b/c', false],
+    ['a/b', 'a/+', false],
+    ['a/b', 'a/b', true],
+    ['a/+/#', 'a/#', false],
+    ['#', 'a/#', true],
+    ['#', '$SYS/#', false],
+    ['$SYS/#', '$SYS/broker', true],
+  ])('%s covers %s: %s', (outer, filter, expected) => expect(filterCovers(outer, filter)).toBe(expected))
 })
