@@ -1,6 +1,8 @@
 import { join } from 'node:path'
+import { assert } from '../core/assert.ts'
 import { crc32c } from '../core/crc32c.ts'
 import { BrokerError } from '../core/errors.ts'
+import { replaceCopies } from '../platform/block-copies.ts'
 import type { Files } from '../platform/files.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { LoadedSettings } from './load.ts'
@@ -14,6 +16,8 @@ export type SettingOverrides = ReadonlyMap<SettingKey, string>
 type Change<Key extends SettingKey> = (value: Settings[Key]) => () => void
 
 const fileName = 'settings'
+/** Of each of the two equal copies in the file. */
+const copyBytes = 4096
 
 /**
  * Settings changed while the gateway runs (rows with `live`). They win over file, environment and flags, also after a restart, until they are
@@ -28,11 +32,20 @@ export class LiveSettings {
   #loaded: LoadedSettings
   #busy = false
 
-  /** A file that is damaged is passed over, with a warning. */
+  /**
+   * A file that is damaged is passed over, with a warning. A missing one is made while there is room for it: it is changed in place when the
+   * file system is full, so that then, too, the budget can be lowered.
+   */
   static async open(files: Files, directory: string, given: LoadedSettings, logger: Logger): Promise<LiveSettings> {
     const live = new LiveSettings(files, join(directory, fileName), given)
     const content = await files.readSmall(live.#path)
-    const overrides = content === undefined ? new Map() : decode(content)
+    if (content === undefined) {
+      await live
+        .#store(new Map())
+        .catch(error => logger.warn({ path: live.#path, error: String(error) }, 'not written'))
+      return live
+    }
+    const overrides = decode(content)
     if (overrides === undefined) {
       logger.error(
         { path: live.#path },
@@ -84,7 +97,7 @@ export class LiveSettings {
     if (validateOnly || applies.length === 0) return
     this.#busy = true
     try {
-      await this.#files.replaceSmall(this.#path, encode(overrides))
+      await this.#store(overrides)
     } catch (error) {
       throw new BrokerError('storageFull', `the change cannot be stored in ${this.#path}: ${String(error)}`)
     } finally {
@@ -92,6 +105,10 @@ export class LiveSettings {
     }
     this.#take(overrides)
     for (const apply of applies) apply()
+  }
+
+  #store(overrides: SettingOverrides): Promise<void> {
+    return replaceCopies(this.#files, this.#path, encode(overrides), copyBytes)
   }
 
   #take(overrides: SettingOverrides): void {
@@ -121,20 +138,33 @@ const overlay = ({ settings, origins }: LoadedSettings, overrides: SettingOverri
   return { settings: values as unknown as Settings, origins: from }
 }
 
-/** A line for each setting, and a last one with the CRC-32C of the others. */
+/** Twice the same: a line for each setting, one with the CRC-32C of these, and empty ones to the end of the block. */
 const encode = (overrides: SettingOverrides): Buffer => {
   const lines = [...overrides].map(([key, text]) => `${key}: ${text}\n`).join('')
-  return Buffer.from(`${lines}${checksumLine(lines)}`)
+  const text = `${lines}${checksumLine(lines)}`
+  assert(text.length <= copyBytes, 'settings that can be changed at run time are few and short')
+  const copy = Buffer.alloc(copyBytes, '\n')
+  copy.write(text)
+  return Buffer.concat([copy, copy])
 }
 
 const checksumLine = (lines: string): string => `# crc32c ${crc32c(Buffer.from(lines)).toString(16).padStart(8, '0')}\n`
 
+/** The first copy that verifies. */
 const decode = (content: Buffer): SettingOverrides | undefined => {
-  const text = content.toString()
+  for (let at = 0; at < content.length; at += copyBytes) {
+    const overrides = decodeCopy(content.toString('utf8', at, at + copyBytes))
+    if (overrides !== undefined) return overrides
+  }
+  return undefined
+}
+
+const decodeCopy = (text: string): SettingOverrides | undefined => {
   const end = text.lastIndexOf('# crc32c ')
-  if (end < 0 || text.slice(end) !== checksumLine(text.slice(0, end))) return undefined
+  const lines = text.slice(0, Math.max(0, end))
+  if (end < 0 || !text.startsWith(checksumLine(lines), end)) return undefined
   const overrides = new Map<SettingKey, string>()
-  for (const line of text.slice(0, end).split('\n')) {
+  for (const line of lines.split('\n')) {
     const colon = line.indexOf(': ')
     const key = settingKeys.find(known => known === line.slice(0, colon))
     // settings of a newer version are not ours to judge

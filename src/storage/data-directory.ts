@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { BrokerError, StartError } from '../core/errors.ts'
 import { uuidFromRandom } from '../core/uuid.ts'
+import { replaceCopies } from '../platform/block-copies.ts'
 import type { Files } from '../platform/files.ts'
 import type { DirectoryLock, LockDirectory } from '../platform/lock.ts'
 import type { Random } from '../platform/random.ts'
@@ -44,33 +45,9 @@ export const openDataDirectory = async (
   return meta
 }
 
-/**
- * Durable when it resolves; after a crash either the old or the new content is there. On a full file system the copies are written in
- * place, one after the other: a start needs no new space.
- */
-export const writeMeta = async (files: Files, directory: string, meta: Meta): Promise<void> => {
-  const path = metaPath(directory)
-  const bytes = encodeMeta(meta)
-  try {
-    await files.replaceSmall(path, bytes)
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'ENOSPC' || !(await files.exists(path))) throw error
-    await overwriteCopies(files, path, bytes)
-  }
-}
-
-const overwriteCopies = async (files: Files, path: string, bytes: Buffer): Promise<void> => {
-  const file = await files.open(path)
-  try {
-    // the first copy rules: until it is whole the second one still says what was
-    for (let at = 0; at < bytes.length; at += blockBytes) {
-      await file.write(bytes.subarray(at, at + blockBytes), at)
-      await file.sync()
-    }
-  } finally {
-    await file.close()
-  }
-}
+/** Durable when it resolves; after a crash either the old or the new content is there. A start on a full file system needs no new space. */
+export const writeMeta = (files: Files, directory: string, meta: Meta): Promise<void> =>
+  replaceCopies(files, metaPath(directory), encodeMeta(meta), blockBytes)
 
 /**
  * Whether the directory may be used, before anything is made in it: a directory with other people's files in it is not ours. Throws
@@ -126,7 +103,7 @@ const isSystemError = (error: unknown): error is Error => {
 }
 
 /** What a first start may have left behind when it was cut off before `meta` was there. */
-const ownNames = new Set(['LOCK', 'BACKUP', 'log', 'views', 'meta.new', 'lost+found'])
+const ownNames = new Set(['LOCK', 'BACKUP', 'log', 'views', 'meta.new', 'settings', 'settings.new', 'lost+found'])
 
 /** The content of `meta`; throws `StartError` 65 when it is of a newer format or not ours. */
 export const readMeta = (file: Buffer, directory: string): Meta => {

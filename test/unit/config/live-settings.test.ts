@@ -57,18 +57,35 @@ describe('settings changed at run time', () => {
     expect(live.loaded).toEqual(given)
   })
 
-  test('in a damaged file are passed over, and that is said', async () => {
+  test('outlive damage of one copy; of both, they are passed over and that is said', async () => {
     const live = await open()
     await live.alter(new Map([['disk.budget', '512MiB']]), false)
+    const whole = await open()
     const content = readFileSync(path())
-    for (let byte = 0; byte < content.length; byte++) {
-      const damaged = Buffer.from(content)
-      damaged[byte]! ^= 1
-      writeFileSync(path(), damaged)
-      lines.length = 0
-      expect((await open()).loaded).toEqual(given)
-      expect(lines).toHaveLength(1)
+    const copyBytes = content.length / 2
+    const textBytes = content.indexOf('\n\n')
+    for (let byte = 0; byte < textBytes; byte++) {
+      for (const copies of [[0], [copyBytes], [0, copyBytes]]) {
+        const damaged = Buffer.from(content)
+        for (const copy of copies) damaged[copy + byte]! ^= 1
+        writeFileSync(path(), damaged)
+        lines.length = 0
+        expect((await open()).loaded).toEqual(copies.length === 1 ? whole.loaded : given)
+        expect(lines).toHaveLength(copies.length - 1)
+      }
     }
+  })
+
+  test('can be changed on a full file system, where the file is already', async () => {
+    await open()
+    const full = {
+      ...nodeFiles,
+      replaceSmall: () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' })),
+    }
+    const live = await LiveSettings.open(full, directory, given, logger)
+    live.onChange('disk.budget', () => () => undefined)
+    await live.alter(new Map([['disk.budget', '128MiB']]), false)
+    expect((await open()).loaded.settings['disk.budget']).toEqual({ bytes: 128 * MiB })
   })
 
   test('are judged by their type first', () => {
