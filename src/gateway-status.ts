@@ -85,6 +85,7 @@ export const gatewayId = ({ settings }: LoadedSettings, { logId }: Log): string 
   settings['gateway.id'] || `${host.name}-${logId.slice(0, 6)}`
 
 const readiness = ({ log, memory }: StatusParts): Readiness => {
+  const damage = knownDamage(log)
   const fault = log.writable
     ? log.diskUsage().shortage
     : 'a write to the device failed: reads go on, restart the gateway to write again'
@@ -97,8 +98,22 @@ const readiness = ({ log, memory }: StatusParts): Readiness => {
         ? 'memory.budget is out: sockets are not read until some of it is free'
         : 'within memory.budget',
     },
+    // served all the same: what is lost does not come back by not serving the rest
+    { name: 'damage', ok: true, detail: damage ?? 'none known' },
   ]
   return { ready: checks.every(({ ok }) => ok), checks }
+}
+
+/** Gaps by damage in what the log still holds; they are forgotten when eviction or deletion passes them. */
+const knownDamage = (log: Log): string | undefined => {
+  const partitions = new Set(log.partitions())
+  const lost = log
+    .gaps()
+    .filter(gap => gap.reason === 'damage' && partitions.has(gap.partition))
+    .filter(({ partition, last }) => last >= log.offsets(partition).logStart)
+  if (lost.length === 0) return undefined
+  const records = lost.reduce((sum, { first, last }) => sum + last - first + 1, 0)
+  return `degraded: ${records} offsets in ${lost.length} ranges are lost to damage on the device; see /api/v1/gaps and brooklet log verify`
 }
 
 const topicSummary = (broker: Broker, { name, id, partitions }: Topic): TopicSummary => {

@@ -2,6 +2,7 @@ import type { PartitionId } from '../core/brand.ts'
 import type { Uuid } from '../core/uuid.ts'
 import type { RequestOf, ResponseInputOf } from '../wire/kafka/api.ts'
 import type { fetch } from '../wire/kafka/contracts/index.ts'
+import { emptyBatch } from '../wire/kafka/empty-batch.ts'
 import { epochEnd } from './epoch-end.ts'
 import type { RequestContext } from './handler.ts'
 import { checkLeaderEpoch, findTopic } from './topic-lookup.ts'
@@ -77,7 +78,9 @@ async function readRecords(
   { bytes, atLeastOne }: Limit,
   { services: { broker } }: RequestContext,
 ): Promise<readonly Buffer[]> {
-  const { batches } = await broker.read(partition, offset, Math.max(bytes, 1))
+  const { batches, nextOffset } = await broker.read(partition, offset, Math.max(bytes, 1))
+  // damage took all that is left: without a batch that says so a consumer would stand here until somebody appends
+  if (batches.length === 0 && nextOffset > offset) return [emptyBatch(offset, nextOffset - 1)]
   const isTooMuch = batches[0] !== undefined && batches[0].length > bytes
   return isTooMuch && !atLeastOne ? [] : batches
 }

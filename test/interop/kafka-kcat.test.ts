@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect } from 'vitest'
+import { flipBitsAt } from '../support/damage.ts'
 import { Gateway } from '../support/gateway.ts'
 import { requireTool, runTool, startTool } from '../support/tools.ts'
 
@@ -94,4 +95,17 @@ test('kcat writes idempotently', async () => {
   const written = lines('exact', 300)
   await kcat(['-P', '-t', 'exact', '-X', 'enable.idempotence=true'], `${written.join('\n')}\n`)
   expect((await kcat(['-C', '-t', 'exact', '-e', '-q'])).sort()).toEqual(written.sort())
+})
+
+test('kcat goes past records that are damaged on the device, in the middle and at the end', async () => {
+  const written = lines('record', 30)
+  // one batch each
+  for (const line of written) await kcat(['-P', '-t', 'damaged', '-p', '0', '-X', 'linger.ms=0'], `${line}.\n`)
+  await gateway.stop()
+  for (const lost of ['record-7.', 'record-29.']) expect(await flipBitsAt(gateway.dataDirectory, lost)).toBe(1)
+  await gateway.restart()
+  const read = await kcat(['-C', '-t', 'damaged', '-o', 'beginning', '-e', '-q'])
+  expect(read).toEqual(written.map(line => `${line}.`).filter(line => line !== 'record-7.' && line !== 'record-29.'))
+  await kcat(['-P', '-t', 'damaged', '-p', '0'], 'next\n')
+  expect(await kcat(['-C', '-t', 'damaged', '-p', '0', '-o', '29', '-e', '-q', '-f', '%o %s\n'])).toEqual(['30 next'])
 })
