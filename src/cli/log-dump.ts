@@ -71,7 +71,7 @@ const mayHold = (
   if (footer.trailer === undefined || footer.trailer.lastGroup !== lastGroup) return true
   const segment = segmentOfFooter(slot.number, file, header, footer)
   if (segment === undefined) return true
-  const span = segment.spans.get(partition)
+  const span = segment.newestSpan(partition)
   return span !== undefined && span.endOffset > from
 }
 

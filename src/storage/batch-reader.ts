@@ -1,9 +1,10 @@
 import { baseOffsetOf, byteLengthOf, hasValidCrc, maxTimestampOf } from '../wire/kafka/record-batch.ts'
+import type { BlockIndex } from './block-index.ts'
 import { frameCompactedAt, frameHeaderBytes, frameLastOffsetDelta, frameLogAge, framePartition } from './frame.ts'
 import { FrameWalk, type NewestBytes, type StoredBytes } from './frame-walk.ts'
 import type { ReadBatches } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
-import type { BlockIndex, PartitionSpan } from './partition-span.ts'
+import type { PartitionSpan } from './partition-span.ts'
 import type { Segment } from './segment.ts'
 
 /** Brings the block indexes of a segment into memory. */
@@ -59,7 +60,7 @@ export class BatchReader {
   /** Base offset of the first live batch whose maximum timestamp is at least `timestampMs`. */
   async findByTimestamp(log: PartitionLog, timestampMs: number): Promise<number | undefined> {
     for (let index = log.spanFrom(log.logStart); index < log.spans.length; index++) {
-      const span = log.spans[index]!
+      const span = log.spans.at(index)!
       if (span.maxTimestamp < timestampMs) continue
       const blocks = await this.#blocks(span)
       const start = Math.max(log.logStart, span.from)
@@ -76,7 +77,7 @@ export class BatchReader {
   async maxTimestamp(log: PartitionLog): Promise<{ baseOffset: number; timestampMs: number } | undefined> {
     let best: { baseOffset: number; timestampMs: number } | undefined
     for (let index = log.spans.length - 1; index >= log.spanFrom(log.logStart); index--) {
-      const span = log.spans[index]!
+      const span = log.spans.at(index)!
       if (best !== undefined && span.maxTimestamp < best.timestampMs) continue
       const blocks = await this.#blocks(span)
       if (blocks.count === 0) continue
@@ -166,4 +167,4 @@ export interface FoundBatch {
   readonly compactedAt: number
 }
 
-const spanAt = (log: PartitionLog, offset: number): PartitionSpan | undefined => log.spans[log.spanFrom(offset)]
+const spanAt = (log: PartitionLog, offset: number): PartitionSpan | undefined => log.spans.at(log.spanFrom(offset))

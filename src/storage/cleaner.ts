@@ -93,8 +93,8 @@ export class Cleaner {
   }
 
   #holdsControl(segment: Segment): boolean {
-    const span = segment.spans.get(logControlPartition)
+    if (!segment.spans.has(logControlPartition)) return false
     const log = this.#log.logOf(logControlPartition)
-    return span !== undefined && log !== undefined && span.endOffset > log.logStart
+    return log !== undefined && segment.newestSpan(logControlPartition)!.endOffset > log.logStart
   }
 }

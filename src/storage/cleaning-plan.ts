@@ -48,8 +48,8 @@ const deadBytesOf = ({ end }: Segment, liveBytes: number, slotBytes: number): nu
   slotBytes - liveBytes - Math.min(slotBytes - end, slotBytes * tailShare)
 
 /** Log age of its newest frame. */
-const ageOf = (segment: Segment): number => {
+const ageOf = ({ spans }: Segment): number => {
   let age = 0
-  for (const { lastLogAge } of segment.spans.values()) age = Math.max(age, lastLogAge)
+  for (let row = 0; row < spans.size; row++) age = Math.max(age, spans.lastLogAge(row))
   return age
 }

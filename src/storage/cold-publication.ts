@@ -78,11 +78,9 @@ export class ColdPublication {
     this.#unpublished = undefined
     const { segment } = cold
     this.#log.addSegment(segment)
-    for (const span of segment.spans.values()) {
-      this.#log.logOf(span.partition)?.supersede(span)
-      // from now on they come from the footer
-      span.blocks = undefined
-    }
+    for (const span of segment.allSpans()) this.#log.logOf(span.partition)?.supersede(span)
+    // from now on blocks come from the footer
+    segment.spans.release()
   }
 
   async #write(slot: Slot, copy: (cold: ColdSegment) => Promise<void>): Promise<void> {

@@ -12,7 +12,7 @@ import type { LogControl } from './log-control.ts'
 import type { FoundSegments } from './open-segments.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { LostOffsets } from './recovery.ts'
-import { indexFrameIn, type Segment } from './segment.ts'
+import type { Segment } from './segment.ts'
 import type { Tail } from './tail.ts'
 
 /** Reads what the cold segment holds: from the checkpoint or its footer. One that has neither stays unknown. */
@@ -49,7 +49,7 @@ export const takeColdSegments = async (recovery: ColdRecovery): Promise<Segment[
     if (!segment.isKnown) continue
     segment.sealed = true
     segment.hasFooter = true
-    for (const span of segment.spans.values()) {
+    for (const span of segment.allSpans()) {
       const log = logOf(logs, span.partition, span.firstOffset)
       log.logStart = Math.min(log.logStart, span.firstOffset)
       log.logEnd = Math.max(log.logEnd, span.endOffset)
@@ -88,9 +88,10 @@ const scanColdSegment = async (
   const walk = new FrameWalk(segment, firstGroupPosition, tail, cache)
   while (await walk.find()) {
     const frame = describeFrame(walk.buffer, walk.at, walk.position)
-    const newest = segment.spans.get(frame.partition)
+    const newest = segment.newestSpan(frame.partition)
     const goesOn = newest?.endOffset === frame.baseOffset
-    indexFrameIn(goesOn ? newest : segment.beginSpan(frame.partition, frame.baseOffset, frame.logAge), frame)
+    const span = goesOn ? newest : segment.beginSpan(frame.partition, frame.baseOffset, frame.logAge)
+    segment.spans.index(span.row, frame)
     walk.skip()
   }
   if (segment.spans.size === 0) return

@@ -5,7 +5,7 @@ import { frameHeaderBytes, writeFrameHeader } from './frame.ts'
 import { describeFrame } from './frame-indexer.ts'
 import { alignDown, alignUp, blockBytes, firstGroupPosition, footerCost, saltSeed } from './layout.ts'
 import type { PartitionSpan } from './partition-span.ts'
-import { indexFrameIn, Segment } from './segment.ts'
+import { Segment } from './segment.ts'
 import { encodeSlotHeader } from './slot.ts'
 import { coldHeader } from './slot-header-repair.ts'
 import type { Slot } from './slot-pool.ts'
@@ -52,7 +52,7 @@ export class ColdSegment {
 
   /** The stretch that goes on at `firstOffset`, or a new one. It answers for all offsets up to where it is `extend`ed to. */
   spanFor(partition: number, firstOffset: number, logAge: number): PartitionSpan {
-    const newest = this.segment.spans.get(partition)
+    const newest = this.segment.newestSpan(partition)
     return newest?.endOffset === firstOffset ? newest : this.segment.beginSpan(partition, firstOffset, logAge)
   }
 
@@ -78,10 +78,7 @@ export class ColdSegment {
     batch.copy(frame, frameHeaderBytes)
     writeFrameHeader(frame, 0, this.#seed, compactedAt, 0, span.partition, batch.length, logAge)
     const { segment } = this
-    const [entries, blocks] = [span.epochs.length / 2, span.blocks!.count]
-    indexFrameIn(span, describeFrame(frame, 0, segment.end))
-    segment.footerBytes += (span.epochs.length / 2 - entries) * footerCost.epoch
-    segment.footerBytes += (span.blocks!.count - blocks) * footerCost.block
+    segment.spans.index(span.row, describeFrame(frame, 0, segment.end))
     this.#push(frame)
     segment.end += frame.length
   }
@@ -89,7 +86,7 @@ export class ColdSegment {
   /** The stretch answers for offsets up to `endOffset`, whether batches of them are left or not. */
   extend(span: PartitionSpan, endOffset: number): void {
     assert(endOffset >= span.endOffset, 'a stretch grows upwards')
-    span.endOffset = endOffset
+    span.segment.spans.setEndOffset(span.row, endOffset)
   }
 
   /** Writes and syncs the whole blocks that wait; `all` also the last one, with zeros. */

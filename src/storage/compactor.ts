@@ -141,7 +141,7 @@ export class Compactor {
 
   /** A record was not judged for longer than `max.compaction.lag.ms`; where only the active segment holds such, that is sealed. */
   #waitsTooLong(log: PartitionLog, rules: Compaction, judgedTo: number, end: number): boolean {
-    const first = log.spans[log.spanFrom(Math.max(judgedTo, log.logStart))]
+    const first = log.spans.at(log.spanFrom(Math.max(judgedTo, log.logStart)))
     if (first === undefined || (this.#log.logAge - first.firstLogAge) * 1000 < rules.maxLagMs) return false
     if (end <= judgedTo && !first.segment.sealed) this.#log.sealActive()
     return true

@@ -2,7 +2,7 @@ import type { GroupNumber } from '../core/brand.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ControlRecord } from './control-record.ts'
 import { logControlPartition } from './log.ts'
-import { controlBatch, type LogControl } from './log-control.ts'
+import { controlBatch, controlRecords, type LogControl } from './log-control.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { Segment } from './segment.ts'
 
@@ -45,14 +45,18 @@ export class ControlWriter {
 
   /** A batch of the partition became durable. */
   applyDurable(batch: Buffer): void {
-    this.#control.applyBatch(batch)
-    for (const [partition, offset] of this.#control.logStarts) {
-      const log = this.#owner.logs.get(partition)
-      if (log !== undefined && offset > log.durableLogStart) log.durableLogStart = offset
+    // all of it in the same turn, so that no snapshot is made between
+    for (const record of controlRecords(batch)) {
+      this.#control.apply(record)
+      if (record.kind === 'logStart') this.#raiseLogStart(record.partition, record.offset)
+      else if (record.kind === 'removed') this.#owner.onRemoved(record.partition)
+      else if (record.kind === 'cold') this.#owner.onPublished(record.cold.sequence)
     }
-    for (const partition of this.#control.removed) this.#owner.onRemoved(partition)
-    // in the same turn, so that no snapshot is made between
-    for (const sequence of this.#control.cold.keys()) this.#owner.onPublished(sequence)
+  }
+
+  #raiseLogStart(partition: number, offset: number): void {
+    const log = this.#owner.logs.get(partition)
+    if (log !== undefined && offset > log.durableLogStart) log.durableLogStart = offset
   }
 
   /** The whole durable state as one batch, for the checkpoint. */

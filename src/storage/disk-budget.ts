@@ -78,7 +78,7 @@ export const daysHeld = (segments: readonly Segment[], capacityBytes: number, lo
   let oldestAge = logAge
   for (const { end, spans } of segments) {
     bytes += end
-    for (const { firstLogAge } of spans.values()) if (firstLogAge < oldestAge) oldestAge = firstLogAge
+    for (let row = 0; row < spans.size; row++) oldestAge = Math.min(oldestAge, spans.firstLogAge(row))
   }
   const seconds = logAge - oldestAge
   if (seconds < least.seconds || bytes < least.bytes) return null

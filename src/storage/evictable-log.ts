@@ -63,10 +63,8 @@ const forget = (
   logOf: (partition: number) => PartitionLog | undefined,
 ): void => {
   segments.splice(segments.indexOf(segment), 1)
-  for (const span of segment.spans.values()) {
-    const spans = logOf(span.partition)?.spans
-    const index = spans?.indexOf(span) ?? -1
-    if (index >= 0) spans?.splice(index, 1)
+  for (const span of segment.allSpans()) {
+    logOf(span.partition)?.spans.removeSpan(span)
   }
   indexLoader.forget(segment)
   cache.drop(segment)

@@ -45,7 +45,7 @@ export const isEvictable = ({ id, compaction }: PartitionLog): boolean =>
 /** Its first batches, where they may go. */
 const firstSpan = (log: PartitionLog): PartitionSpan | undefined => {
   if (!isEvictable(log)) return undefined
-  const span = log.spans[log.spanFrom(log.logStart)]
+  const span = log.spans.at(log.spanFrom(log.logStart))
   return span?.segment.sealed && span.segment.hasFooter ? span : undefined
 }
 

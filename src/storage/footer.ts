@@ -1,7 +1,7 @@
 import { assert } from '../core/assert.ts'
 import { crc32c } from '../core/crc32c.ts'
 import { alignUp, blockBytes, footerCost, formatVersion, getInt64, getUint64, putInt64, putUint64 } from './layout.ts'
-import { BlockIndex, PartitionSpan } from './partition-span.ts'
+import type { PartitionSpan } from './partition-span.ts'
 import type { Segment } from './segment.ts'
 import type { Slot } from './slot-pool.ts'
 
@@ -67,13 +67,14 @@ const encodeBody = (segment: Segment, buffer: Buffer, withBlocks: boolean): numb
     buffer.writeUInt32BE(segment.saltPositions[index]!, at)
     buffer.writeBigUInt64BE(segment.salts[index]!, at + 4)
   }
-  for (const span of segment.spans.values()) at = encodeSpan(span, buffer, at, withBlocks)
+  for (const span of segment.allSpans()) at = encodeSpan(span, buffer, at, withBlocks)
   return at
 }
 
 const encodeSpan = (span: PartitionSpan, buffer: Buffer, start: number, withBlocks: boolean): number => {
-  const { blocks } = span
+  const blocks = withBlocks ? span.blocks : undefined
   assert(blocks !== undefined || !withBlocks, 'a footer is made from indexes in memory')
+  const { epochs } = span
   buffer.writeUInt32BE(span.partition, start)
   putUint64(buffer, span.firstOffset, start + 4)
   putUint64(buffer, span.endOffset, start + 12)
@@ -81,14 +82,14 @@ const encodeSpan = (span: PartitionSpan, buffer: Buffer, start: number, withBloc
   putInt64(buffer, span.maxTimestamp, start + 24)
   buffer.writeUInt32BE(span.firstLogAge, start + 32)
   buffer.writeUInt32BE(span.lastLogAge, start + 36)
-  buffer.writeUInt32BE(span.epochs.length / 2, start + 40)
-  buffer.writeUInt32BE(withBlocks ? blocks!.count : 0, start + 44)
+  buffer.writeUInt32BE(epochs.length / 2, start + 40)
+  buffer.writeUInt32BE(blocks?.count ?? 0, start + 44)
   let at = start + footerCost.span
-  for (let index = 0; index < span.epochs.length; index += 2, at += footerCost.epoch) {
-    buffer.writeUInt32BE(span.epochs[index]!, at)
-    putUint64(buffer, span.epochs[index + 1]!, at + 4)
+  for (let index = 0; index < epochs.length; index += 2, at += footerCost.epoch) {
+    buffer.writeUInt32BE(epochs[index]!, at)
+    putUint64(buffer, epochs[index + 1]!, at + 4)
   }
-  if (!withBlocks || blocks === undefined) return at
+  if (blocks === undefined) return at
   for (let entry = 0; entry < blocks.count; entry++, at += footerCost.block) {
     putUint64(buffer, blocks.firstOffset(entry), at)
     buffer.writeUInt32BE(blocks.position(entry), at + 8)
@@ -195,43 +196,60 @@ export const takeSegmentIndex = (segment: Segment, index: Buffer): boolean => {
 
 const takeBody = (segment: Segment, body: Buffer, trailer: FooterTrailer): void => {
   const known = segment.isKnown
+  const { spans } = segment
   let at: number = countsBytes
   for (let left = body.readUInt32BE(0); left > 0; left--, at += footerCost.salt) {
     if (!known) segment.addSalt(body.readUInt32BE(at), body.readBigUInt64BE(at + 4))
   }
-  for (let left = body.readUInt32BE(4); left > 0; left--) at = takeSpan(segment, body, at, known)
+  spans.release()
+  spans.keepBlocks()
+  let isSummary = false
+  for (let left = body.readUInt32BE(4), index = 0; left > 0; left--, index++) {
+    const row = known ? rowOfEntry(segment, body, at, index) : addSpan(segment, body, at)
+    // an index without blocks is a summary, unless there is no batch
+    if (row !== undefined && body.readUInt32BE(at + 44) === 0 && spans.bytes(row) > 0) isSummary = true
+    at = takeLists(segment, row, body, at, known)
+  }
+  if (isSummary) spans.release()
   if (known) return
   segment.end = trailer.end
   segment.lastGroup = trailer.lastGroup
   segment.lastCrc = trailer.lastCrc
-  segment.footerBytes = body.length + trailerBytes
 }
 
-const takeSpan = (segment: Segment, body: Buffer, start: number, known: boolean): number => {
-  const partition = body.readUInt32BE(start)
-  const epochCount = body.readUInt32BE(start + 40)
-  const blockCount = body.readUInt32BE(start + 44)
-  const firstOffset = getUint64(body, start + 4)
-  let span = segment.isCold ? segment.spans.holding(partition, firstOffset) : segment.spans.get(partition)
-  if (span === undefined && !known) {
-    span = new PartitionSpan(segment, partition, firstOffset, body.readUInt32BE(start + 32))
-    span.endOffset = getUint64(body, start + 12)
-    span.bytes = body.readUInt32BE(start + 20)
-    span.maxTimestamp = getInt64(body, start + 24)
-    span.lastLogAge = body.readUInt32BE(start + 36)
-    segment.spans.add(span)
+const addSpan = ({ spans }: Segment, body: Buffer, at: number): number => {
+  const row = spans.add(body.readUInt32BE(at), getUint64(body, at + 4), body.readUInt32BE(at + 32))
+  spans.setEndOffset(row, getUint64(body, at + 12))
+  spans.setTotals(row, body.readUInt32BE(at + 20), getInt64(body, at + 24), body.readUInt32BE(at + 36))
+  return row
+}
+
+/** The row of a known segment that the span at this place of its index is: as a rule they are in the same order. */
+const rowOfEntry = ({ spans }: Segment, body: Buffer, at: number, index: number): number | undefined => {
+  const [partition, firstOffset] = [body.readUInt32BE(at), getUint64(body, at + 4)]
+  const isHere = index < spans.size && spans.partition(index) === partition && spans.firstOffset(index) === firstOffset
+  return isHere ? index : spans.rowHolding(partition, firstOffset)
+}
+
+/** Epochs and blocks of one span; returns where the next one begins. */
+const takeLists = (
+  { spans }: Segment,
+  row: number | undefined,
+  body: Buffer,
+  start: number,
+  known: boolean,
+): number => {
+  const [epochs, blocks] = [body.readUInt32BE(start + 40), body.readUInt32BE(start + 44)]
+  const blocksAt = start + footerCost.span + epochs * footerCost.epoch
+  const end = blocksAt + blocks * footerCost.block
+  if (row === undefined) return end
+  for (let at = start + footerCost.span; !known && at < blocksAt; at += footerCost.epoch) {
+    spans.addEpoch(row, body.readUInt32BE(at), getUint64(body, at + 4))
   }
-  let at = start + footerCost.span
-  for (let left = epochCount; left > 0; left--, at += footerCost.epoch) {
-    if (!known) span?.epochs.push(body.readUInt32BE(at), getUint64(body, at + 4))
-  }
-  // an index without blocks is a summary, unless there is no batch
-  if (blockCount === 0 && (span?.bytes ?? 0) > 0) return at
-  const blocks = new BlockIndex(blockCount)
-  for (let left = blockCount; left > 0; left--, at += footerCost.block) {
+  for (let at = blocksAt; at < end; at += footerCost.block) {
     const [firstOffset, position] = [getUint64(body, at), body.readUInt32BE(at + 8)]
-    blocks.add(firstOffset, position, body.readUInt32BE(at + 12), getInt64(body, at + 16), body.readUInt32BE(at + 24))
+    const [bytesBefore, logAge] = [body.readUInt32BE(at + 12), body.readUInt32BE(at + 24)]
+    spans.addBlock(row, firstOffset, position, bytesBefore, getInt64(body, at + 16), logAge)
   }
-  if (span !== undefined) span.blocks = blocks
-  return at
+  return end
 }

@@ -29,7 +29,7 @@ export const indexFrame = (segment: Segment, log: PartitionLog, frame: IndexedFr
   const endOffset = frame.baseOffset + frame.lastOffsetDelta + 1
   if (endOffset > log.logEnd) log.logEnd = endOffset
   log.advanceHighWatermark(endOffset)
-  log.addSpan(segment.index(frame))
+  log.addFrame(segment, frame)
 }
 
 /**

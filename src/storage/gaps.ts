@@ -13,7 +13,11 @@ export interface SummedGaps {
  */
 export class Gaps {
   readonly #maxGaps: number
-  #gaps: Gap[] = []
+  /** By the number under which each was taken in first: oldest first. */
+  readonly #gaps = new Map<number, Gap>()
+  /** Numbers of each partition's: eviction adds one for each of thousands of partitions at once. */
+  readonly #numbers = new Map<PartitionId, Set<number>>()
+  #nextNumber = 0
   #summed: SummedGaps = { count: 0, records: 0 }
 
   constructor(maxGaps: number) {
@@ -21,7 +25,7 @@ export class Gaps {
   }
 
   get list(): readonly Gap[] {
-    return this.#gaps
+    return [...this.#gaps.values()]
   }
 
   get summed(): SummedGaps {
@@ -35,25 +39,51 @@ export class Gaps {
   /** Takes a hole in; what is known of it already changes nothing. Returns false when all of it was known. */
   add(gap: Gap): boolean {
     if (this.covers(gap.partition, gap.first, gap.last)) return false
-    const index = this.#gaps.findIndex(other => touches(other, gap))
-    if (index < 0) this.#gaps.push(gap)
-    else this.#gaps[index] = join(this.#gaps[index]!, gap)
-    while (this.#gaps.length > this.#maxGaps) this.#sum(this.#gaps.shift()!)
+    const touched = this.#find(gap.partition, other => touches(other, gap))
+    if (touched === undefined) this.#insert(gap)
+    else this.#gaps.set(touched, join(this.#gaps.get(touched)!, gap))
+    for (const [number, oldest] of this.#gaps) {
+      if (this.#gaps.size <= this.#maxGaps) break
+      this.#sum(oldest)
+      this.#remove(number, oldest)
+    }
     return true
   }
 
   covers(partition: PartitionId, first: number, last: number): boolean {
-    return this.#gaps.some(gap => gap.partition === partition && gap.first <= first && gap.last >= last)
+    return this.#find(partition, gap => gap.first <= first && gap.last >= last) !== undefined
   }
 
   /** The partition is gone, its holes with it. */
   removePartition(partition: number): void {
-    this.#gaps = this.#gaps.filter(gap => gap.partition !== partitionId(partition))
+    for (const number of this.#numbers.get(partitionId(partition)) ?? []) this.#gaps.delete(number)
+    this.#numbers.delete(partitionId(partition))
   }
 
   clear(): void {
-    this.#gaps = []
+    this.#gaps.clear()
+    this.#numbers.clear()
     this.#summed = { count: 0, records: 0 }
+  }
+
+  #find(partition: PartitionId, isWanted: (gap: Gap) => boolean): number | undefined {
+    for (const number of this.#numbers.get(partition) ?? []) if (isWanted(this.#gaps.get(number)!)) return number
+    return undefined
+  }
+
+  #insert(gap: Gap): void {
+    const number = this.#nextNumber++
+    this.#gaps.set(number, gap)
+    const others = this.#numbers.get(gap.partition)
+    if (others === undefined) this.#numbers.set(gap.partition, new Set([number]))
+    else others.add(number)
+  }
+
+  #remove(number: number, { partition }: Gap): void {
+    this.#gaps.delete(number)
+    const others = this.#numbers.get(partition)
+    others?.delete(number)
+    if (others?.size === 0) this.#numbers.delete(partition)
   }
 
   #sum(gap: Gap): void {

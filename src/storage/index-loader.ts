@@ -4,8 +4,8 @@ import { encodeFooter, readFooter } from './footer.ts'
 import { describeFrame } from './frame-indexer.ts'
 import { FrameWalk } from './frame-walk.ts'
 import { firstGroupPosition } from './layout.ts'
-import { BlockIndex, PartitionSpan } from './partition-span.ts'
-import { indexFrameIn, type Segment } from './segment.ts'
+import type { Segment } from './segment.ts'
+import { SegmentSpans } from './segment-spans.ts'
 import type { Tail } from './tail.ts'
 
 /** Block indexes of sealed segments kept in memory, least recently used out first. */
@@ -51,7 +51,7 @@ export class IndexLoader {
 
   forget(segment: Segment): void {
     this.#loaded.delete(segment)
-    if (segment.hasFooter) for (const span of segment.spans.values()) span.blocks = undefined
+    if (segment.hasFooter) segment.spans.release()
   }
 
   async #read(segment: Segment): Promise<void> {
@@ -59,13 +59,15 @@ export class IndexLoader {
     try {
       if (await readFooter(segment)) return
       this.#logger.warn({ segment: segment.sequence }, 'the footer of a segment is damaged, the segment is scanned')
-      const scanned = await scanIndex(segment, this.#tail, this.#cache)
-      for (const span of segment.spans.values()) {
-        span.blocks = scanned.get(span)?.blocks
-        if (span.blocks !== undefined) continue
+      const { spans } = segment
+      const { scanned, rows } = await scanIndex(segment, this.#tail, this.#cache)
+      spans.takeBlocks(scanned, rows)
+      for (let row = 0; row < spans.size; row++) {
         // nothing of it can be read: whoever reads walks the segment and finds that out
-        span.blocks = new BlockIndex()
-        span.blocks.add(span.firstOffset, firstGroupPosition, 0, span.maxTimestamp, span.firstLogAge)
+        if (!rows.has(row)) {
+          const [first, seen] = [spans.firstOffset(row), spans.maxTimestamp(row)]
+          spans.addBlock(row, first, firstGroupPosition, 0, seen, spans.firstLogAge(row))
+        }
       }
     } finally {
       segment.readers--
@@ -78,25 +80,24 @@ const scanIndex = async (
   segment: Segment,
   tail: Tail,
   cache: BlockCache,
-): Promise<Map<PartitionSpan, PartitionSpan>> => {
-  const scanned = new Map<PartitionSpan, PartitionSpan>()
+): Promise<{ scanned: SegmentSpans; rows: Map<number, number> }> => {
+  const scanned = new SegmentSpans()
+  scanned.keepBlocks()
+  /** Where each of the segment's rows is in what was scanned. */
+  const rows = new Map<number, number>()
   const walk = new FrameWalk(segment, firstGroupPosition, tail, cache)
   while (await walk.find()) {
     const frame = describeFrame(walk.buffer, walk.at, walk.position)
     const { partition, baseOffset, logAge } = frame
-    const span = segment.spans.holding(partition, baseOffset)
-    if (span !== undefined) {
-      let made = scanned.get(span)
-      if (made === undefined) {
-        made = new PartitionSpan(segment, partition, baseOffset, logAge)
-        made.blocks = new BlockIndex()
-        scanned.set(span, made)
-      }
-      if (baseOffset >= made.endOffset) indexFrameIn(made, frame)
+    const row = segment.spans.rowHolding(partition, baseOffset)
+    if (row !== undefined) {
+      let made = rows.get(row)
+      if (made === undefined) rows.set(row, (made = scanned.add(partition, baseOffset, logAge)))
+      if (baseOffset >= scanned.endOffset(made)) scanned.index(made, frame)
     }
     walk.skip()
   }
-  return scanned
+  return { scanned, rows }
 }
 
 /**

@@ -108,7 +108,7 @@ const summaryOf = (
   ending: SegmentEnding,
   damages: number,
 ): SegmentSummary => {
-  const spans = [...segment.spans.values()]
+  const spans = [...segment.allSpans()]
   const ages = {
     firstLogAge: spans.reduce((least, { firstLogAge }) => Math.min(least, firstLogAge), Number.POSITIVE_INFINITY),
     lastLogAge: spans.reduce((most, { lastLogAge }) => Math.max(most, lastLogAge), 0),

@@ -162,7 +162,7 @@ class Verification {
       this.#counts.segments++
       this.#counts.bytes += end - firstGroupPosition
       this.#doneSlots++
-      for (const { partition, firstOffset, endOffset } of segment?.spans.values() ?? []) {
+      for (const { partition, firstOffset, endOffset } of segment?.allSpans() ?? []) {
         this.#trail.held({ partition, first: firstOffset, last: endOffset - 1 })
       }
     }
@@ -244,7 +244,9 @@ class Verification {
   #indexOf({ slot, header, file, footer }: InspectedSegment): RebuiltIndex | undefined {
     const stored = segmentOfFooter(slot.number, file, header, footer)
     // partitions that were deleted meanwhile are not in a footer
-    return stored === undefined ? undefined : new RebuiltIndex(slot.number, file, header, new Set(stored.spans.keys()))
+    return stored === undefined
+      ? undefined
+      : new RebuiltIndex(slot.number, file, header, new Set(stored.spans.partitions()))
   }
 
   #footer({ slot, header, footer, isSealed, walk }: InspectedSegment, index: RebuiltIndex | undefined): void {

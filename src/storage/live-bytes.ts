@@ -37,7 +37,7 @@ export const liveSpanBytes = (span: PartitionSpan, logOf: LogLookup): number => 
 export const liveSegmentBytes = (segment: Segment, logOf: LogLookup): number => {
   let batches = 0
   let live = 0
-  for (const span of segment.spans.values()) {
+  for (const span of segment.allSpans()) {
     batches += span.bytes
     if (span.partition !== logControlPartition) live += liveSpanBytes(span, logOf)
   }
@@ -49,14 +49,14 @@ export const liveSegmentBytes = (segment: Segment, logOf: LogLookup): number => 
  * removed.
  */
 export const isDead = (segment: Segment, logOf: LogLookup): boolean => {
-  for (const span of segment.spans.values()) if (isAlive(span, logOf)) return false
+  for (const span of segment.allSpans()) if (isAlive(span, logOf)) return false
   return true
 }
 
 /** Dead but for records of the log control partition. */
 export const isHeldByControl = (segment: Segment, logOf: LogLookup): boolean => {
   let holdsControl = false
-  for (const span of segment.spans.values()) {
+  for (const span of segment.allSpans()) {
     if (!isAlive(span, logOf)) continue
     if (span.partition !== logControlPartition) return false
     holdsControl = true

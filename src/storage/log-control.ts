@@ -34,12 +34,7 @@ export class LogControl {
 
   /** Takes a verified batch of the partition. */
   applyBatch(batch: Buffer): void {
-    const cursor = openRecords(batch)
-    while (cursor.next()) {
-      const value = cursor.value()
-      const record = value === null || value.length === 0 ? undefined : decodeControlRecord(value)
-      if (record !== undefined) this.apply(record)
-    }
+    for (const record of controlRecords(batch)) this.apply(record)
   }
 
   apply(record: ControlRecord): void {
@@ -96,6 +91,16 @@ export class LogControl {
     if (this.gaps.summed.count > 0) records.push({ kind: 'summed', ...this.gaps.summed })
     for (const gap of this.gaps.list) records.push({ kind: 'gap', gap })
     return records
+  }
+}
+
+/** The records of a verified batch that this version knows. */
+export function* controlRecords(batch: Buffer): Generator<ControlRecord> {
+  const cursor = openRecords(batch)
+  while (cursor.next()) {
+    const value = cursor.value()
+    const record = value === null || value.length === 0 ? undefined : decodeControlRecord(value)
+    if (record !== undefined) yield record
   }
 }
 

@@ -4,6 +4,8 @@ import { BrokerError } from '../core/errors.ts'
 import type { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import type { Compaction, LeaderEpoch, Retention } from './log.ts'
 import type { PartitionSpan } from './partition-span.ts'
+import type { IndexedFrame, Segment } from './segment.ts'
+import { SpanList } from './span-list.ts'
 
 /** One partition: its offsets, and where in the log its batches are. Costs no file. */
 export class PartitionLog {
@@ -17,7 +19,7 @@ export class PartitionLog {
   /** One past the last record appended. */
   logEnd = 0
   /** In the order of their offsets, none twice; the segments that hold durable batches of it. */
-  readonly spans: PartitionSpan[] = []
+  readonly spans = new SpanList()
   /** Open batch of `appendRecord`; empty between groups. Kept from group to group. */
   openBatch: BatchBuilder | undefined
   /** Base offset of the open batch. */
@@ -53,10 +55,17 @@ export class PartitionLog {
     if (offset > this.logStart) this.logStart = offset
   }
 
+  /** The newest span of the partition, all of it. */
   addSpan(span: PartitionSpan): void {
-    if (this.spans.at(-1) === span) return
     assert((this.spans.at(-1)?.endOffset ?? 0) <= span.from, 'spans of a partition are in the order of their offsets')
-    this.spans.push(span)
+    this.spans.insert(this.spans.length, span)
+  }
+
+  /** Takes the partition's newest durable frame into the index. */
+  addFrame(segment: Segment, frame: IndexedFrame): void {
+    const span = segment.index(frame)
+    if (this.spans.endsWith(span.segment, span.row)) this.spans.bytes += frame.batchBytes
+    else this.addSpan(span)
   }
 
   /**
@@ -64,43 +73,37 @@ export class PartitionLog {
    * only what the log start has passed.
    */
   supersede(copy: PartitionSpan): void {
-    let index = this.spans.findIndex(span => span.endOffset > copy.firstOffset)
-    if (index < 0) index = this.spans.length
+    const index = this.spans.firstAbove(copy.firstOffset)
     while (index < this.spans.length) {
-      const span = this.spans[index]!
-      if (span.from >= copy.endOffset) break
-      span.from = Math.min(span.endOffset, copy.endOffset)
-      if (span.from < span.endOffset) break
-      this.spans.splice(index, 1)
+      const { from, endOffset } = this.spans.at(index)!
+      if (from >= copy.endOffset) break
+      this.spans.cut(index, Math.min(endOffset, copy.endOffset))
+      if (copy.endOffset < endOffset) break
+      this.spans.remove(index)
     }
-    if (copy.firstOffset < copy.endOffset) this.spans.splice(index, 0, copy)
+    if (copy.firstOffset < copy.endOffset) this.spans.insert(index, copy)
   }
 
   /** Index of the first span that has offsets at or above `offset`; the number of spans when none has. */
   spanFrom(offset: number): number {
-    let low = 0
-    let high = this.spans.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.spans[middle]!.endOffset > offset) high = middle
-      else low = middle + 1
-    }
-    return low
+    return this.spans.firstAbove(offset)
   }
 
   /** Bytes of live batches; a span that the log start cuts counts by its index where that is in memory. */
   get sizeBytes(): number {
-    let bytes = 0
-    for (let index = this.spanFrom(this.logStart); index < this.spans.length; index++) {
-      const span = this.spans[index]!
-      bytes += span.bytes
-      const { blocks } = span
-      const from = Math.max(span.from, this.logStart)
-      if (blocks !== undefined && blocks.count > 0 && span.firstOffset < from) {
-        bytes -= blocks.bytesBefore(blocks.entryOf(from))
-      }
-    }
+    let { bytes } = this.spans
+    const first = this.spanFrom(this.logStart)
+    for (let index = 0; index < first; index++) bytes -= this.spans.at(index)!.bytes
+    // only the first one is cut by the log start, others where a copy answers for their beginning
+    const end = this.spans.hasCut ? this.spans.length : Math.min(first + 1, this.spans.length)
+    for (let index = first; index < end; index++) bytes -= this.#cutBytes(this.spans.at(index)!)
     return bytes
+  }
+
+  #cutBytes(span: PartitionSpan): number {
+    const from = Math.max(span.from, this.logStart)
+    const blocks = span.firstOffset < from ? span.blocks : undefined
+    return blocks === undefined || blocks.count === 0 ? 0 : blocks.bytesBefore(blocks.entryOf(from))
   }
 
   /** Epochs of live records; the first one starts at the log start. */

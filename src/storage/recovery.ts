@@ -153,7 +153,7 @@ export class Recovery {
   }
 
   #takeSpans(segment: Segment): void {
-    for (const span of segment.spans.values()) {
+    for (const span of segment.allSpans()) {
       const log = this.#logOf(span.partition, span.firstOffset)
       if (span.firstOffset > log.logEnd) this.#lose(log, log.logEnd, span.firstOffset - 1)
       log.logEnd = Math.max(log.logEnd, span.endOffset)
@@ -385,7 +385,7 @@ export class Recovery {
 }
 
 const offsetsOf = (segment: Segment): IndexedOffsets[] =>
-  [...segment.spans.values()].map(({ partition, firstOffset, endOffset }) => ({
+  [...segment.allSpans()].map(({ partition, firstOffset, endOffset }) => ({
     partition,
     first: firstOffset,
     end: endOffset,

@@ -1,5 +1,6 @@
+import type { BlockIndex } from './block-index.ts'
 import type { PartitionLog } from './partition-log.ts'
-import type { BlockIndex, PartitionSpan } from './partition-span.ts'
+import type { PartitionSpan } from './partition-span.ts'
 
 /** Limits of a partition; -1 means none. `ms` counts log age, never record timestamps. */
 export interface RetentionLimits {
@@ -32,7 +33,7 @@ export const retainedFrom = async (
 const youngerThan = async (log: PartitionLog, limitAge: number, blocksOf: BlocksOf): Promise<number> => {
   let start = log.logStart
   for (let index = log.spanFrom(start); index < log.spans.length; index++) {
-    const span = log.spans[index]!
+    const span = log.spans.at(index)!
     if (span.lastLogAge < limitAge) {
       start = span.endOffset
       continue
@@ -53,7 +54,7 @@ const withinBytes = async (log: PartitionLog, limitBytes: number, blocksOf: Bloc
   let excess = log.sizeBytes - limitBytes
   let start = log.logStart
   for (let index = log.spanFrom(start); index < log.spans.length && excess > 0; index++) {
-    const span = log.spans[index]!
+    const span = log.spans.at(index)!
     const from = Math.max(span.from, log.logStart)
     const cut = span.firstOffset < from
     const blocks = cut || span.bytes > excess ? await blocksOf(span) : undefined

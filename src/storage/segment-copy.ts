@@ -35,7 +35,8 @@ interface CopiedSpan {
  * each of its spans is then copied from its beginning up to some offset, and the cold segment answers for that part. True: all of them.
  */
 export const copySegment = async (segment: Segment, cold: ColdSegment, parts: CopyParts): Promise<boolean> => {
-  const copied = new Map<PartitionSpan, CopiedSpan>()
+  /** By the row of their spans. */
+  const copied = new Map<number, CopiedSpan>()
   const walk = new FrameWalk(segment, firstGroupPosition, noNewestBytes, new SegmentScan())
   let isWhole = true
   let damages = 0
@@ -43,7 +44,7 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
     if (walk.skippedDamage) damages++
     walk.skippedDamage = false
     const frame = describeFrame(walk.buffer, walk.at, walk.position)
-    const span = segment.spans.holding(frame.partition, frame.baseOffset)
+    const span = segment.spanHolding(frame.partition, frame.baseOffset)
     const log = parts.logOf(frame.partition)
     const endOffset = frame.baseOffset + frame.lastOffsetDelta + 1
     if (span === undefined || log === undefined || endOffset <= Math.max(span.from, log.logStart)) {
@@ -57,7 +58,7 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
       isWhole = false
       break
     }
-    const state = copied.get(span) ?? begin(copied, cold, span, log, frame.baseOffset, logAge)
+    const state = copied.get(span.row) ?? begin(copied, cold, span, log, frame.baseOffset, logAge)
     // the copy of a group that a recovery wrote again
     if (frame.baseOffset >= state.next) {
       // a hole in a cold segment was made on purpose, unless damage stands where its batches stood
@@ -80,7 +81,7 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
 }
 
 const begin = (
-  copied: Map<PartitionSpan, CopiedSpan>,
+  copied: Map<number, CopiedSpan>,
   cold: ColdSegment,
   span: PartitionSpan,
   log: PartitionLog,
@@ -89,24 +90,24 @@ const begin = (
 ): CopiedSpan => {
   const first = Math.min(baseOffset, Math.max(span.from, log.logStart))
   const state = { log, copy: cold.spanFor(span.partition, first, logAge), next: first, damages: 0 }
-  copied.set(span, state)
+  copied.set(span.row, state)
   return state
 }
 
 /** The cold segment answers for all that the segment answered for; false when there is no room to say so of a stretch without batches. */
 const finish = (
   segment: Segment,
-  copied: Map<PartitionSpan, CopiedSpan>,
+  copied: Map<number, CopiedSpan>,
   cold: ColdSegment,
   damages: number,
   parts: CopyParts,
 ): boolean => {
-  for (const span of segment.spans.values()) {
+  for (const span of segment.allSpans()) {
     const log = parts.logOf(span.partition)
     const first = Math.max(span.from, log?.logStart ?? 0)
     if (log === undefined || first >= span.endOffset) continue
-    if (!copied.has(span) && !cold.hasRoomFor(0)) return false
-    const state = copied.get(span) ?? begin(copied, cold, span, log, first, span.lastLogAge)
+    if (!copied.has(span.row) && !cold.hasRoomFor(0)) return false
+    const state = copied.get(span.row) ?? begin(copied, cold, span, log, first, span.lastLogAge)
     const isMissing = !segment.isCold || damages > state.damages
     if (isMissing && state.next < span.endOffset) parts.onLost(log, state.next, span.endOffset - 1)
     state.next = span.endOffset

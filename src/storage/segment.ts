@@ -1,6 +1,6 @@
 import { assert } from '../core/assert.ts'
-import { firstGroupPosition, footerCost, indexBlockBytes, saltSeed } from './layout.ts'
-import { BlockIndex, PartitionSpan } from './partition-span.ts'
+import { firstGroupPosition, footerCost, saltSeed } from './layout.ts'
+import { PartitionSpan } from './partition-span.ts'
 import { SegmentSpans } from './segment-spans.ts'
 import type { SlotHeader } from './slot.ts'
 import type { Slot } from './slot-pool.ts'
@@ -36,8 +36,6 @@ export class Segment {
   readonly salts: bigint[] = []
   /** Reads under way from the slot; it is not reused while there are any. */
   readers = 0
-  /** Bytes of the footer that would be written now. */
-  footerBytes: number = footerCost.fixed
   readonly #seeds: number[] = []
   readonly #firstSeed: number
 
@@ -64,7 +62,11 @@ export class Segment {
     this.saltPositions.length = 0
     this.salts.length = 0
     this.#seeds.length = 0
-    this.footerBytes = footerCost.fixed
+  }
+
+  /** Bytes of the footer that would be written now. */
+  get footerBytes(): number {
+    return footerCost.fixed + this.salts.length * footerCost.salt + this.spans.footerBytes
   }
 
   get sequence(): number {
@@ -77,7 +79,6 @@ export class Segment {
     this.saltPositions.push(position)
     this.salts.push(salt)
     this.#seeds.push(saltSeed(salt))
-    this.footerBytes += footerCost.salt
   }
 
   /** The CRC state that frames at `position` begin with. */
@@ -101,42 +102,31 @@ export class Segment {
 
   /** Begins a span that answers for offsets from `firstOffset` on. */
   beginSpan(partition: number, firstOffset: number, logAge: number): PartitionSpan {
-    const span = new PartitionSpan(this, partition, firstOffset, logAge)
-    span.blocks = new BlockIndex()
-    this.spans.add(span)
-    this.footerBytes += footerCost.span
-    return span
+    this.spans.keepBlocks()
+    return new PartitionSpan(this, this.spans.add(partition, firstOffset, logAge))
+  }
+
+  /** The partition's span that began last. */
+  newestSpan(partition: number): PartitionSpan | undefined {
+    const row = this.spans.rowOf(partition)
+    return row === undefined ? undefined : new PartitionSpan(this, row)
+  }
+
+  /** The span of the partition that holds the offset. */
+  spanHolding(partition: number, offset: number): PartitionSpan | undefined {
+    const row = this.spans.rowHolding(partition, offset)
+    return row === undefined ? undefined : new PartitionSpan(this, row)
+  }
+
+  /** Spans in the order in which they began. */
+  *allSpans(): Generator<PartitionSpan> {
+    for (let row = 0; row < this.spans.size; row++) yield new PartitionSpan(this, row)
   }
 
   /** Takes a durable frame into the index and returns the partition's span. Frames of a span come in the order of their offsets. */
   index(frame: IndexedFrame): PartitionSpan {
-    const span = this.spans.get(frame.partition) ?? this.beginSpan(frame.partition, frame.baseOffset, frame.logAge)
-    const entries = span.epochs.length / 2
-    const blocks = span.blocks?.count ?? 0
-    indexFrameIn(span, frame)
-    this.footerBytes += (span.epochs.length / 2 - entries) * footerCost.epoch
-    this.footerBytes += (span.blocks!.count - blocks) * footerCost.block
+    const span = this.newestSpan(frame.partition) ?? this.beginSpan(frame.partition, frame.baseOffset, frame.logAge)
+    this.spans.index(span.row, frame)
     return span
   }
-}
-
-/** Takes a frame into the index of its span. */
-export const indexFrameIn = (span: PartitionSpan, frame: IndexedFrame): void => {
-  assert(frame.baseOffset >= span.endOffset, 'offsets of a span rise')
-  const { blocks } = span
-  assert(blocks !== undefined, 'the segment that is written has its index in memory')
-  const newStretch =
-    blocks.count === 0 ||
-    Math.floor(blocks.position(blocks.count - 1) / indexBlockBytes) !== Math.floor(frame.position / indexBlockBytes)
-  if (newStretch) {
-    const seen = Math.max(span.maxTimestamp, frame.maxTimestamp)
-    blocks.add(frame.baseOffset, frame.position, span.bytes, seen, frame.logAge)
-  } else blocks.raise(frame.maxTimestamp)
-  if (span.epochs.length === 0 || span.epochs.at(-2) !== frame.leaderEpoch) {
-    span.epochs.push(frame.leaderEpoch, frame.baseOffset)
-  }
-  span.endOffset = frame.baseOffset + frame.lastOffsetDelta + 1
-  span.bytes += frame.batchBytes
-  if (frame.maxTimestamp > span.maxTimestamp) span.maxTimestamp = frame.maxTimestamp
-  span.lastLogAge = frame.logAge
 }

@@ -37,8 +37,9 @@ const segmentOf = (
   } as const
   const segment = new Segment({} as Slot, header, 4096)
   for (const [partition, first, end, bytes] of spans) {
-    const span = segment.beginSpan(partition, first, age)
-    Object.assign(span, { endOffset: end, bytes, lastLogAge: age })
+    const { row } = segment.beginSpan(partition, first, age)
+    segment.spans.setEndOffset(row, end)
+    segment.spans.setTotals(row, bytes, -1, age)
     segment.end += bytes
   }
   segment.sealed = true
@@ -56,14 +57,14 @@ describe('live bytes', () => {
     makeLog(40, 50)
     const segment = segmentOf(1, [[40, 0, 100, 100_000]])
     expect(liveSegmentBytes(segment, logOf)).toBeCloseTo(50_000, 0)
-    const span = segment.spans.get(40)!
-    span.from = 75
+    const { row } = segment.newestSpan(40)!
+    segment.spans.setFrom(row, 75)
     expect(liveSegmentBytes(segment, logOf)).toBeCloseTo(25_000, 0)
-    span.from = 100
+    segment.spans.setFrom(row, 100)
     expect(liveSegmentBytes(segment, logOf)).toBe(0)
     expect(isDead(segment, logOf)).toBe(true)
     logs.delete(40)
-    span.from = 0
+    segment.spans.setFrom(row, 0)
     expect(liveSegmentBytes(segment, logOf)).toBe(0)
   })
 

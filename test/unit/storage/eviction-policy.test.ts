@@ -3,7 +3,6 @@ import { partitionId } from '../../../src/core/brand.ts'
 import { chooseEviction, unreadFrom } from '../../../src/storage/eviction-policy.ts'
 import type { Compaction, Retention } from '../../../src/storage/log.ts'
 import { PartitionLog } from '../../../src/storage/partition-log.ts'
-import { PartitionSpan } from '../../../src/storage/partition-span.ts'
 import { Segment } from '../../../src/storage/segment.ts'
 
 const segmentOf = (sequence: number, isSealed = true): Segment => {
@@ -36,8 +35,9 @@ interface Given {
 let nextId = 100
 const logWith = (given: Given): PartitionLog => {
   const log = new PartitionLog(partitionId(nextId++))
-  const span = new PartitionSpan(given.segment ?? segmentOf(1), log.id, 0, given.age ?? 5)
-  span.endOffset = 10
+  const { segment = segmentOf(1), age = 5 } = given
+  const span = segment.beginSpan(log.id, 0, age)
+  segment.spans.setEndOffset(span.row, 10)
   log.logEnd = 10
   log.addSpan(span)
   log.retention = { ms: -1, bytes: -1, class: given.class ?? 'normal', readThrough: () => given.read ?? 0 }
@@ -103,8 +103,9 @@ describe('what goes first', () => {
 
   it('is nothing while the only data is compacted, internal or in the active segment', () => {
     const internal = new PartitionLog(partitionId(1))
-    const span = new PartitionSpan(segmentOf(1), 1, 0, 0)
-    span.endOffset = 1
+    const segment = segmentOf(1)
+    const span = segment.beginSpan(1, 0, 0)
+    segment.spans.setEndOffset(span.row, 1)
     internal.addSpan(span)
     expect(
       chooseEviction([internal, logWith({ compaction: 'compact' }), logWith({ segment: segmentOf(5, false) })]),

@@ -7,14 +7,15 @@ import type { Slot } from '../../../src/storage/slot-pool.ts'
 
 const spanIn = (kind: SlotKind, sequence: number, first: number, end: number, epochs: number[] = []) => {
   const header = { kind, logId: '', sequence, salt: 0n, slotBytes: 0, firstGroup: 0, previousCrc: 0, logEpoch: 0 }
-  const span = new Segment({} as Slot, header, 4096).beginSpan(40, first, 0)
-  span.endOffset = end
-  span.epochs.push(...epochs)
+  const segment = new Segment({} as Slot, header, 4096)
+  const span = segment.beginSpan(40, first, 0)
+  segment.spans.setEndOffset(span.row, end)
+  for (let at = 0; at < epochs.length; at += 2) segment.spans.addEpoch(span.row, epochs[at]!, epochs[at + 1]!)
   return span
 }
 
 const shown = (log: PartitionLog): string[] =>
-  log.spans.map(({ segment, from, endOffset }) => `${segment.name} ${from}-${endOffset}`)
+  [...log.spans].map(({ segment, from, endOffset }) => `${segment.name} ${from}-${endOffset}`)
 
 describe('copies of spans', () => {
   it('are read in place of what they copy, in part or in whole', () => {
