@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { damageCauses } from '../storage/inspect-damage.ts'
-import { isSound, type VerifiedDamage, type VerifyReport, verifyDirectory } from '../storage/inspect-verify.ts'
+import { isSound, type VerifiedDamage, type VerifyReport } from '../storage/inspect-report.ts'
+import { verifyDirectory } from '../storage/inspect-verify.ts'
 import { addDirectoryOptions, chosenDirectory, type DirectoryFlags, inspectPlatform } from './log-directory.ts'
 import { PartitionNames } from './log-partitions.ts'
 import { withOutput } from './output.ts'
@@ -34,7 +35,7 @@ export function* reportLines(report: VerifyReport, names: PartitionNames): Gener
     const text = `lost: ${names.nameOf(partition)} ${offsets(first, last)}`
     yield `${text}${known === undefined ? '' : knownTexts[known]}`
   }
-  for (const { slot, text } of report.notes) yield `note: slot ${slot} ${text}`
+  for (const { slot, text } of report.notes) yield slot === undefined ? `note: ${text}` : `note: slot ${slot} ${text}`
   const { logId, segments, firstGroup, lastGroup, frames, records, bytes } = report
   const span = firstGroup === undefined ? 'no groups' : `groups ${firstGroup} to ${lastGroup}`
   const amount = `${plural(frames, 'batch').replace(/batchs$/, 'batches')}, ${plural(records, 'record')}`
@@ -46,7 +47,8 @@ const verdict = (report: VerifyReport): string => {
   if (isSound(report)) return 'sound'
   const damages = report.damages.length + report.moreDamages
   const lost = report.missing.reduce((sum, { first, last }) => sum + last - first + 1, 0)
-  return `DAMAGED: ${plural(damages, 'range')}, ${lost === 0 ? 'no record lost' : `${plural(lost, 'record')} lost`}`
+  const known = report.missing.every(missing => missing.known !== undefined) ? ', all named by gap records' : ''
+  return `DAMAGED: ${plural(damages, 'range')}, ${lost === 0 ? 'no record lost' : `${plural(lost, 'record')} lost${known}`}`
 }
 
 const asJson = (report: VerifyReport, names: PartitionNames): unknown => {

@@ -1,8 +1,12 @@
+import { HEADER_BYTES } from '../wire/kafka/record-batch.ts'
 import { frameBatchBytes, frameHeaderBytes, frameHeaderIsIntact, frameIsHere } from './frame.ts'
 import { groupHeaderBytes, groupMagic, readGroupHeader } from './group.ts'
 import { alignUp, groupAlignBytes } from './layout.ts'
 import type { Segment } from './segment.ts'
 import type { Window } from './window.ts'
+
+/** Of whatever stands at a position so much is at hand: a group header, or a frame header with the header of its batch. */
+const probeBytes = Math.max(groupHeaderBytes, frameHeaderBytes + HEADER_BYTES)
 
 /** Memory that may hold a stretch of a segment; `Tail`. */
 export interface NewestBytes {
@@ -40,7 +44,7 @@ export class FrameWalk {
     this.#cache = cache
   }
 
-  /** The buffer that holds the present frame's header; valid until the next call of anything here. */
+  /** The buffer that holds the present frame's header and that of its batch; valid until the next call of anything here. */
   get buffer(): Buffer {
     return this.#window.buffer
   }
@@ -57,7 +61,7 @@ export class FrameWalk {
       const found = this.#findInWindow()
       if (found !== undefined) return found
       this.position = this.#tail.nextGroup(this.#segment, this.position)
-      await this.#load(this.position, groupHeaderBytes)
+      await this.#load(this.position, this.#probeBytes)
     }
   }
 
@@ -78,7 +82,7 @@ export class FrameWalk {
     const segment = this.#segment
     for (;;) {
       if (this.position + groupHeaderBytes > segment.end) return false
-      if (!this.#holds(this.position, groupHeaderBytes)) return undefined
+      if (!this.#holds(this.position, this.#probeBytes)) return undefined
       const { buffer, at } = this
       if (frameIsHere(buffer, at) && this.#frameIsSound()) {
         this.#searching = false
@@ -94,6 +98,10 @@ export class FrameWalk {
         this.skippedDamage = true
       }
     }
+  }
+
+  get #probeBytes(): number {
+    return Math.min(probeBytes, this.#segment.end - this.position)
   }
 
   /** A frame whose header verifies must still lie within the segment. */

@@ -7,6 +7,7 @@ import { inspectFooter, segmentOfFooter } from './inspect-footer.ts'
 import type { InspectPlatform } from './inspect-segments.ts'
 import { firstGroupPosition, saltSeed } from './layout.ts'
 import type { Segment } from './segment.ts'
+import type { SlotHeader } from './slot.ts'
 import { SlotReader } from './slot-reader.ts'
 
 /** What a walk over a cold segment calls. */
@@ -19,6 +20,7 @@ export interface ColdObserver {
 /** A cold segment that the log has published, as it was found. */
 export interface InspectedCold {
   readonly slot: InspectedSlot
+  readonly header: SlotHeader
   /** Position after the last frame. */
   readonly end: number
   /** What its footer says that it holds; absent when that is damaged. */
@@ -48,7 +50,7 @@ export async function* inspectColdSegments(
       if (footer.state !== 'intact') observer.damage(damage)
       await walkFrames(new SlotReader(file, await file.size()), slot.number, place, observer)
       const segment = segmentOfFooter(slot.number, file, slot.header, footer)
-      yield { slot, end: place.end, ...(segment === undefined ? {} : { segment }) }
+      yield { slot, header: slot.header, end: place.end, ...(segment === undefined ? {} : { segment }) }
     } finally {
       await file.close()
     }

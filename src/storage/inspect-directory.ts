@@ -19,6 +19,10 @@ export interface InspectedSlot {
   readonly header?: SlotHeader
 }
 
+/** Hot and cold segments are numbered apart, and numbers of a log that was restored may come again. */
+export const isSameSegment = (one: SlotHeader, other: SlotHeader): boolean =>
+  one.kind === other.kind && one.sequence === other.sequence && one.salt === other.salt
+
 /** A data directory that is looked at and never changed; a running gateway does not notice. */
 export interface InspectedDirectory {
   readonly directory: string
