@@ -1,8 +1,15 @@
+import type { Broker } from '../broker/broker.ts'
 import { groupNumber } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
-import type { Services } from './services.ts'
+import { type Clock, sleep } from '../platform/clock.ts'
 
 const retryAfterMs = 10
+
+/** What waiting for room needs of the services. */
+export interface RoomServices {
+  readonly broker: Pick<Broker, 'durableGroup' | 'openGroup' | 'whenDurable'>
+  readonly clock: Clock
+}
 
 /**
  * Appends, and while the log has no room just now tries again: an error would make clients repeat the batch behind later ones, out of
@@ -11,7 +18,7 @@ const retryAfterMs = 10
 export async function appendWithRoom<Result>(
   append: () => Promise<Result>,
   timeoutMs: number,
-  services: Services,
+  services: RoomServices,
 ): Promise<Result> {
   const { clock } = services
   const deadlineMs = clock.monotonicMs() + timeoutMs
@@ -26,9 +33,12 @@ export async function appendWithRoom<Result>(
   }
 }
 
-/** Waits for the group that is under way, at most so long: without a slot there may be none. */
-async function nextSync(maxWaitMs: number, { broker, clock }: Services): Promise<void> {
-  const durable = broker.whenDurable(groupNumber(broker.durableGroup + 1))
+/** Waits for the sync of the group that is under way, at most so long; without one a moment. */
+async function nextSync(maxWaitMs: number, { broker, clock }: RoomServices): Promise<void> {
+  const next = groupNumber(broker.durableGroup + 1)
+  // nothing is under way: the open group may be empty, and waiting for that is over at once, again and again
+  if (next >= broker.openGroup) return sleep(clock, Math.min(retryAfterMs, maxWaitMs))
+  const durable = broker.whenDurable(next)
   await new Promise<void>((resolve, reject) => {
     const timer = clock.after(maxWaitMs, resolve)
     durable.then(resolve, reject).finally(() => timer.cancel())
