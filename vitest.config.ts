@@ -17,7 +17,7 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      project('unit', ['unit', 'contract', 'architecture'], 30_000, retryInCi),
+      project('unit', ['unit', 'contract', 'architecture', 'conformance'], 30_000, retryInCi),
       project('sim', ['sim'], 120_000, 0),
       project('e2e', ['e2e', 'fault'], 120_000, retryInCi),
       project('interop', ['interop'], 300_000, retryInCi),

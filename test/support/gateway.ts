@@ -17,6 +17,8 @@ export interface Addresses {
 export interface GatewayOptions {
   /** Settings by key, as `--set key=value`. Listeners are on 127.0.0.1, port 0, unless given here. */
   readonly settings?: Readonly<Record<string, string>>
+  /** `--config`; `settings` win over it. */
+  readonly configFile?: string
   /** Left in place at the end; without it a temporary directory is made and removed by `dispose`. */
   readonly dataDirectory?: string
   /** Variables added to those of the test. */
@@ -165,7 +167,8 @@ export async function runBrooklet(
 /** Arguments of `brooklet serve` on this directory with the settings of `options`. */
 export function serveArguments(dataDirectory: string, options: GatewayOptions = {}): string[] {
   const settings = { ...quietSettings, 'data.dir': dataDirectory, ...options.settings }
-  return ['serve', ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])]
+  const config = options.configFile === undefined ? [] : ['--config', options.configFile]
+  return ['serve', ...config, ...Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])]
 }
 
 function readyLine(running: Process, timeoutMs: number): Promise<Addresses> {

@@ -55,6 +55,23 @@ export function requireTool(...needed: readonly Tool[]): (name: string, body: ()
   }
 }
 
+/**
+ * The `test` function for tests that need a folder which an environment variable names, and programs. Without the folder they are a skip
+ * that says what it would be, under CI too: what stands in it is not ours to fetch.
+ */
+export function requireFolder(
+  variable: string,
+  what: string,
+  ...needed: readonly Tool[]
+): (name: string, body: () => Promise<void>) => void {
+  if (process.env[variable] !== undefined) return requireTool(...needed)
+  const reason = `needs ${variable}: ${what}`
+  return name => {
+    process.stderr.write(`skipped: ${name}: ${reason}\n`)
+    test.skip(`${name} [${reason}]`, () => undefined)
+  }
+}
+
 export interface ToolOutput {
   readonly stdout: string
   readonly stderr: string
