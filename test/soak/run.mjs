@@ -54,8 +54,12 @@ const soaks = {
       ),
   ],
   kill: [
-    '200 kill -9 of the real process under load (KILL_CYCLES, SEED)',
+    '200 kill -9 of the real process under load, and 200 more on a full log (KILL_CYCLES, SEED)',
     () => vitest('test/fault/kill.test.ts', { KILL_CYCLES: process.env['KILL_CYCLES'] ?? '200' }),
+  ],
+  fuse: [
+    '100 power cuts under the real process, on a file system that forgets (CUT_CYCLES, SEED; needs root and /dev/fuse)',
+    () => vitest('test/fault/power-cut.test.ts', { CUT_CYCLES: process.env['CUT_CYCLES'] ?? '100' }),
   ],
 }
 

@@ -1,13 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { bundleGateway } from './bundled-gateway.ts'
 import type { DiskCommand } from './faulty-gateway.ts'
-
-const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-const cache = file('../../node_modules/.cache/')
 
 const portOf = (address: string | undefined): number => Number(address?.split(':').at(-1))
 
@@ -24,19 +20,7 @@ export class FaultyGateway {
 
   /** Bundles the program; nothing runs yet. */
   static async prepare(settings: Readonly<Record<string, string>>): Promise<FaultyGateway> {
-    await mkdir(cache, { recursive: true })
-    const directory = await mkdtemp(join(cache, 'brooklet-faulty-'))
-    await build({
-      entryPoints: [file('./faulty-gateway.ts')],
-      outfile: join(directory, 'gateway.mjs'),
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      packages: 'external',
-    })
-    for (const name of ['commit-thread.mjs', 'checkpoint-trial.mjs']) {
-      await copyFile(file(`../../src/platform/node/${name}`), join(directory, name))
-    }
+    const { directory } = await bundleGateway('faulty-gateway.ts')
     return new FaultyGateway(directory, settings)
   }
 

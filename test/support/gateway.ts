@@ -26,6 +26,8 @@ export interface GatewayOptions {
   /** Put before node, as in `['taskset', '-c', '0']`. */
   readonly prefix?: readonly string[]
   readonly nodeArguments?: readonly string[]
+  /** Instead of `dist/main.js`, with the same arguments. */
+  readonly program?: string
   /** Until the ready line. */
   readonly timeoutMs?: number
 }
@@ -51,7 +53,13 @@ class Process {
   stderr = ''
 
   constructor(args: readonly string[], options: GatewayOptions) {
-    const command = [...(options.prefix ?? []), process.execPath, ...(options.nodeArguments ?? []), mainFile, ...args]
+    const command = [
+      ...(options.prefix ?? []),
+      process.execPath,
+      ...(options.nodeArguments ?? []),
+      options.program ?? mainFile,
+      ...args,
+    ]
     const environment = { ...process.env, ...options.environment }
     this.child = spawn(command[0]!, command.slice(1), { env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
     this.child.stdout!.setEncoding('utf8').on('data', text => {

@@ -1,0 +1,93 @@
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { test } from 'vitest'
+import type { DiskCommand } from './disk-process.ts'
+import type { RequestCounts } from './fuse-server.ts'
+
+const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+/** A mounted file system that can lose its power (`VolatileFiles`). Needs root and /dev/fuse. */
+export class PowerCutFileSystem {
+  readonly path: string
+  readonly #directory: string
+  readonly #child: ChildProcess
+
+  private constructor(directory: string, child: ChildProcess) {
+    this.#directory = directory
+    this.path = join(directory, 'mounted')
+    this.#child = child
+  }
+
+  static async mount(): Promise<PowerCutFileSystem> {
+    const directory = await mkdtemp(join(tmpdir(), 'brooklet-power-'))
+    const program = join(directory, 'disk.mjs')
+    await build({
+      entryPoints: [file('./disk-process.ts')],
+      outfile: program,
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+    })
+    const child = fork(program, { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const made = new PowerCutFileSystem(directory, child)
+    await mkdir(made.path)
+    await made.#tell({ kind: 'mount', path: made.path })
+    return made
+  }
+
+  /**
+   * The power fails: from now on nothing is answered; `kill` sends the end to all processes that use the file system; of what they
+   * had not synced, the seed decides. Then it is mounted again.
+   */
+  async cutPower(seed: number, kill: () => Promise<unknown>): Promise<void> {
+    await this.#tell({ kind: 'freeze' })
+    const killed = kill()
+    await this.#tell({ kind: 'fail' })
+    await killed
+    await this.#tell({ kind: 'unmount', path: this.path })
+    await this.#tell({ kind: 'cut', seed })
+    await this.#tell({ kind: 'mount', path: this.path })
+  }
+
+  /** What the kernel has asked for since it was mounted. */
+  async counts(): Promise<RequestCounts> {
+    return (await this.#tell({ kind: 'counts' })) as RequestCounts
+  }
+
+  async dispose(): Promise<void> {
+    await this.#tell({ kind: 'unmount', path: this.path }).catch(() => execFileSync('umount', ['-l', this.path]))
+    this.#child.disconnect()
+    await rm(this.#directory, { recursive: true, force: true })
+  }
+
+  /** One command at a time. */
+  #tell(command: DiskCommand): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const ended = (): void => reject(new Error(`the disk ended during ${command.kind}`))
+      this.#child.once('exit', ended)
+      this.#child.once('message', ({ result, error }: { result?: unknown; error?: string }) => {
+        this.#child.off('exit', ended)
+        if (error === undefined) resolve(result)
+        else reject(new Error(error))
+      })
+      this.#child.send(command)
+    })
+  }
+}
+
+const reasonAgainst = (): string | undefined => {
+  if (process.getuid?.() !== 0) return 'needs root'
+  return existsSync('/dev/fuse') ? undefined : 'needs /dev/fuse'
+}
+
+/** `test` where FUSE can be mounted; elsewhere a skip that says why not. */
+export const requireFuse = (timeout: number): ((name: string, body: () => Promise<void>) => void) => {
+  const reason = reasonAgainst()
+  if (reason === undefined) return (name, body) => test(name, { timeout }, body)
+  return name => test.skip(`${name} [${reason}]`, () => undefined)
+}
