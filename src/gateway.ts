@@ -1,6 +1,8 @@
 import { ClockWatch } from './broker/clock-quality.ts'
+import { Listeners } from './broker/listeners/listeners.ts'
 import { openBroker } from './broker/open-broker.ts'
 import { ClosingOrder } from './closing-order.ts'
+import { formatAddress, type ListenUrl } from './config/listen-url.ts'
 import { LiveSettings } from './config/live-settings.ts'
 import type { LoadedSettings } from './config/load.ts'
 import {
@@ -22,12 +24,13 @@ import { startWear } from './gateway-wear.ts'
 import { listenHttpFront } from './http/server.ts'
 import { KafkaServer } from './kafka/server.ts'
 import { type MqttAddress, MqttFront } from './mqtt/front.ts'
-import type { ListenAddress, Listener } from './platform/network.ts'
+import { openCertificates } from './open-certificates.ts'
+import type { Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
 import { listenHttp } from './platform/node/http-server.ts'
 import { listenNodeLocal } from './platform/node/local-socket.ts'
 import { lockNodeDirectory } from './platform/node/lock.ts'
-import { listenWebSocket } from './platform/node/stream-server.ts'
+import { listenStream } from './platform/node/stream-server.ts'
 import { askNodeTimeSync } from './platform/node/time-sync.ts'
 import type { Platform } from './platform/platform.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
@@ -51,6 +54,8 @@ export interface GatewayAddresses {
 export interface Gateway {
   readonly addresses: GatewayAddresses
   readonly status: ReturnType<typeof gatewayStatus>
+  /** Takes certificate files that have changed, now. */
+  reload(): void
   /**
    * Stops accepting, finishes what is under way, syncs; takes at most `stopMs`. False: not everything could be finished (a device that does
    * not answer, a log that had failed), log lines say what. What was not acknowledged may then be lost, as at a crash.
@@ -73,8 +78,8 @@ export const startGateway = async (
 ): Promise<Gateway> => {
   const closing = new ClosingOrder(platform.clock, platform.logger)
   try {
-    const { addresses, status } = await openParts(loaded, platform, closing, stopping)
-    return { addresses, status, stop: () => closing.close(stopMs) }
+    const parts = await openParts(loaded, platform, closing, stopping)
+    return { ...parts, stop: () => closing.close(stopMs) }
   } catch (error) {
     await closing.close(stopMs)
     // what the system refuses (no right, no space, a file in the way) is the user's to mend, like a directory in use
@@ -89,7 +94,7 @@ const openParts = async (
   stopping: AbortSignal,
 ): Promise<Omit<Gateway, 'stop'>> => {
   const { settings } = given
-  const { clock, network, logger } = platform
+  const { clock, logger } = platform
   const directory = host.absolutePath(settings['data.dir'])
   const metrics = new Metrics()
   const memoryBytes = shareOf(settings['memory.budget'], host.memoryBytes())
@@ -101,6 +106,8 @@ const openParts = async (
       'memory.budget is below what a busy gateway needs for itself, it takes about 160 MiB all the same',
     )
   }
+  const certificates = await openCertificates(settings, { clock, logger: logger.child('tls'), metrics })
+  closing.add('certificates', () => certificates.close())
   const memory = new MemoryBudget(countedBytesOf(memoryBytes))
   metrics.gauge('memoryUsedBytes', () => memory.usedBytes)
   const lock = await claimDataDirectory(platform.files, lockNodeDirectory, directory)
@@ -166,6 +173,8 @@ const openParts = async (
   const closeFront = closing.stage(drainMs)
   // members hear of the stop, and nothing waits for them
   closing.add('groups', () => opened.stop())
+  const identityFor = certificates.identityFor.bind(certificates)
+  const listeners = new Listeners({ listen: listenStream, settings, identityFor })
   const mqtt = new MqttFront({
     broker,
     groups,
@@ -176,8 +185,7 @@ const openParts = async (
     gatewayId: gatewayId(loaded, log),
     clock,
     clockQuality: () => clockWatch.quality(),
-    network,
-    listenWebSocket,
+    listeners,
     logger,
     metrics,
   })
@@ -190,10 +198,15 @@ const openParts = async (
     hasKeyedRoute: topic => mqtt.routes.isKeyed(topic),
     clock,
     logger: logger.child('kafka'),
-    network,
+    listeners,
   })
   closeFront('kafka', () => kafka.stop())
-  const addresses: Record<string, string> = { mqtt: '', kafka: joined(kafka.addresses), http: '' }
+  const addresses: Record<string, string> = { mqtt: '', kafka: '', http: '' }
+  const bound = (name: string, address: string): void => {
+    addresses[name] = addresses[name] ? `${addresses[name]},${address}` : address
+  }
+  for (const [index, { scheme }] of settings['kafka.listen'].entries())
+    bound(scheme === 'plaintext' ? 'kafka' : scheme, addressOf(kafka.addresses[index]!))
   const parts = { loaded, live, platform, log, memory, metrics, addresses, mqtt, wear, clockWatch }
   const status = gatewayStatus({ ...parts, ...opened })
   const httpParts = {
@@ -204,22 +217,20 @@ const openParts = async (
     maxConnections: settings['http.connections.max'],
     requestTimeoutMs: settings['http.request.timeout.ms'],
   }
-  const httpListeners: Listener[] = []
   for (const url of settings['http.listen']) {
-    const listener = await bind('http.listen', url, () => listenHttpFront(url, httpParts))
+    const tls = listeners.identityOf(url)
+    const listener = await bind('http.listen', url, () => listenHttpFront(url, { ...httpParts, tls }))
     closeFront('http', () => listener.close())
-    httpListeners.push(listener)
+    bound(url.scheme, addressOf(listener.address))
   }
-  addresses['http'] = joined(httpListeners.map(({ address }) => address))
   stopping.throwIfAborted()
   // devices come last: what they send finds everything else at work
   closeFront('mqtt', () => mqtt.close())
   // at a stop the first thing: who waits for an ack gets it while fronts close
   closing.add('linger', () => linger.end())
-  for (const { scheme, address } of await openMqtt(mqtt)) {
-    addresses[scheme] = addresses[scheme] ? `${addresses[scheme]},${address}` : address
-  }
-  return { addresses: addresses as Gateway['addresses'], status }
+  for (const { scheme, address } of await openMqtt(mqtt)) bound(scheme, address)
+  certificates.watch()
+  return { addresses: addresses as Gateway['addresses'], status, reload: () => void certificates.reload() }
 }
 
 /** A log that failed is closed too, but nobody should take the stop for a clean one. */
@@ -229,15 +240,14 @@ const closeLog = async (log: Log): Promise<void> => {
   if (!writable) throw new Error('writing to the log had failed before; what was not acknowledged is lost')
 }
 
-const joined = (addresses: readonly ListenAddress[]): string =>
-  addresses.map(({ host: name, port }) => (name.includes(':') ? `[${name}]:${port}` : `${name}:${port}`)).join(',')
+const addressOf = ({ host: name, port }: Listener['address']): string => formatAddress(name, port)
 
 const isSystemError = (error: unknown): error is Error & { code: string } =>
   error instanceof Error && typeof (error as { code?: unknown }).code === 'string'
 
 const bind = async (
   key: string,
-  { host: name, port }: ListenAddress,
+  { host: name, port }: ListenUrl,
   listen: () => Promise<Listener>,
 ): Promise<Listener> => {
   try {

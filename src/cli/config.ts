@@ -2,7 +2,11 @@ import { resolve } from 'node:path'
 import { Command } from 'commander'
 import { referencePages } from '../config/reference.ts'
 import { formatSettingsFile, shownSettings } from '../config/shown-settings.ts'
+import { Metrics } from '../core/metrics.ts'
+import { openCertificates } from '../open-certificates.ts'
+import { nodeClock } from '../platform/node/clock.ts'
 import { nodeFiles } from '../platform/node/files.ts'
+import { openLogger } from '../platform/node/logger.ts'
 import { addSettingFlags, settingsFromFlags } from './setting-flags.ts'
 
 type FlagValues = Parameters<typeof settingsFromFlags>[0]
@@ -19,11 +23,14 @@ export const configCommand = (): Command =>
     .addCommand(printCommand())
     .addCommand(referenceCommand())
 
-/** Exit code 0, or 64 with every problem: `settingsFromFlags` throws the `StartError` that says so. */
+/** Exit code 0, or 64 with every problem: `settingsFromFlags` and the certificates throw the `StartError` that says so. */
 const checkCommand = (): Command =>
   addSettingFlags(new Command('check').description('check settings and name everything that is wrong')).action(
     async (flags: FlagValues) => {
-      const changed = shownSettings(await settingsFromFlags(flags)).filter(setting => setting.origin !== 'default')
+      const loaded = await settingsFromFlags(flags)
+      const logger = await openLogger({ level: 'warn', format: 'pretty' })
+      await openCertificates(loaded.settings, { clock: nodeClock, logger, metrics: new Metrics() })
+      const changed = shownSettings(loaded).filter(setting => setting.origin !== 'default')
       print(`settings are good: ${changed.length} set, all others have their defaults\n`)
     },
   )

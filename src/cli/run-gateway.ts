@@ -1,5 +1,5 @@
 import type { LoadedSettings } from '../config/load.ts'
-import { startGateway } from '../gateway.ts'
+import { type Gateway, startGateway } from '../gateway.ts'
 import type { Logger } from '../platform/logger.ts'
 import { host } from '../platform/node/host.ts'
 import type { Platform } from '../platform/platform.ts'
@@ -13,17 +13,19 @@ const stopMs = 5000
 export const runGateway = async (loaded: LoadedSettings, platform: Platform): Promise<void> => {
   const { clock, logger } = platform
   const stopping = new AbortController()
+  let gateway: Gateway | undefined
   host.stayAlive()
   const asked = new Promise<void>(resolve => {
-    host.onStopSignal(signal => {
+    const stop = (signal: string): void => {
       logger.info({ signal }, 'stopping')
       stopping.abort()
       clock.after(stopMs, () => exit(false, logger))
       resolve()
-    })
+    }
+    host.onStopSignal(stop, () => gateway?.reload())
   })
   try {
-    const gateway = await startGateway(loaded, platform, stopping.signal)
+    gateway = await startGateway(loaded, platform, stopping.signal)
     process.stdout.write(`brooklet ready ${JSON.stringify(gateway.addresses)}\n`)
     await asked
     exit(await gateway.stop(), logger)

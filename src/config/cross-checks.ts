@@ -1,4 +1,4 @@
-import { formatListenUrl, isLoopback, type ListenUrl } from './listen-url.ts'
+import { formatListenUrl, isLocal, isTls, type ListenUrl } from './listen-url.ts'
 import { formatBytes, formatDuration, MiB } from './quantities.ts'
 import type { SettingProblem } from './setting-problem.ts'
 import { flagName, leastBytes, type SettingKey, type Settings, settingTable } from './settings.ts'
@@ -28,6 +28,7 @@ export function crossCheck(
   checkSizes(settings, diskBytes, report)
   checkTimers(settings, report)
   checkListeners(settings, report)
+  checkTls(settings, report)
   return problems
 }
 
@@ -93,10 +94,10 @@ function checkListeners(settings: Settings, report: Report): void {
   const seen = new Map<string, SettingKey>()
   for (const key of listenKeys) {
     for (const url of settings[key]) {
-      checkExposure(key, url, settings['insecure.listeners'], report)
-      const address = `${url.host}:${url.port}`
+      checkExposure(key, url, settings, report)
+      const address = url.path ?? `${url.host}:${url.port}`
       const other = seen.get(address)
-      if (other !== undefined && url.port !== 0)
+      if (other !== undefined && !address.endsWith(':0'))
         report(key, `${formatListenUrl(url)} is the address of ${other} too; give each its own port`)
       seen.set(address, key)
     }
@@ -111,10 +112,25 @@ function checkListeners(settings: Settings, report: Report): void {
   }
 }
 
-function checkExposure(key: SettingKey, url: ListenUrl, insecure: boolean, report: Report): void {
-  if (insecure || isLoopback(url.host)) return
+/** Who asks for certificates of a CA of the user's lets nobody in but its holders. */
+function checkExposure(key: SettingKey, url: ListenUrl, settings: Settings, report: Report): void {
+  const asksForCertificate = isTls(url) && settings['tls.client.auth'] === 'required'
+  if (settings['insecure.listeners'] || isLocal(url) || asksForCertificate) return
   const reason =
-    `${formatListenUrl(url)} can be reached from other machines, and this version of Brooklet has no authentication yet: ` +
-    `listen on 127.0.0.1, or, in a network where everyone may read and write, set insecure.listeners=true (${flagName('insecure.listeners')})`
+    `${formatListenUrl(url)} can be reached from other machines without authentication: listen on 127.0.0.1, or ask for certificates ` +
+    '(a TLS listener with tls.client.auth=required), or, in a network where everyone may read and write, set ' +
+    `insecure.listeners=true (${flagName('insecure.listeners')})`
   report(key, reason, formatListenUrl({ ...url, host: '127.0.0.1' }))
+}
+
+function checkTls(settings: Settings, report: Report): void {
+  const url = listenKeys.flatMap(key => settings[key]).find(isTls)
+  if (url === undefined) return
+  for (const key of ['tls.cert', 'tls.key'] as const)
+    if (settings[key] === '') report(key, `is missing: ${formatListenUrl(url)} speaks TLS`)
+  if (settings['tls.client.auth'] !== 'none' && settings['tls.ca'] === '')
+    report(
+      'tls.ca',
+      `is missing: tls.client.auth=${settings['tls.client.auth']} needs CAs to check certificates against`,
+    )
 }

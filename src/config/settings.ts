@@ -1,5 +1,6 @@
 import { type DeliverRule, deliver } from './deliver.ts'
 import { httpSchemes, kafkaSchemes, type ListenUrl, listenUrl, mqttSchemes } from './listen-url.ts'
+import { listenerSettings } from './listener-settings.ts'
 import {
   bytes,
   DAY_MS,
@@ -15,39 +16,10 @@ import {
   seconds,
 } from './quantities.ts'
 import { type Route, routes } from './routes.ts'
+import { row, type Setting } from './setting-row.ts'
 import { share } from './share.ts'
 import { type SubscribeDenyRule, subscribeDeny } from './subscribe-deny.ts'
-import { boolean, listOf, oneOf, text, type ValueType } from './value-types.ts'
-
-/** One row of the table: everything that is known about a setting. File key = the row's key; flag and variable follow from it. */
-export interface Setting<Value> {
-  readonly type: ValueType<Value>
-  readonly fallback: Value
-  /** One line, for `--help` and the reference. */
-  readonly help: string
-  /** More for the reference page, where a line is not enough. */
-  readonly docs?: string
-  /** Its name as a Kafka broker config, where Kafka has it. */
-  readonly kafka?: string
-  /** Never printed, logged or served. */
-  readonly secret?: true
-  /** A change takes effect without a restart. */
-  readonly live?: true
-}
-
-type Details = Omit<Setting<unknown>, 'type' | 'fallback' | 'help'>
-
-const row = <Value>(
-  type: ValueType<Value>,
-  fallback: NoInfer<Value>,
-  help: string,
-  details: Details = {},
-): Setting<Value> => ({
-  type,
-  fallback,
-  help,
-  ...details,
-})
+import { boolean, listOf, oneOf, text } from './value-types.ts'
 
 const forever = Number.POSITIVE_INFINITY
 const count = (most = 1_000_000) => integer({ min: 1, max: most })
@@ -179,6 +151,7 @@ export const settingTable = {
     loopback('http', 8190),
     'Addresses for health, metrics and the API; empty = off',
   ),
+  ...listenerSettings,
 
   // topics
   'num.partitions': row(count(1000), 4, 'Partitions of a topic created without a number', { kafka: 'num.partitions' }),

@@ -154,6 +154,19 @@ export const metricTable = {
     help: 'Times a front stopped reading because memory.budget was out',
     label: 'front',
   },
+  // listeners
+  tlsCertificateExpiry: {
+    name: 'tls_certificate_expiry_timestamp_seconds',
+    type: 'gauge',
+    help: 'When the certificate that TLS listeners show expires, in seconds since 1970',
+    label: 'certificate',
+  },
+  tlsRenewals: {
+    name: 'tls_renewals_total',
+    type: 'counter',
+    help: 'Certificate files that changed and were taken, or refused because they do not fit together',
+    label: 'result',
+  },
   // kafka
   kafkaConnections: { name: 'kafka_connections', type: 'gauge', help: 'Open Kafka connections' },
   kafkaRequests: { name: 'kafka_requests_total', type: 'counter', help: 'Kafka requests answered', label: 'api' },

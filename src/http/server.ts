@@ -3,6 +3,7 @@ import type { Metrics } from '../core/metrics.ts'
 import type { HttpHandler, HttpResponse, ListenHttp } from '../platform/http-server.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { ListenAddress, Listener } from '../platform/network.ts'
+import type { TlsIdentity } from '../platform/tls-identity.ts'
 import { type Answer, errorAnswer } from './endpoints.ts'
 import { route } from './router.ts'
 import type { GatewayStatus } from './status.ts'
@@ -19,13 +20,15 @@ export interface HttpFrontParts {
   readonly maxConnections: number
   /** `http.request.timeout.ms` */
   readonly requestTimeoutMs: number
+  /** Of this listener; absent: plain HTTP. */
+  readonly tls?: TlsIdentity | undefined
 }
 
 /** Health, metrics, the read API and the page at `/` on one address. Rejects with Node's `code` when it cannot bind. */
 export async function listenHttpFront(address: ListenAddress, parts: HttpFrontParts): Promise<Listener> {
-  const { listenHttp, metrics, logger, maxConnections, requestTimeoutMs } = parts
-  const limits = { maxConnections, requestTimeoutMs, maxBodyBytes: MAX_BODY_BYTES }
-  return listenHttp(address, limits, httpHandler(parts), reason => {
+  const { listenHttp, metrics, logger, maxConnections, requestTimeoutMs, tls } = parts
+  const options = { tls, maxConnections, requestTimeoutMs, maxBodyBytes: MAX_BODY_BYTES }
+  return listenHttp(address, options, httpHandler(parts), reason => {
     metrics.add('httpRequests', 1, `refused: ${reason}`)
     logger.debug({ reason }, 'HTTP connection refused')
   })

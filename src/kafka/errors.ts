@@ -1,6 +1,7 @@
 import { BrokerError, type ErrorKind } from '../core/errors.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import type { Metrics } from '../core/metrics.ts'
+import type { SetupRefusal } from '../platform/stream-server.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 
 /**
@@ -112,6 +113,8 @@ export type RefusalReason =
   | 'limit'
   /** `connections.max.idle.ms` */
   | 'idle'
+  /** The TLS handshake failed or took too long. */
+  | SetupRefusal
   /** Half a request held memory that others waited for. */
   | 'memory'
   /** A bug of ours. */

@@ -1,7 +1,8 @@
+import type { FrontOptions, Listeners } from '../broker/listeners/listeners.ts'
 import { formatListenUrl, type ListenUrl } from '../config/listen-url.ts'
 import { StartError } from '../core/errors.ts'
 import type { Timer } from '../platform/clock.ts'
-import type { Connection, Listener, Network } from '../platform/network.ts'
+import type { Connection, Listener } from '../platform/network.ts'
 import { advertisedAddress } from './advertised.ts'
 import { type ConnectionParts, KafkaConnection } from './connection.ts'
 import { handlers } from './handlers/index.ts'
@@ -16,7 +17,7 @@ const drainMs = 2_000
 const idleCheckMs = 5_000
 
 export interface KafkaServerParts extends Omit<Services, 'responses'> {
-  readonly network: Network
+  readonly listeners: Listeners
 }
 
 /** The Kafka front: listeners of `kafka.listen` and their connections. */
@@ -88,7 +89,9 @@ export class KafkaServer {
 
   async #listen(url: ListenUrl, advertised: ListenUrl | undefined): Promise<void> {
     try {
-      const listener = await this.#parts.network.listen({ host: url.host, port: url.port }, connection => {
+      const { refusals } = this.#connectionParts
+      const onRefused: FrontOptions['onRefused'] = (reason, remote, why) => refusals.closed(reason, remote, why)
+      const listener = await this.#parts.listeners.open(url, { onRefused }, connection => {
         this.#accept(connection, url, advertised, listener.address.port)
       })
       this.#listeners.push(listener)

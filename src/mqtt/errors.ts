@@ -77,6 +77,9 @@ export const pubackReason = (kind: ErrorKind): number => puback[kind]
 /** Why we close a connection: the label of `mqtt_refused_connections_total`. */
 export const closeReasons = [
   'connections.max',
+  'tls',
+  'websocket',
+  'setup.timeout',
   'protocol',
   'packet.size',
   'keep.alive',

@@ -1,14 +1,15 @@
 import type { Broker } from '../broker/broker.ts'
 import type { ClockQuality } from '../broker/clock-quality.ts'
 import type { Groups } from '../broker/groups/groups.ts'
+import type { Listeners } from '../broker/listeners/listeners.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
 import { formatAddress } from '../config/listen-url.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Connection, Listener, Network } from '../platform/network.ts'
-import type { ListenWebSocket } from '../platform/stream-server.ts'
+import type { Connection, Listener } from '../platform/network.ts'
+import type { SetupRefusal } from '../platform/stream-server.ts'
 import type { MqttInflightView } from '../state/mqtt-inflight.ts'
 import type { RetainedView } from '../state/retained.ts'
 import type { StateLog } from '../state/state-log.ts'
@@ -40,8 +41,7 @@ export interface MqttFrontParts {
   readonly gatewayId: string
   readonly clock: Clock
   readonly clockQuality: () => ClockQuality
-  readonly network: Network
-  readonly listenWebSocket: ListenWebSocket
+  readonly listeners: Listeners
   readonly logger: Logger
   readonly metrics: Metrics
   /** False: every packet takes the session engine's way; for tests that compare the two. */
@@ -50,7 +50,7 @@ export interface MqttFrontParts {
 
 export interface MqttAddress {
   readonly scheme: string
-  /** `host:port` as bound. */
+  /** `host:port` as bound, or the path of a Unix socket. */
   readonly address: string
 }
 
@@ -159,19 +159,20 @@ export class MqttFront {
 
   /** Listens and starts the deliver rules. Rejects with Node's `code` when an address cannot be bound; then nothing listens. */
   async open(): Promise<readonly MqttAddress[]> {
-    const { settings, network, listenWebSocket } = this.#parts
+    const { settings, listeners } = this.#parts
     await this.#engine.start()
     const addresses: MqttAddress[] = []
     try {
-      for (const { scheme, host, port } of settings['mqtt.listen']) {
-        const onConnection = (connection: Connection): void => this.#connected(connection)
-        const options = { subprotocol: 'mqtt', maxFrameBytes: 2 * settings['mqtt.max.packet.bytes'] }
-        const listener =
-          scheme === 'ws'
-            ? await listenWebSocket({ host, port }, options, onConnection)
-            : await network.listen({ host, port }, onConnection)
+      for (const url of settings['mqtt.listen']) {
+        const options = {
+          webSocket: { subprotocol: 'mqtt', maxFrameBytes: 2 * settings['mqtt.max.packet.bytes'] },
+          onRefused: (reason: SetupRefusal, remote: string, why: string) =>
+            this.#closeLog.closed(reason, { remote }, why),
+        }
+        const listener = await listeners.open(url, options, connection => this.#connected(connection))
         this.#listeners.push(listener)
-        addresses.push({ scheme, address: formatAddress(listener.address.host, listener.address.port) })
+        const { host, port } = listener.address
+        addresses.push({ scheme: url.scheme, address: url.path ?? formatAddress(host, port) })
       }
     } catch (error) {
       await this.close()

@@ -28,7 +28,7 @@ describe('bad settings end with exit code 64', () => {
         '--set',
         'data.dir=/dev/null/x',
         '--set',
-        'mqtt.listen=mqtts://0.0.0.0',
+        'mqtt.listen=mqttt://0.0.0.0',
         '--log-level',
         'loud',
       ],
@@ -46,7 +46,7 @@ describe('bad settings end with exit code 64', () => {
       'num.partitions (/brooklet.yaml:2): "0" is too small, at least 1 is needed; nearest: 1',
       'gaps.max (BROOKLET_GAPS_MAX): "many" is not a whole number; nearest: 1000',
       'log.level (--log-level): "loud" is not one of debug, info, warn, error; nearest: debug',
-      'mqtt.listen (--set): "mqtts://0.0.0.0": TLS is not in this version; nearest: mqtt://0.0.0.0',
+      'mqtt.listen (--set): "mqttt://0.0.0.0": mqttt is not a protocol of this setting; nearest: mqtt://0.0.0.0',
     ])
   })
 

@@ -4,10 +4,10 @@ import type { MemoryBudget } from '../../src/core/memory-budget.ts'
 import type { Metrics } from '../../src/core/metrics.ts'
 import { KafkaServer } from '../../src/kafka/server.ts'
 import { nodeFiles } from '../../src/platform/node/files.ts'
-import { nodeNetwork } from '../../src/platform/node/network.ts'
 import { KafkaTestClient } from './kafka-test-client.ts'
 import { type LogLine, type MemoryBroker, type MemoryBrokerOptions, openMemoryBroker } from './memory-broker.ts'
 import type { MemoryLog } from './memory-log.ts'
+import { testListeners } from './test-listeners.ts'
 
 export interface TestServerOptions extends MemoryBrokerOptions {
   readonly keyedTopics?: readonly string[]
@@ -44,7 +44,8 @@ export class KafkaTestServer {
     const hasKeyedRoute = (topic: string) => keyedTopics.includes(topic)
     const live = await LiveSettings.open(nodeFiles, dataDirectory ?? '/nonexistent', loaded, logger)
     follow?.(live)
-    const parts = { broker, groups, topicConfigs, loaded, live, hasKeyedRoute, clock, network: nodeNetwork, logger }
+    const listeners = testListeners(loaded.settings)
+    const parts = { broker, groups, topicConfigs, loaded, live, hasKeyedRoute, clock, listeners, logger }
     return new KafkaTestServer(under, await KafkaServer.start(parts))
   }
 

@@ -3,13 +3,12 @@ import type { OpenBroker } from '../../src/broker/open-broker.ts'
 import type { MemoryBudget } from '../../src/core/memory-budget.ts'
 import type { Metrics } from '../../src/core/metrics.ts'
 import { MqttFront } from '../../src/mqtt/front.ts'
-import { nodeNetwork } from '../../src/platform/node/network.ts'
-import { listenWebSocket } from '../../src/platform/node/stream-server.ts'
 import { MqttInflightView } from '../../src/state/mqtt-inflight.ts'
 import { RetainedView } from '../../src/state/retained.ts'
 import { allRecords, decompressRecords, type LogRecord } from '../../src/wire/kafka/records.ts'
 import { type LogLine, type MemoryBroker, type MemoryBrokerOptions, openMemoryBroker } from './memory-broker.ts'
 import type { MemoryLog } from './memory-log.ts'
+import { testListeners } from './test-listeners.ts'
 
 export interface MqttServerOptions extends MemoryBrokerOptions {
   readonly hotPath?: boolean
@@ -49,8 +48,7 @@ export class MqttServer {
       gatewayId: 'gw-1',
       clock,
       clockQuality: clockQuality ?? (() => 'synchronised'),
-      network: nodeNetwork,
-      listenWebSocket,
+      listeners: testListeners(loaded.settings),
       logger,
       metrics,
       ...(hotPath === undefined ? {} : { hotPath }),

@@ -80,11 +80,14 @@ export const host = {
 
   /**
    * Calls `stop` at the first SIGTERM, SIGINT or SIGHUP. A second one ends the process at once, unless it comes with the first: npm and a
-   * terminal both pass a Ctrl-C on.
+   * terminal both pass a Ctrl-C on. With `reload`, SIGHUP calls that instead, unless there is a terminal: then it says that the terminal has gone.
    */
-  onStopSignal(stop: (signal: string) => void): void {
+  onStopSignal(stop: (signal: string) => void, reload?: () => void): void {
     let askedMs: number | undefined
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    const hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
+    const reloads = reload !== undefined && !hasTerminal
+    if (reloads) process.on('SIGHUP', reload)
+    for (const signal of ['SIGTERM', 'SIGINT', ...(reloads ? [] : ['SIGHUP' as const])] as const) {
       process.on(signal, () => {
         if (askedMs === undefined) {
           askedMs = performance.now()

@@ -1,21 +1,25 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import type { HttpHandler, HttpLimits, HttpRefusal, ListenHttp } from '../http-server.ts'
+import type { HttpHandler, HttpOptions, HttpRefusal, ListenHttp } from '../http-server.ts'
+import type { TlsIdentity } from '../tls-identity.ts'
+import { clientFault, contextOptions, serverOptions } from './tls-server.ts'
 
 const KEEP_ALIVE_MS = 5000
 const CLOSE_GRACE_MS = 2000
 const MAX_HEADER_BYTES = 16 * 1024
 
-/** The real HTTP listener: HTTP/1.1 on `node:http`. */
+/** The real HTTP listener: HTTP/1.1 on `node:http` or `node:https`. */
 export const listenHttp: ListenHttp = async (address, limits, handler, onRefusal) => {
-  const server = createServer({
+  const options = {
     maxHeaderSize: MAX_HEADER_BYTES,
     requestTimeout: limits.requestTimeoutMs,
     headersTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // how often Node looks for requests that are late
     connectionsCheckingInterval: Math.min(1000, limits.requestTimeoutMs),
-  })
+  }
+  const server = limits.tls === undefined ? createServer(options) : secureServer(limits.tls, limits, options, onRefusal)
   server.maxConnections = limits.maxConnections
   // ends also who takes an answer too slowly, or not at all
   server.setTimeout(limits.requestTimeoutMs)
@@ -30,11 +34,31 @@ export const listenHttp: ListenHttp = async (address, limits, handler, onRefusal
   return { address: { host: bound.address, port: bound.port }, close: () => close(server) }
 }
 
+function secureServer(
+  identity: TlsIdentity,
+  { requestTimeoutMs }: HttpOptions,
+  options: ServerOptions,
+  onRefusal: HttpRefusal,
+): SecureServer {
+  const server = createSecureServer({ ...options, ...serverOptions(identity), handshakeTimeout: requestTimeoutMs })
+  identity.onRenewal(credentials => server.setSecureContext(contextOptions(credentials, identity.rules)))
+  server.on('tlsClientError', (_error, socket) => {
+    onRefusal('tls')
+    socket.destroy()
+  })
+  server.on('secureConnection', socket => {
+    if (clientFault(socket, identity.rules) === undefined) return
+    onRefusal('tls')
+    socket.destroy()
+  })
+  return server
+}
+
 function serve(
   request: IncomingMessage,
   response: ServerResponse,
   handler: HttpHandler,
-  { maxBodyBytes }: HttpLimits,
+  { maxBodyBytes }: HttpOptions,
   onRefusal: HttpRefusal,
 ): void {
   let bodyBytes = 0

@@ -1,18 +1,27 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import type { Connection, ListenAddress, Listener, Network } from '../network.ts'
+import type { Connection, ListenAddress, Network } from '../network.ts'
+
+/** The two ends of a connection, as `Connection` names them. */
+export type Ends = Pick<Connection, 'remote' | 'local'>
 
 const plainAddress = (address: string | undefined): string => (address ?? '').replace(/^::ffff:/, '')
 
-class SocketConnection implements Connection {
+export const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): Ends => ({
+  remote: `${plainAddress(remoteAddress)}:${remotePort}`,
+  local: { host: plainAddress(localAddress), port: localPort ?? 0 },
+})
+
+/** A socket, or the TLS socket around one. */
+export class SocketConnection implements Connection {
   readonly remote: string
-  readonly local: { readonly host: string; readonly port: number }
+  readonly local: ListenAddress
   readonly #socket: Socket
   #error: Error | undefined
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, { remote, local }: Ends = endsOf(socket)) {
     this.#socket = socket
-    this.remote = `${plainAddress(socket.remoteAddress)}:${socket.remotePort}`
-    this.local = { host: plainAddress(socket.localAddress), port: socket.localPort ?? 0 }
+    this.remote = remote
+    this.local = local
     socket.on('error', error => {
       this.#error = error
     })
@@ -60,30 +69,32 @@ class SocketConnection implements Connection {
   }
 }
 
-const bound = (server: Server): ListenAddress => {
+/** Rejects with Node's `code` when it cannot bind. */
+export const listenTcp = (server: Server, { host, port }: ListenAddress): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      // an accept that fails (no descriptor is left) costs that connection, not the process
+      server.on('error', () => undefined)
+      resolve()
+    })
+  })
+
+export const boundAddress = (server: Server): ListenAddress => {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the listener has no TCP address')
   return { host: address.address, port: address.port }
 }
 
 export const nodeNetwork: Network = {
-  listen: (address, onConnection) =>
-    new Promise((resolve, reject) => {
-      const server = createServer({ noDelay: true, keepAlive: true }, socket =>
-        onConnection(new SocketConnection(socket)),
-      )
-      server.once('error', reject)
-      server.listen(address.port, address.host, () => {
-        server.off('error', reject)
-        // an accept that fails (no descriptor is left) costs that connection, not the process
-        server.on('error', () => undefined)
-        const listener: Listener = {
-          address: bound(server),
-          close: async () => void server.close(),
-        }
-        resolve(listener)
-      })
-    }),
+  async listen(address, onConnection) {
+    const server = createServer({ noDelay: true, keepAlive: true }, socket =>
+      onConnection(new SocketConnection(socket)),
+    )
+    await listenTcp(server, address)
+    return { address: boundAddress(server), close: async () => void server.close() }
+  },
 
   connect: ({ host, port }, timeoutMs) =>
     new Promise((resolve, reject) => {

@@ -1,116 +1,57 @@
-import { createServer, type Server } from 'node:http'
-import type { WebSocket } from 'ws'
-import type { Connection, Listener } from '../network.ts'
-import type { ListenWebSocket } from '../stream-server.ts'
+import { createServer, type Socket } from 'node:net'
+import type { Connection } from '../network.ts'
+import type { ListenStream, StreamAddress, StreamOptions } from '../stream-server.ts'
+import { Arrival } from './arrival.ts'
+import { boundAddress, type Ends, listenTcp, SocketConnection } from './network.ts'
+import { Handshakes } from './tls-server.ts'
+import { listenUnix } from './unix-socket.ts'
+import { WebSocketUpgrades } from './web-socket.ts'
 
-const plainAddress = (address: string | undefined): string => (address ?? '').replace(/^::ffff:/, '')
-const unsupportedFrame = 1003
-const normalClosure = 1000
+type Accept = (socket: Socket) => void
 
-class WebSocketConnection implements Connection {
-  readonly remote: string
-  readonly local: { readonly host: string; readonly port: number }
-  readonly #socket: WebSocket
-  #error: Error | undefined
-  #drained: () => void = () => {}
-
-  constructor(socket: WebSocket, remote: string, local: { readonly host: string; readonly port: number }) {
-    this.remote = remote
-    this.local = local
-    this.#socket = socket
-    socket.on('error', error => {
-      this.#error = error
-    })
-  }
-
-  onData(callback: (chunk: Buffer) => void): void {
-    this.#socket.on('message', (data: Buffer, isBinary: boolean) => {
-      // [MQTT-6.0.0-1]
-      if (isBinary) callback(data)
-      else this.#socket.close(unsupportedFrame, 'binary frames only')
-    })
-  }
-
-  onClose(callback: (error?: Error) => void): void {
-    this.#socket.once('close', () => callback(this.#error))
-  }
-
-  onDrain(callback: () => void): void {
-    this.#drained = callback
-  }
-
-  write(chunks: readonly Uint8Array[]): boolean {
-    if (this.#socket.readyState !== this.#socket.OPEN) return false
-    const frame = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
-    this.#socket.send(frame, { binary: true }, () => {
-      if (this.#socket.bufferedAmount === 0) this.#drained()
-    })
-    return this.#socket.bufferedAmount === 0
-  }
-
-  get pendingBytes(): number {
-    return this.#socket.bufferedAmount
-  }
-
-  pause(): void {
-    this.#socket.pause()
-  }
-
-  resume(): void {
-    this.#socket.resume()
-  }
-
-  end(): void {
-    this.#socket.close(normalClosure)
-  }
-
-  destroy(): void {
-    this.#socket.terminate()
-  }
-}
-
-export const listenWebSocket: ListenWebSocket = async (address, { subprotocol, maxFrameBytes }, onConnection) => {
-  // loaded only where there is such a listener
-  const { WebSocketServer } = await import('ws')
-  return new Promise((resolve, reject) => {
-    const server = createServer((_request, response) => {
-      response.writeHead(426, { 'content-type': 'text/plain', connection: 'close' }).end('WebSocket only\n')
-    })
-    // compression would cost memory per connection, and payloads of devices are small
-    const sockets = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, perMessageDeflate: false })
-    server.on('upgrade', (request, socket, head) => {
-      socket.on('error', () => socket.destroy())
-      const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map(text => text.trim())
-      if (!offered.includes(subprotocol)) {
-        socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n')
-        return
-      }
-      sockets.handleUpgrade(request, socket, head, webSocket => {
-        const { remoteAddress, remotePort, localAddress, localPort } = request.socket
-        const local = { host: plainAddress(localAddress), port: localPort ?? 0 }
-        onConnection(new WebSocketConnection(webSocket, `${plainAddress(remoteAddress)}:${remotePort}`, local))
-      })
-    })
-    sockets.options.handleProtocols = () => subprotocol
-    server.on('connection', socket => socket.setNoDelay(true))
-    server.once('error', reject)
-    server.listen(address.port, address.host, () => {
-      server.off('error', reject)
-      // as in network.ts: a failed accept costs one connection
-      server.on('error', () => undefined)
-      resolve(listenerOf(server))
-    })
-  })
-}
-
-const listenerOf = (server: Server): Listener => {
-  const bound = server.address()
-  if (bound === null || typeof bound === 'string') throw new Error('the listener has no TCP address')
+/** The real listener: sockets pass through TLS and the upgrade to WebSocket, where there is one. */
+export const listenStream: ListenStream = async (address, options, onConnection) => {
+  const underWay = new Set<Arrival>()
+  const accept =
+    options.tls || options.webSocket ? await setups(options, underWay, onConnection) : plain(address, onConnection)
+  const server = createServer({ noDelay: true, keepAlive: true }, accept)
+  if ('path' in address) await listenUnix(server, address.path)
+  else await listenTcp(server, address)
   return {
-    address: { host: bound.address, port: bound.port },
+    address: 'path' in address ? { host: '', port: 0 } : boundAddress(server),
     close: async () => {
       server.close()
-      server.closeIdleConnections()
+      for (const arrival of [...underWay]) {
+        arrival.settle()
+        arrival.socket.destroy()
+      }
     },
+  }
+}
+
+const plain = (address: StreamAddress, onConnection: (connection: Connection) => void): Accept => {
+  // the clients of a Unix socket have no address
+  const ends: Ends | undefined =
+    'path' in address ? { remote: `unix:${address.path}`, local: { host: '', port: 0 } } : undefined
+  return socket => onConnection(new SocketConnection(socket, ends))
+}
+
+/** TLS first, then WebSocket. */
+const setups = async (
+  options: StreamOptions,
+  underWay: Set<Arrival>,
+  onConnection: (connection: Connection) => void,
+): Promise<Accept> => {
+  const { tls, webSocket } = options
+  const upgrades = webSocket && (await WebSocketUpgrades.open(webSocket, onConnection))
+  const transportReady = (socket: Socket, arrival: Arrival): void => {
+    if (upgrades) upgrades.begin(socket, arrival)
+    else if (arrival.settle()) onConnection(new SocketConnection(socket, arrival.ends))
+  }
+  const handshakes = tls && new Handshakes(tls, transportReady)
+  return socket => {
+    const arrival = new Arrival(socket, options, underWay)
+    if (handshakes) handshakes.begin(arrival)
+    else transportReady(socket, arrival)
   }
 }

@@ -126,7 +126,6 @@ describe('problems', () => {
     ['num.partitions: 1\nnum.partitions: 2', 'not valid YAML: Map keys must be unique'],
     ['http.listen:', 'has no value'],
     ['num.partitions: [1]', 'takes one value, not a list or a map'],
-    ['tls: { cert: a.pem }', 'TLS is not in this version of Brooklet'],
     ['uplink: { bootstrap.servers: k1 }', 'the uplink is not in this version'],
   ])('file %j: %s', (yaml, reason) => {
     expect(problemsOf({ yaml })[0]).toContain(reason)
@@ -145,9 +144,16 @@ describe('problems', () => {
       ['mqtt.listen=mqtt://0.0.0.0:1883'],
       'set insecure.listeners=true (--insecure-listeners); nearest: mqtt://127.0.0.1:1883',
     ],
-    [['kafka.listen=192.168.0.7'], 'has no authentication yet'],
+    [['kafka.listen=192.168.0.7'], 'can be reached from other machines without authentication'],
     [['http.listen=[::]:80'], 'can be reached from other machines'],
-    [['mqtt.listen=mqtts://127.0.0.1:8883'], 'TLS is not in this version; nearest: mqtt://127.0.0.1:8883'],
+    [['mqtt.listen=mqtts://127.0.0.1'], 'tls.cert (default): is missing: mqtts://127.0.0.1:8883 speaks TLS'],
+    [['http.listen=https://127.0.0.1:1', 'tls.cert=a'], 'tls.key (default): is missing'],
+    [['kafka.listen=ssl://127.0.0.1', 'tls.client.auth=requested'], 'needs CAs to check certificates against'],
+    [['mqtt.listen=mqtts://0.0.0.0', 'tls.client.auth=requested'], 'mqtts://0.0.0.0:8883 can be reached'],
+    [['mqtt.listen=unix://run/x'], 'is not unix:///PATH; nearest: unix:///run/x'],
+    [[`mqtt.listen=unix:///${'x'.repeat(107)}`], 'have at most 107 bytes'],
+    [['kafka.listen=unix:///run/x'], 'unix is not a protocol of this setting'],
+    [['mqtt.listen=unix:///run/x,unix:///run/x'], 'is the address of mqtt.listen too'],
     [['kafka.listen=sasl_ssl://127.0.0.1:1'], 'SASL authentication is not in this version'],
     [['mqtt.listen=mqt://127.0.0.1:1'], 'nearest: mqtt://127.0.0.1:1'],
     [['mqtt.listen=127.0.0.1:99999'], 'ports end at 65535'],
@@ -170,6 +176,19 @@ describe('problems', () => {
       '0.0.0.0',
     )
     expect(load({ set: ['mqtt.listen=localhost:0,[::1]:0,127.1.2.3:0'] }).settings['mqtt.listen']).toHaveLength(3)
+  })
+
+  test('listeners that ask for certificates of a CA of the user may be open to others, and so may Unix sockets', () => {
+    const tls = ['tls.cert=c', 'tls.key=k', 'tls.ca=ca', 'tls.client.auth=required']
+    const { settings } = load({ set: ['mqtt.listen=mqtts://*,unix:///run/m.sock', ...tls] })
+    expect(settings['mqtt.listen']).toEqual([
+      { scheme: 'mqtts', host: '0.0.0.0', port: 8883 },
+      { scheme: 'unix', host: '', port: 0, path: '/run/m.sock' },
+    ])
+    const plain = problemsOf({ set: ['mqtt.listen=mqtts://*,mqtt://*', ...tls] })
+    expect(plain.join()).toContain('mqtt://0.0.0.0:1883 can be reached')
+    const noCa = problemsOf({ set: ['mqtt.listen=mqtts://*', ...tls, 'tls.ca='] })
+    expect(noCa.join()).toContain('tls.ca (--set): is missing')
   })
 })
 

@@ -68,6 +68,15 @@ describe('a signal to stop', () => {
     expect([ended, stdout]).toEqual([7, 'SIGTERM\n'])
   })
 
+  it('is not SIGHUP where that reloads', async () => {
+    const { ended, stdout } = await run(`
+      host.onStopSignal(signal => process.stdout.write(signal), () => process.stdout.write('reload '))
+      process.kill(process.pid, 'SIGHUP')
+      setTimeout(() => process.kill(process.pid, 'SIGHUP'), 800)
+      setTimeout(() => process.exit(7), 1600)`)
+    expect([ended, stdout]).toEqual([7, 'reload reload '])
+  })
+
   it('ends the process when it is repeated later', async () => {
     const { ended, stdout } = await run(
       script(`setTimeout(() => process.kill(process.pid, 'SIGHUP'), 800); setTimeout(() => process.exit(7), 20_000)`),

@@ -1,0 +1,40 @@
+import { duration, MINUTE_MS, SECOND_MS } from './quantities.ts'
+import { row, type Setting } from './setting-row.ts'
+import { oneOf, text } from './value-types.ts'
+
+const optionalPath = text(/^[^\0]*$/, 'a path')
+
+/** Rows of the settings table that are about what stands between a socket and its protocol. */
+export const listenerSettings = {
+  'tls.cert': row(optionalPath, '', 'PEM file of the certificate that TLS listeners show', {
+    docs:
+      'The certificate first, then those that lead from it to its CA. For `mqtts`, `wss`, `ssl` and `https`. The files of `tls.` are read again when ' +
+      'they change, and at SIGHUP: new connections get the new certificate, those that are open stay.',
+  }),
+  'tls.key': row(optionalPath, '', 'PEM file of the private key of tls.cert, without a passphrase'),
+  'tls.ca': row(optionalPath, '', 'PEM file of the CAs that certificates of clients must come from', {
+    docs: 'Needed where `tls.client.auth` is not `none`. Those of the system do not count.',
+  }),
+  'tls.client.auth': row(oneOf(['none', 'requested', 'required']), 'none', 'Whether TLS clients show a certificate', {
+    docs:
+      '`requested`: a client may come without one, but not with one that is not of `tls.ca`. With `required`, other machines can reach a TLS ' +
+      'listener without `insecure.listeners`.',
+    kafka: 'ssl.client.auth',
+  }),
+  'tls.min.version': row(oneOf(['TLSv1.2', 'TLSv1.3']), 'TLSv1.2', 'Oldest version of TLS that clients may speak'),
+  'connection.setup.timeout.ms': row(
+    duration({ min: 100, max: 10 * MINUTE_MS }),
+    10 * SECOND_MS,
+    'Time a new connection has for what comes before its protocol',
+    {
+      docs: 'The TLS handshake and the upgrade to WebSocket together. CONNECT has `mqtt.connect.timeout.ms` after that.',
+    },
+  ),
+} as const
+
+type ValueOf<Row> = Row extends Setting<infer Value> ? Value : never
+
+/** Settings that hold for one listener. */
+export type ListenerSettings = {
+  readonly [Key in keyof typeof listenerSettings]: ValueOf<(typeof listenerSettings)[Key]>
+}
