@@ -135,14 +135,16 @@ export class CertificateFiles implements TlsIdentity {
     this.#validity = validity
     if (validity === 'good') return
     const { fromMs, toMs } = this.#valid
-    const fields = {
-      certificate: this.paths['tls.cert'],
-      from: new Date(fromMs).toISOString(),
-      to: new Date(toMs).toISOString(),
-    }
-    const clock = validity === 'expires soon' ? '' : ', or the clock of this gateway is wrong'
-    this.#parts.logger.warn(fields, `the certificate ${validity}${clock}`)
+    const from = new Date(fromMs).toISOString()
+    const to = new Date(toMs).toISOString()
+    this.#parts.logger.warn({ certificate: this.paths['tls.cert'], from, to }, validityWarnings[validity])
   }
+}
+
+const validityWarnings: Readonly<Record<Exclude<Validity, 'good'>, string>> = {
+  'expires soon': 'the certificate expires soon',
+  'has expired': 'the certificate has expired, or the clock of this gateway is wrong',
+  'is not valid yet': 'the certificate is not valid yet, or the clock of this gateway is wrong',
 }
 
 const contentOf = ({ cert, key, ca }: TlsCredentials): string => [cert, key, ca ?? ''].join('\n')
