@@ -115,8 +115,9 @@ export class FrameWalk {
     return this.#window.trusted || readGroupHeader(this.buffer, this.at) !== undefined
   }
 
-  /** Between groups stand zeros up to the next place where one may begin; false when other bytes stand here. */
+  /** Between groups stand zeros up to the next place where one may begin; false when other bytes stand here. A cold segment has neither. */
   #skipPadding(): boolean {
+    if (this.#segment.isCold) return false
     const next = alignUp(this.position + 1, groupAlignBytes)
     const { buffer, at } = this
     for (let index = at + next - this.position - 1; index >= at; index--) if (buffer[index] !== 0) return false

@@ -8,6 +8,7 @@ import { BlockCache } from './block-cache.ts'
 import { type Checkpoint, readCheckpoint } from './checkpoint.ts'
 import { readColdIndex, takeColdSegments, withoutHeld } from './cold-recovery.ts'
 import { logDirectory, openDataDirectory, writeMeta } from './data-directory.ts'
+import { withoutDuplicates } from './duplicate-segments.ts'
 import { frameBatchBytes, frameHeaderBytes, framePartition } from './frame.ts'
 import type { ChainLink } from './group-scan.ts'
 import { IndexLoader } from './index-loader.ts'
@@ -180,7 +181,8 @@ const scanSegments = async (
     if (producerIdOf(batch) < 0) return
     producerBatches.push({ partition, header: Buffer.from(batch.subarray(0, HEADER_BYTES)) })
   })
-  const segments = await recovery.run(found.segments, checkpoints, checkpoint, found.cold)
+  const hot = await withoutDuplicates(found.segments, logger)
+  const segments = await recovery.run(hot, checkpoints, checkpoint, found.cold)
   return { found, recovery, segments, controlBatches, producerBatches }
 }
 
