@@ -7,7 +7,7 @@ import { chooseEviction, unreadFrom } from './eviction-policy.ts'
 import { isDead } from './live-bytes.ts'
 import { firstTopicPartitionId, type GapReason } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
-import { type BlocksOf, type RetentionLimits, retainedFrom } from './retention.ts'
+import { type BlocksOf, isLimited, type RetentionLimits, retainedFrom } from './retention.ts'
 import type { Segment } from './segment.ts'
 
 /** What eviction needs of the log. */
@@ -113,6 +113,7 @@ export class Eviction {
     for (const log of this.#log.logs()) {
       if (log.id < firstTopicPartitionId) continue
       const limits = log.retention ?? this.#log.defaultRetention
+      if (!isLimited(limits)) continue
       const start = await retainedFrom(log, limits, this.#log.logAge, this.#log.blocksOf)
       if (start > log.logStart) cuts.push({ log, start })
     }

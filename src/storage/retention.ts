@@ -8,8 +8,10 @@ export interface RetentionLimits {
   readonly bytes: number
 }
 
-/** Without one nothing of the partition is looked at: there may be 10,000. */
 const isLimit = (value: number): boolean => value >= 0 && Number.isFinite(value)
+
+/** Without a limit nothing of the partition is looked at: there may be 10,000. */
+export const isLimited = ({ ms, bytes }: RetentionLimits): boolean => isLimit(ms) || isLimit(bytes)
 
 /** Brings the block index of a span into memory; undefined when it cannot be read now. */
 export type BlocksOf = (span: PartitionSpan) => Promise<BlockIndex | undefined>
