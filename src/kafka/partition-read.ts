@@ -13,6 +13,7 @@ type PartitionAnswer = ResponseInputOf<typeof fetch>['responses'][number]['parti
 export interface PartitionRead {
   readonly answer: PartitionAnswer
   readonly bytes: number
+  /** Waiting for more makes no sense: it failed, or more is there than was read. */
   readonly urgent: boolean
   /** Absent when the partition cannot be waited for. */
   readonly watch?: WatchedPartition
@@ -61,11 +62,11 @@ export async function readPartition(
     }
     const diverging = divergingEpoch(partition, wanted, context)
     if (diverging !== undefined) return { answer: { ...answer, divergingEpoch: diverging }, bytes: 0, urgent: true }
-    const records = await readRecords(partition, wanted.fetchOffset, limit, context)
+    const { records, nextOffset } = await readRecords(partition, wanted.fetchOffset, limit, context)
     let bytes = 0
     for (const batch of records) bytes += batch.length
     const watch = { topicId: topic.id, partition, highWatermark }
-    return { answer: { ...answer, records }, bytes, urgent: false, watch }
+    return { answer: { ...answer, records }, bytes, urgent: bytes > 0 && nextOffset < highWatermark, watch }
   } catch (error) {
     return { answer: refused(wanted, context.refusal(error).errorCode), bytes: 0, urgent: true }
   }
@@ -77,12 +78,12 @@ async function readRecords(
   offset: number,
   { bytes, atLeastOne }: Limit,
   { services: { broker } }: RequestContext,
-): Promise<readonly Buffer[]> {
+): Promise<{ records: readonly Buffer[]; nextOffset: number }> {
   const { batches, nextOffset } = await broker.read(partition, offset, Math.max(bytes, 1))
   // damage took all that is left: without a batch that says so a consumer would stand here until somebody appends
-  if (batches.length === 0 && nextOffset > offset) return [emptyBatch(offset, nextOffset - 1)]
+  if (batches.length === 0 && nextOffset > offset) return { records: [emptyBatch(offset, nextOffset - 1)], nextOffset }
   const isTooMuch = batches[0] !== undefined && batches[0].length > bytes
-  return isTooMuch && !atLeastOne ? [] : batches
+  return isTooMuch && !atLeastOne ? { records: [], nextOffset: offset } : { records: batches, nextOffset }
 }
 
 /** KIP-595: the client's last record is of an epoch that ended earlier here. It truncates to the end that we tell. */

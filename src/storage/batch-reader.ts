@@ -5,10 +5,20 @@ import { FrameWalk, type NewestBytes, type StoredBytes } from './frame-walk.ts'
 import type { ReadBatches } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { PartitionSpan } from './partition-span.ts'
+import { ReadCrowd } from './read-crowd.ts'
 import type { Segment } from './segment.ts'
 
 /** Brings the block indexes of a segment into memory. */
 export type LoadIndex = (segment: Segment) => Promise<void>
+
+/** How far a read goes at most. */
+interface Reach {
+  /** Of the partition's batches. */
+  readonly batchBytes: number
+  readonly logBytes: number
+}
+
+const wholeSpan: Reach = { batchBytes: Number.POSITIVE_INFINITY, logBytes: Number.POSITIVE_INFINITY }
 
 /** Offsets of a partition turned out to be unreadable. */
 export type ReportLost = (log: PartitionLog, first: number, last: number) => void
@@ -19,6 +29,7 @@ export class BatchReader {
   readonly #cache: StoredBytes
   readonly #loadIndex: LoadIndex
   readonly #reportLost: ReportLost
+  readonly #crowd = new ReadCrowd()
 
   constructor(tail: NewestBytes, cache: StoredBytes, loadIndex: LoadIndex, reportLost: ReportLost) {
     this.#tail = tail
@@ -35,17 +46,24 @@ export class BatchReader {
     return this.read(log, offset, maxBytes, limit)
   }
 
-  /** Batches from the one that contains `offset`, below `limit`, at most `maxBytes` but at least one. */
+  /**
+   * Batches from the one that contains `offset`, below `limit`, at most `maxBytes` but at least one; and none further on in the log than others who read
+   * there come for the same blocks while these are still in memory.
+   */
   async read(log: PartitionLog, offset: number, maxBytes: number, limit: number): Promise<ReadBatches> {
     const batches: Buffer[] = []
     let bytes = 0
     let nextOffset = offset
+    let leftBytes = this.#cache.sharedBytes
     for (let span = spanAt(log, nextOffset); span !== undefined; span = spanAt(log, nextOffset)) {
       if (span.from >= limit) break
-      for await (const found of this.batches(log, span, nextOffset)) {
-        if (found.baseOffset >= limit || (batches.length > 0 && bytes + found.batch.length > maxBytes)) {
-          return { batches, nextOffset }
-        }
+      let position: number | undefined
+      const reach = { batchBytes: maxBytes - bytes, logBytes: leftBytes }
+      for await (const found of this.batches(log, span, nextOffset, reach)) {
+        leftBytes -= found.position - (position ?? found.position)
+        position = found.position
+        const isTooMuch = bytes + found.batch.length > maxBytes || leftBytes < 0
+        if (found.baseOffset >= limit || (batches.length > 0 && isTooMuch)) return { batches, nextOffset }
         batches.push(found.batch)
         bytes += found.batch.length
         nextOffset = found.lastOffset + 1
@@ -98,8 +116,16 @@ export class BatchReader {
     return best
   }
 
-  /** Verified batches of the partition in one span, from the one that contains `offset` (or the next above it). */
-  async *batches(log: PartitionLog, span: PartitionSpan, wanted: number): AsyncGenerator<FoundBatch> {
+  /**
+   * Verified batches of the partition in one span, from the one that contains `offset` (or the next above it). Reads the blocks in which the index has
+   * some, at once where they adjoin; all blocks within reach where others read the rest.
+   */
+  async *batches(
+    log: PartitionLog,
+    span: PartitionSpan,
+    wanted: number,
+    reach: Reach = wholeSpan,
+  ): AsyncGenerator<FoundBatch> {
     const { segment } = span
     const offset = Math.max(wanted, span.from)
     // its slot is not reused while somebody reads in it
@@ -107,17 +133,30 @@ export class BatchReader {
     try {
       const blocks = await this.#blocks(span)
       if (blocks.count === 0) return
-      const entry = blocks.entryOf(offset)
-      const { endPosition } = blocks
-      const walk = new FrameWalk(segment, blocks.position(entry), this.#tail, this.#cache)
+      // as far as the index goes: the active segment grows meanwhile
+      const { endOffset } = span
+      let entry = blocks.entryOf(offset)
+      const start = blocks.position(entry)
+      const lastEntry = blocks.entryHolding(reach.batchBytes, entry)
+      const isShared = reach !== wholeSpan && this.#crowd.join(log.id, segment, start, this.#cache.sharedBytes)
+      const sharedEnd = isShared ? Math.min(start + reach.logBytes, segment.end) : 0
+      const walk = new FrameWalk(segment, start, this.#tail, this.#cache)
       // offsets within a hot segment are dense: a hole is damage. In a cold one only where the walk had to pass some
       const isMissing = (): boolean => !segment.isCold || walk.skippedDamage
       let expected = blocks.firstOffset(entry)
-      while (expected < span.endOffset && walk.position < endPosition && (await walk.find())) {
+      walk.aheadEnd = Math.max(sharedEnd, blocks.runEnd(entry, lastEntry))
+      while (expected < endOffset) {
+        if (entry + 1 < blocks.count && blocks.isBehind(entry, expected, walk.position)) {
+          entry++
+          walk.position = Math.max(walk.position, blocks.position(entry))
+          walk.aheadEnd = Math.max(sharedEnd, blocks.runEnd(entry, lastEntry))
+          continue
+        }
+        if (walk.position >= blocks.endPosition || !(await walk.find())) break
         const { buffer, at } = walk
         const baseOffset = baseOffsetOf(buffer, at + frameHeaderBytes)
         // a cold segment may hold other stretches of the partition
-        if (framePartition(buffer, at) !== log.id || baseOffset < span.firstOffset || baseOffset >= span.endOffset) {
+        if (framePartition(buffer, at) !== log.id || baseOffset < span.firstOffset || baseOffset >= endOffset) {
           walk.skip()
           continue
         }
@@ -135,11 +174,11 @@ export class BatchReader {
         const compactedAt = segment.isCold ? frameCompactedAt(buffer, at) : 0
         const { batch, trusted } = await walk.batch()
         if (trusted || (byteLengthOf(batch) === batch.length && hasValidCrc(batch)))
-          yield { baseOffset, lastOffset, batch, logAge, compactedAt }
+          yield { baseOffset, lastOffset, batch, logAge, compactedAt, position: walk.position }
         else this.#lost(log, Math.max(baseOffset, offset), lastOffset)
         walk.skip()
       }
-      if (expected < span.endOffset && isMissing()) this.#lost(log, Math.max(expected, offset), span.endOffset - 1)
+      if (expected < endOffset && isMissing()) this.#lost(log, Math.max(expected, offset), endOffset - 1)
     } finally {
       segment.readers--
     }
@@ -165,6 +204,8 @@ export interface FoundBatch {
   readonly logAge: number
   /** Seconds, when compaction first left it in; 0 when it has not. */
   readonly compactedAt: number
+  /** Of its frame in the slot. */
+  readonly position: number
 }
 
 const spanAt = (log: PartitionLog, offset: number): PartitionSpan | undefined => log.spans.at(log.spanFrom(offset))

@@ -4,8 +4,8 @@ import { alignDown, indexBlockBytes } from './layout.ts'
 import type { Segment } from './segment.ts'
 import type { Window } from './window.ts'
 
-/** Blocks read at once: readers go forward. */
-const readaheadBlocks = 4
+/** Read at once at most, where a reader says that it goes on. */
+const readBytes = 4 * indexBlockBytes
 const maxReads = 2
 
 interface CachedBlock {
@@ -48,20 +48,36 @@ export class BlockCache {
     return block.window
   }
 
+  /** Readers at the same place find each other's blocks while they are no more than this apart. */
+  get sharedBytes(): number {
+    return this.#limitBytes / 2
+  }
+
   /**
    * A window that holds all of `[position, position + length)`: the block itself, or a copy where it spans blocks. The range must lie
-   * below the segment's end. Rejects with the error of the device.
+   * below the segment's end. All bytes up to `aheadEnd` will be asked for as well; of a block behind that only the range is read. Rejects with the error
+   * of the device.
    */
-  async load(segment: Segment, position: number, length: number): Promise<Window> {
+  async load(segment: Segment, position: number, length: number, aheadEnd: number): Promise<Window> {
     const first = alignDown(position, indexBlockBytes)
-    const last = alignDown(position + length - 1, indexBlockBytes)
-    for (let start = first; start <= last; start += indexBlockBytes) {
+    const end = Math.max(first + indexBlockBytes, aheadEnd)
+    for (let start = first; start < Math.min(end, position + length); start += indexBlockBytes) {
       const wanted = Math.min(start + indexBlockBytes, position + length)
-      const key = blockKey(segment, start)
-      const cached = this.#blocks.get(key)
-      if (cached === undefined || cached.validEnd < wanted) await this.#loadBlock(segment, start, last)
+      if (!this.#has(segment, start, wanted)) await this.#loadFrom(segment, start, end)
     }
     return this.window(segment, position, length) ?? (await this.#join(segment, position, length))
+  }
+
+  /** Begins to read what follows the block at `position`, up to `aheadEnd` and no further than one read, while that is worked on. */
+  ahead(segment: Segment, position: number, aheadEnd: number): void {
+    const next = alignDown(position, indexBlockBytes) + indexBlockBytes
+    const end = Math.min(aheadEnd, next + readBytes, segment.end)
+    for (let start = next; start < end; start += indexBlockBytes) {
+      if (this.#blocks.has(blockKey(segment, start))) continue
+      // whoever needs it reads it again, and hears why that fails
+      this.#loadFrom(segment, start, aheadEnd).catch(() => {})
+      return
+    }
   }
 
   /** The slot is about to be reused. */
@@ -75,32 +91,39 @@ export class BlockCache {
     for (const [key, block] of this.#blocks) this.#forget(key, block)
   }
 
-  async #loadBlock(segment: Segment, start: number, last: number): Promise<void> {
-    const key = blockKey(segment, start)
-    const running = this.#loads.get(key)
-    if (running !== undefined) {
-      await running
-      return
-    }
-    const load = this.#read(segment, start, last)
-    this.#loads.set(key, load)
-    try {
-      await load
-    } finally {
-      this.#loads.delete(key)
-    }
+  #has(segment: Segment, start: number, end: number): boolean {
+    const block = this.#blocks.get(blockKey(segment, start))
+    return block !== undefined && block.validEnd >= end
   }
 
-  /** Reads from `start` on: what is asked for and some blocks ahead, up to the end of the durable data. */
-  async #read(segment: Segment, start: number, last: number): Promise<void> {
+  /** Reads the block at `start`, and with it those up to `end` that are neither here nor on their way, as far as one read goes. */
+  async #loadFrom(segment: Segment, start: number, end: number): Promise<void> {
+    const running = this.#loads.get(blockKey(segment, start))
+    if (running !== undefined) return running
+    const keys = [blockKey(segment, start)]
+    let blocksEnd = start + indexBlockBytes
+    while (blocksEnd < Math.min(end, start + readBytes, segment.end)) {
+      const key = blockKey(segment, blocksEnd)
+      if (this.#blocks.has(key) || this.#loads.has(key)) break
+      keys.push(key)
+      blocksEnd += indexBlockBytes
+    }
+    const load = this.#read(segment, start, blocksEnd).finally(() => {
+      for (const key of keys) this.#loads.delete(key)
+    })
+    for (const key of keys) this.#loads.set(key, load)
+    return load
+  }
+
+  async #read(segment: Segment, start: number, end: number): Promise<void> {
     if (this.#reads >= maxReads) await new Promise<void>(resume => this.#queue.push(resume))
     this.#reads++
     segment.readers++
     try {
+      // of the active segment what is durable now
       const validEnd = segment.end
-      const wantedEnd = Math.max(last + indexBlockBytes, start + readaheadBlocks * indexBlockBytes)
       // all of it is overwritten, or its checksums do not fit
-      const buffer = Buffer.allocUnsafeSlow(Math.min(wantedEnd, validEnd) - start)
+      const buffer = Buffer.allocUnsafeSlow(Math.min(end, validEnd) - start)
       this.#metrics.add('storageBlockCacheMisses')
       await segment.slot.file.read(buffer, start)
       for (let at = 0; at < buffer.length; at += indexBlockBytes) {
@@ -137,7 +160,7 @@ export class BlockCache {
     this.#memory.give(block.window.buffer.length)
   }
 
-  /** Copies a range that spans blocks; blocks that were pushed out meanwhile are read once more, past the cache. */
+  /** Copies a range that spans blocks; what is not here, or was pushed out meanwhile, is read past the cache. */
   async #join(segment: Segment, position: number, length: number): Promise<Window> {
     const buffer = Buffer.alloc(length)
     let done = 0
@@ -153,7 +176,7 @@ export class BlockCache {
     if (done < length) {
       segment.readers++
       try {
-        await segment.slot.file.read(buffer, position)
+        await segment.slot.file.read(buffer.subarray(done), position + done)
       } finally {
         segment.readers--
       }

@@ -80,6 +80,8 @@ export class SegmentBlocks {
   }
 }
 
+const stretchOf = (position: number): number => Math.floor(position / indexBlockBytes)
+
 /** The entries of one span as they are now, oldest first. */
 export class BlockIndex {
   readonly #blocks: SegmentBlocks
@@ -106,7 +108,7 @@ export class BlockIndex {
 
   /** No frame of the partition begins in the segment at or behind this position. */
   get endPosition(): number {
-    return this.count === 0 ? 0 : (Math.floor(this.position(this.count - 1) / indexBlockBytes) + 1) * indexBlockBytes
+    return this.count === 0 ? 0 : (stretchOf(this.position(this.count - 1)) + 1) * indexBlockBytes
   }
 
   /** Bytes of the partition's batches in this segment before the stretch. */
@@ -134,6 +136,27 @@ export class BlockIndex {
       else high = middle - 1
     }
     return low
+  }
+
+  /** The entry by whose end, from that of `from` on, so many bytes of batches stand; the last one when there are fewer. */
+  entryHolding(bytes: number, from: number): number {
+    const end = this.bytesBefore(from) + bytes
+    let entry = from
+    while (entry + 1 < this.count && this.bytesBefore(entry + 1) < end) entry++
+    return entry
+  }
+
+  /** Position behind the stretches that adjoin, from that of `entry` to that of `last` at most. */
+  runEnd(entry: number, last: number): number {
+    let end = stretchOf(this.position(entry)) + 1
+    for (let next = entry + 1; next <= last && stretchOf(this.position(next)) === end; next++) end++
+    return end * indexBlockBytes
+  }
+
+  /** Nothing of the stretch stands at or behind this position: what comes next has this offset, or the stretch ends before. */
+  isBehind(entry: number, nextOffset: number, position: number): boolean {
+    if (nextOffset >= this.firstOffset(entry + 1)) return true
+    return stretchOf(position) > stretchOf(this.position(entry))
   }
 
   /** The first entry from `from` on by whose end a timestamp of at least `timestampMs` was seen; `count` when none. */

@@ -86,6 +86,7 @@ const scanColdSegment = async (
 ): Promise<void> => {
   segment.end = Math.min(end, segment.slot.preparedBytes)
   const walk = new FrameWalk(segment, firstGroupPosition, tail, cache)
+  walk.aheadEnd = segment.end
   while (await walk.find()) {
     const frame = describeFrame(walk.buffer, walk.at, walk.position)
     const newest = segment.newestSpan(frame.partition)

@@ -18,7 +18,12 @@ export interface NewestBytes {
 /** Gives any durable stretch of a segment; `BlockCache`, or `SegmentScan`. */
 export interface StoredBytes {
   window(segment: Segment, position: number, length: number): Window | undefined
-  load(segment: Segment, position: number, length: number): Promise<Window>
+  /** Bytes up to `aheadEnd` will be asked for as well. */
+  load(segment: Segment, position: number, length: number, aheadEnd: number): Promise<Window>
+  /** Whoever walks behind the block at `position` needs all up to `aheadEnd`. */
+  ahead(segment: Segment, position: number, aheadEnd: number): void
+  /** Who read so many bytes on lets others go first, who may find these here. */
+  readonly sharedBytes: number
 }
 
 /**
@@ -30,6 +35,8 @@ export class FrameWalk {
   position: number
   /** The walk ran into bytes that are no frame of the log and went on behind them. */
   skippedDamage = false
+  /** All up to here will be walked, and may be read at once. */
+  aheadEnd = 0
   readonly #segment: Segment
   readonly #tail: NewestBytes
   readonly #cache: StoredBytes
@@ -135,6 +142,7 @@ export class FrameWalk {
     this.#window =
       this.#tail.window(segment, position, length) ??
       this.#cache.window(segment, position, length) ??
-      (await this.#cache.load(segment, position, length))
+      (await this.#cache.load(segment, position, length, this.aheadEnd))
+    if (!this.#window.trusted) this.#cache.ahead(segment, position, this.aheadEnd)
   }
 }

@@ -86,6 +86,7 @@ const scanIndex = async (
   /** Where each of the segment's rows is in what was scanned. */
   const rows = new Map<number, number>()
   const walk = new FrameWalk(segment, firstGroupPosition, tail, cache)
+  walk.aheadEnd = segment.end
   while (await walk.find()) {
     const frame = describeFrame(walk.buffer, walk.at, walk.position)
     const { partition, baseOffset, logAge } = frame

@@ -6,6 +6,7 @@ const windowBytes = 512 * 1024
 
 /** Reads a segment from front to back past the block cache, so that cleaning does not push out what readers use. */
 export class SegmentScan implements StoredBytes {
+  readonly sharedBytes = Number.POSITIVE_INFINITY
   #segment: Segment | undefined
   #window: Window = { buffer: Buffer.alloc(0), start: 0, end: 0, trusted: false }
 
@@ -23,6 +24,9 @@ export class SegmentScan implements StoredBytes {
     this.#window = { buffer, start: position, end: position + wanted, trusted: false }
     return this.#window
   }
+
+  /** A window is read whatever comes. */
+  ahead(): void {}
 }
 
 /** No memory of newest groups: everything is read from the device, and verified. */

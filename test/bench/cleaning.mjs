@@ -5,47 +5,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { enginePlatform, loadEngine } from './support/engine.mjs'
 import { median, table } from './support/machine.mjs'
 
 const MiB = 1024 * 1024
-const root = fileURLToPath(new URL('../../', import.meta.url))
-const parts = {
-  openCommitLog: 'storage/open-commit-log.ts',
-  openThreadedCommitWriter: 'platform/node/commit-writer.ts',
-  nodeFiles: 'platform/node/files.ts',
-  nodeClock: 'platform/node/clock.ts',
-  nodeRandom: 'platform/node/random.ts',
-  Metrics: 'core/metrics.ts',
-  MemoryBudget: 'core/memory-budget.ts',
-  encodeBatch: 'wire/kafka/batch-encoding.ts',
-}
-
-/** The engine has no command of its own: bundled beside the product, where its thread and its packages are found. */
-const loadEngine = async () => {
-  const contents = Object.entries(parts)
-    .map(([name, path]) => `export { ${name} } from './src/${path}'`)
-    .join('\n')
-  const outfile = join(root, 'dist', 'bench-engine.mjs')
-  const stdin = { contents, resolveDir: root, loader: 'ts' }
-  await build({
-    stdin,
-    outfile,
-    bundle: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'esm',
-    target: 'node20.19',
-  })
-  try {
-    return await import(outfile)
-  } finally {
-    await rm(outfile)
-  }
-}
-
-const logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => logger }
 const [short, long, fixed] = [32, 33, 34]
 /** Never looked at, never evicted. */
 const kept = {
@@ -59,24 +22,8 @@ const kept = {
 }
 
 const openLog = async (engine, directory, { slot, slots }) => {
-  const values = new Map()
-  const checkpoints = {
-    get: key => values.get(key),
-    *entries(prefix) {
-      for (const key of [...values.keys()].sort()) if (key.startsWith(prefix)) yield [key, values.get(key)]
-    },
-    async write(changes) {
-      for (const [key, value] of changes) {
-        if (value === undefined) values.delete(key)
-        else values.set(key, Buffer.from(value))
-      }
-    },
-    usedBytes: () => 0,
-    async close() {},
-  }
   const metrics = new engine.Metrics()
-  const { nodeClock: clock, nodeFiles: files, nodeRandom: random, openThreadedCommitWriter: openCommitWriter } = engine
-  const platform = { clock, files, random, logger, openCommitWriter, checkpoints }
+  const platform = enginePlatform(engine)
   const memory = new engine.MemoryBudget(256 * MiB)
   const retention = { ms: -1, bytes: -1 }
   const sizes = {

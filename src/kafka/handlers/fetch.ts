@@ -11,7 +11,7 @@ type Response = ResponseInputOf<typeof fetch>
 interface Pass {
   readonly responses: Response['responses']
   readonly bytes: number
-  /** An error or a diverging epoch: the client must hear of it now. */
+  /** The client must hear of it now: see `PartitionRead`. */
   readonly urgent: boolean
   /** Where the partitions stood when they were read. */
   readonly watched: readonly WatchedPartition[]

@@ -19,7 +19,9 @@ const memoryFile = (bytes: Buffer): RandomAccessFile => ({
 
 /** Gives what it is asked for and not a byte more, as at the end of every window. */
 const exactBytes = (bytes: Buffer): StoredBytes => ({
+  sharedBytes: Number.POSITIVE_INFINITY,
   window: () => undefined,
+  ahead: () => {},
   load: async (_, start, length) => {
     const buffer = Buffer.from(bytes.subarray(start, start + length))
     return { buffer, start, end: start + length, trusted: false }
