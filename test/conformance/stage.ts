@@ -59,6 +59,7 @@ export class Stage {
       found.push(one)
     }
     await publisher.disconnect()
+    await client.unsubscribe(topic)
     return found.concat(await client.ping()).filter(one => one.topic !== topic)
   }
 
@@ -75,9 +76,10 @@ export class Stage {
     await this.gone(clientId)
   }
 
-  /** Time goes on. */
-  skip(seconds: number): Promise<void> {
-    return this.clock.skip(seconds * 1000)
+  /** Time goes on, for the log too. */
+  async skip(seconds: number): Promise<void> {
+    await this.clock.skip(seconds * 1000)
+    this.server.log.logAge += seconds
   }
 
   /** What a connected client sends here ends its connection with DISCONNECT and one of these reason codes (MQTT 5). */
@@ -100,8 +102,12 @@ export class Stage {
   }
 
   /** A CONNECT that the broker does not accept: it closes, and CONNACK, when there is one, has one of these reason codes. */
-  async refusesConnect(packet: Connect | Uint8Array, reasons: readonly number[] = [0x81, 0x82]): Promise<Received[]> {
-    const client = await this.open()
+  async refusesConnect(
+    packet: Connect | Uint8Array,
+    reasons: readonly number[] = [0x81, 0x82],
+    version = 5,
+  ): Promise<Received[]> {
+    const client = await this.open(version)
     client.send(packet instanceof Uint8Array ? packet : connect({ clientId: 'refused', ...packet }))
     const found = await client.closed()
     for (const one of found) {
