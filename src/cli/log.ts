@@ -1,12 +1,14 @@
 import { Command } from 'commander'
 import { dumpCommand } from './log-dump.ts'
 import { inspectCommand } from './log-inspect.ts'
+import { repairCommand } from './log-repair.ts'
 import { verifyCommand } from './log-verify.ts'
 
-/** `brooklet log`: looks into the data directory of a stopped or a running gateway, and changes nothing there. */
+/** `brooklet log`: looks into the data directory of a stopped or a running gateway; only `repair` changes anything there. */
 export const logCommand = (): Command =>
   new Command('log')
-    .description('inspect, verify and dump the log in a data directory; read-only')
+    .description('inspect, verify, dump and repair the log in a data directory')
     .addCommand(inspectCommand())
     .addCommand(verifyCommand())
     .addCommand(dumpCommand())
+    .addCommand(repairCommand())

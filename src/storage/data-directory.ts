@@ -13,7 +13,8 @@ const logDirectoryName = 'log'
 /** Where the slots are. */
 export const logDirectory = (directory: string): string => join(directory, logDirectoryName)
 
-const metaPath = (directory: string): string => join(directory, 'meta')
+/** The file with the identity of the log. */
+export const metaPath = (directory: string): string => join(directory, 'meta')
 
 /**
  * Reads `meta`, or makes a new data directory. Throws `StartError` 65 for a directory that is not ours or of a newer format; nothing is
@@ -31,7 +32,7 @@ export const openDataDirectory = async (
   if (slots.length > 0) {
     throw new StartError(
       65,
-      `${directory} has a log but no meta file; restore ${metaPath(directory)} or choose another data.dir`,
+      `${directory} has a log but no meta file; brooklet log repair makes it again, or choose another data.dir`,
     )
   }
   const meta: Meta = {
@@ -117,7 +118,7 @@ export const readMeta = (file: Buffer, directory: string): Meta => {
   if (meta === 'foreign') {
     throw new StartError(
       65,
-      `${metaPath(directory)} is damaged or not of Brooklet; restore it or choose another data.dir`,
+      `${metaPath(directory)} is damaged or not of Brooklet; brooklet log repair makes it again, or choose another data.dir`,
     )
   }
   return meta

@@ -32,8 +32,17 @@ export interface InspectedDirectory {
   readonly damages: readonly Damage[]
 }
 
-/** Reads `meta` and all slot headers. Throws `StartError` 65 where there is no log of ours. */
-export const inspectDirectory = async (files: Files, directory: string): Promise<InspectedDirectory> => {
+/**
+ * Reads `meta` and all slot headers. Throws `StartError` 65 where there is no log of ours. `lostMeta` stands in for a `meta` that is lost.
+ */
+export const inspectDirectory = async (
+  files: Files,
+  directory: string,
+  lostMeta?: Meta,
+): Promise<InspectedDirectory> => {
+  if (lostMeta !== undefined) {
+    return { directory, meta: lostMeta, slots: await inspectSlots(files, directory, lostMeta), damages: [] }
+  }
   const file = await readMetaBytes(files, directory)
   const meta = readMeta(file, directory)
   return { directory, meta, slots: await inspectSlots(files, directory, meta), damages: metaDamages(file) }

@@ -69,6 +69,7 @@ export class VerifyLook {
       await this.#segment(segment)
       this.#doneSlots++
     }
+    this.#beginnings()
     await this.#coldSegments()
     for (const slot of this.#inspected.slots) {
       if (slot.state === 'damaged' || slot.state === 'blank') await this.#slotWithoutHeader(slot.number)
@@ -89,6 +90,13 @@ export class VerifyLook {
       missing: this.#missing(),
       notes: this.#growing === undefined ? this.#notes : [...this.#notes, this.#growing],
     }
+  }
+
+  /** Offsets that were lost before anything else of their partition: where the records that tell log starts are all there. */
+  #beginnings(): void {
+    const startOf = (partition: number): number => this.#control.logStarts.get(partition) ?? 0
+    if (!this.#trail.isCompleteFrom(logControlPartition, startOf(logControlPartition))) return
+    this.#trail.begin(startOf)
   }
 
   /** Copies of batches whose first place is free again. */
@@ -284,24 +292,13 @@ export class VerifyLook {
     return true
   }
 
-  /** Whether a segment went since the beginning: one that was listed then, or a cold one that was published and freed meanwhile. */
+  /** Whether a segment that was listed at the beginning went meanwhile. */
   #hasLost(slots: readonly InspectedSlot[]): boolean {
     const now = new Map(slots.map(({ number, header }) => [number, header]))
-    const holds = (number: number, header: SlotHeader): boolean => {
+    return this.#inspected.slots.some(({ number, header, state }) => {
       const found = now.get(number)
-      return found !== undefined && isSameSegment(found, header)
-    }
-    const then = this.#inspected.slots.filter(({ state }) => state === 'segment')
-    const newestCold = then.reduce(
-      (newest, { header }) => Math.max(newest, header?.kind === 'cold' ? header.sequence : 0),
-      0,
-    )
-    return (
-      then.some(({ number, header }) => header !== undefined && !holds(number, header)) ||
-      [...this.#control.cold.values()].some(
-        ({ slot, sequence, salt }) => sequence > newestCold && now.get(slot)?.salt !== salt,
-      )
-    )
+      return state === 'segment' && header !== undefined && !(found !== undefined && isSameSegment(found, header))
+    })
   }
 
   /** Whether the slot still holds this segment: a running gateway reuses slots, and marks them free before it does. */

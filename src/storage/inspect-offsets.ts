@@ -7,6 +7,8 @@ export class OffsetTrail {
   missing: MissingOffsets[] = []
   readonly #maxMissing: number
   readonly #ends = new Map<number, number>()
+  readonly #firsts = new Map<number, number>()
+  readonly #held: MissingOffsets[] = []
   #hasRestarted = false
 
   constructor(maxMissing: number) {
@@ -27,9 +29,23 @@ export class OffsetTrail {
     if (first < end) this.addMissing({ partition, first, last: end - 1 })
   }
 
+  /** Whether all of the log was followed, from this offset of the partition on. */
+  isCompleteFrom(partition: number, offset: number): boolean {
+    return !this.#hasRestarted && (this.#firsts.get(partition) ?? Number.POSITIVE_INFINITY) <= offset
+  }
+
+  /** Partitions begin at their log starts: what no frame showed from there up to the first one is missing. */
+  begin(logStartOf: (partition: number) => number): void {
+    for (const [partition, end] of this.#firsts) {
+      const first = logStartOf(partition)
+      if (first < end) this.addMissing({ partition, first, last: end - 1 })
+    }
+  }
+
   /** False: the offsets go back. */
   take({ partition, firstOffset, lastOffset }: WalkedFrame): boolean {
     const expected = this.#ends.get(partition)
+    if (!this.#firsts.has(partition)) this.#firsts.set(partition, firstOffset)
     if (expected !== undefined && firstOffset < expected) return false
     this.#ends.set(partition, lastOffset + 1)
     if (expected !== undefined && firstOffset > expected) {
@@ -39,20 +55,22 @@ export class OffsetTrail {
   }
 
   /** A cold segment answers for these offsets. */
-  held({ partition, first, last }: MissingOffsets): void {
-    this.missing = this.missing.flatMap(hole => {
-      if (hole.partition !== partition || hole.first > last || hole.last < first) return [hole]
-      const below = hole.first < first ? [{ ...hole, last: first - 1 }] : []
-      const above = hole.last > last ? [{ ...hole, first: last + 1 }] : []
-      return [...below, ...above]
-    })
+  held(range: MissingOffsets): void {
+    this.#held.push(range)
+    this.missing = this.missing.flatMap(hole => without(hole, range))
   }
 
-  /** Notes a hole unless it lies in one that was met. */
+  /** Notes a hole, but for what a cold segment answers for or lies in one that was met. */
   addMissing(missing: MissingOffsets): void {
-    const isKnown = this.missing.some(
-      ({ partition, first, last }) => partition === missing.partition && first <= missing.first && last >= missing.last,
-    )
-    if (!isKnown && this.missing.length < this.#maxMissing) this.missing.push(missing)
+    let left = [missing]
+    for (const range of [...this.#held, ...this.missing]) left = left.flatMap(hole => without(hole, range))
+    this.missing.push(...left.slice(0, this.#maxMissing - this.missing.length))
   }
+}
+
+const without = (hole: MissingOffsets, { partition, first, last }: MissingOffsets): MissingOffsets[] => {
+  if (hole.partition !== partition || hole.first > last || hole.last < first) return [hole]
+  const below = hole.first < first ? [{ ...hole, last: first - 1 }] : []
+  const above = hole.last > last ? [{ ...hole, first: last + 1 }] : []
+  return [...below, ...above]
 }

@@ -2,6 +2,7 @@ import { inspectDirectory } from './inspect-directory.ts'
 import { VerifyLook, type VerifyObserver } from './inspect-look.ts'
 import { isSound, type VerifyReport } from './inspect-report.ts'
 import type { InspectPlatform } from './inspect-segments.ts'
+import type { Meta } from './meta.ts'
 
 /** Under a gateway that frees slots faster than they are read no look is ever undisturbed. */
 const maxLooks = 5
@@ -9,31 +10,27 @@ const maxLooks = 5
 /**
  * Reads every group of the log and checks all checksums and the chain. A gateway may write, evict and clean meanwhile: a segment that is freed
  * while it is read is not judged, and damage is only what a second look finds at the same place. Holes are found only by a look during which
- * no segment went. Throws `StartError` 65 where there is no log of ours.
+ * no segment went. Throws `StartError` 65 where there is no log of ours. `lostMeta` stands in for a `meta` that is lost.
  */
 export const verifyDirectory = async (
   platform: InspectPlatform,
   directory: string,
   observer: VerifyObserver = {},
+  lostMeta?: Meta,
 ): Promise<VerifyReport> => {
-  let { report, isDisturbed } = await look(platform, directory, observer)
+  const look = async (observing: VerifyObserver) => {
+    const looking = new VerifyLook(platform, await inspectDirectory(platform.files, directory, lostMeta), observing)
+    await looking.run()
+    return { report: looking.report(), isDisturbed: looking.isDisturbed }
+  }
+  let { report, isDisturbed } = await look(observer)
   for (let looks = 1; !isSound(report) && looks < maxLooks; looks++) {
     const before = report
-    ;({ report, isDisturbed } = await look(platform, directory, {}))
+    ;({ report, isDisturbed } = await look({}))
     report = foundAgain(report, before)
     if (!isDisturbed) return report
   }
   return isDisturbed ? withoutHoles(report) : report
-}
-
-const look = async (
-  platform: InspectPlatform,
-  directory: string,
-  observer: VerifyObserver,
-): Promise<{ readonly report: VerifyReport; readonly isDisturbed: boolean }> => {
-  const verifying = new VerifyLook(platform, await inspectDirectory(platform.files, directory), observer)
-  await verifying.run()
-  return { report: verifying.report(), isDisturbed: verifying.isDisturbed }
 }
 
 /** What two looks found. */

@@ -16,6 +16,9 @@ import { slotFileName } from './slot.ts'
  */
 export const restoredEpochStep = 1000
 
+/** Stands in a directory until all of the backup is in it. */
+export const unfinishedMark = 'restore.unfinished'
+
 export interface RestoreParts {
   readonly files: Files
   readonly random: Random
@@ -53,7 +56,7 @@ export const restoreBackup = async (parts: RestoreParts): Promise<RestoreResult>
   if (names.length > 0) throw new StartError(65, `${directory} is not empty (${names[0]}); choose another data.dir`)
   await files.makeDirectory(directory)
   // until meta is there, a start refuses the directory for this file
-  const mark = join(directory, 'restore.unfinished')
+  const mark = join(directory, unfinishedMark)
   await files.replaceSmall(mark, Buffer.alloc(0))
   await files.makeDirectory(logDirectory(directory))
   for (const [index, segment] of manifest.segments.entries()) {

@@ -328,7 +328,7 @@ export class SlotPool {
 }
 
 /** Overwrites the slot's header, so that no start takes its old content for a segment. Durable when it resolves. */
-export const markFree = async (slot: Slot, logId: string, slotBytes: number): Promise<void> => {
+export const markFree = async (slot: Pick<Slot, 'file'>, logId: string, slotBytes: number): Promise<void> => {
   const header = { logId, sequence: 0, salt: 0n, slotBytes, firstGroup: 0, previousCrc: 0, logEpoch: 0 }
   await slot.file.write(encodeSlotHeader({ ...header, kind: 'free' }), 0)
   await slot.file.sync()

@@ -134,4 +134,5 @@ export const host = {
 
   stderrIsTerminal: process.stderr.isTTY === true,
   stdoutIsTerminal: process.stdout.isTTY === true,
+  stdinIsTerminal: process.stdin.isTTY === true,
 }

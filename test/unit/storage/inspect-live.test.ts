@@ -56,7 +56,7 @@ it('finds no damage while slots are freed and taken between its reads, and no ho
   for (let index = 0; index < 12; index++) await churn(log)
   const random = new SimRandom(1)
   let freed = 0
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 4 || (freed === 0 && round < 40); round++) {
     const files = disturbedFiles(random, () => churn(log), 20)
     const look = new VerifyLook({ files, clock: nodeClock }, await inspectDirectory(files, directory.directory), {})
     await look.run()
