@@ -174,7 +174,7 @@ const openParts = async (
   // members hear of the stop, and nothing waits for them
   closing.add('groups', () => opened.stop())
   const identityFor = certificates.identityFor.bind(certificates)
-  const listeners = new Listeners({ listen: listenStream, settings, identityFor })
+  const listeners = new Listeners({ listen: listenStream, settings, identityFor, clock })
   const mqtt = new MqttFront({
     broker,
     groups,

@@ -1,7 +1,7 @@
 import type { CertificateParts } from './broker/listeners/certificate-files.ts'
 import { Certificates } from './broker/listeners/certificates.ts'
 import { isTls } from './config/listen-url.ts'
-import type { Settings } from './config/settings.ts'
+import { type Settings, settingsOf } from './config/settings.ts'
 import { readNodeCredentialFile } from './platform/node/credential-file.ts'
 import { tryNodeCredentials } from './platform/node/tls-server.ts'
 
@@ -11,6 +11,6 @@ export const openCertificates = (
   parts: Omit<CertificateParts, 'read' | 'tryCredentials'>,
 ): Promise<Certificates> => {
   const urls = [...settings['mqtt.listen'], ...settings['kafka.listen'], ...settings['http.listen']]
-  const listeners = urls.filter(isTls).map(() => settings)
+  const listeners = urls.filter(isTls).map(url => settingsOf(settings, url))
   return Certificates.open(listeners, { ...parts, read: readNodeCredentialFile, tryCredentials: tryNodeCredentials })
 }

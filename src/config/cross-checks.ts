@@ -1,7 +1,8 @@
 import { formatListenUrl, isLocal, isTls, type ListenUrl } from './listen-url.ts'
+import { nearestWord } from './nearest-word.ts'
 import { formatBytes, formatDuration, MiB } from './quantities.ts'
 import type { SettingProblem } from './setting-problem.ts'
-import { flagName, leastBytes, type SettingKey, type Settings, settingTable } from './settings.ts'
+import { flagName, leastBytes, type SettingKey, type Settings, settingsOf, settingTable } from './settings.ts'
 import { shareOf } from './share.ts'
 import { slotBytesOf } from './slot-bytes.ts'
 
@@ -29,6 +30,7 @@ export function crossCheck(
   checkTimers(settings, report)
   checkListeners(settings, report)
   checkTls(settings, report)
+  checkListenerRules(settings, report)
   return problems
 }
 
@@ -114,7 +116,7 @@ function checkListeners(settings: Settings, report: Report): void {
 
 /** Who asks for certificates of a CA of the user's lets nobody in but its holders. */
 function checkExposure(key: SettingKey, url: ListenUrl, settings: Settings, report: Report): void {
-  const asksForCertificate = isTls(url) && settings['tls.client.auth'] === 'required'
+  const asksForCertificate = isTls(url) && settingsOf(settings, url)['tls.client.auth'] === 'required'
   if (settings['insecure.listeners'] || isLocal(url) || asksForCertificate) return
   const reason =
     `${formatListenUrl(url)} can be reached from other machines without authentication: listen on 127.0.0.1, or ask for certificates ` +
@@ -124,13 +126,19 @@ function checkExposure(key: SettingKey, url: ListenUrl, settings: Settings, repo
 }
 
 function checkTls(settings: Settings, report: Report): void {
-  const url = listenKeys.flatMap(key => settings[key]).find(isTls)
-  if (url === undefined) return
-  for (const key of ['tls.cert', 'tls.key'] as const)
-    if (settings[key] === '') report(key, `is missing: ${formatListenUrl(url)} speaks TLS`)
-  if (settings['tls.client.auth'] !== 'none' && settings['tls.ca'] === '')
-    report(
-      'tls.ca',
-      `is missing: tls.client.auth=${settings['tls.client.auth']} needs CAs to check certificates against`,
-    )
+  for (const url of listenKeys.flatMap(key => settings[key]).filter(isTls)) {
+    const own = settingsOf(settings, url)
+    for (const key of ['tls.cert', 'tls.key'] as const)
+      if (own[key] === '') report(key, `is missing: ${formatListenUrl(url)} speaks TLS`)
+    if (own['tls.client.auth'] !== 'none' && own['tls.ca'] === '')
+      report('tls.ca', `is missing: tls.client.auth=${own['tls.client.auth']} needs CAs to check certificates against`)
+  }
+}
+
+function checkListenerRules(settings: Settings, report: Report): void {
+  const urls = listenKeys.flatMap(key => settings[key].map(formatListenUrl))
+  for (const url of settings.listeners.keys()) {
+    if (urls.includes(url)) continue
+    report('listeners', `${url} is in none of ${listenKeys.join(', ')}`, nearestWord(url, urls) ?? urls[0])
+  }
 }

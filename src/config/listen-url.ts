@@ -34,6 +34,13 @@ export const kafkaSchemes: SchemeRules = {
 }
 export const httpSchemes: SchemeRules = { ports: { http: 8190, https: 8190 }, notYet: {} }
 
+/** Of any front. */
+const allSchemes: SchemeRules = {
+  ports: { ...mqttSchemes.ports, ...kafkaSchemes.ports, ...httpSchemes.ports },
+  unix: 'unix',
+  notYet: kafkaSchemes.notYet,
+}
+
 const addressPattern = /^(?:\[([0-9a-fA-F:.%a-z]+)\]|([^\s:/[\]]+))(?::(\d{1,5}))?$/
 /** What the kernel takes, without the byte that ends it. */
 const maxUnixPathBytes = 107
@@ -83,8 +90,17 @@ function parseUnix(text: string, path: string): Parsed<ListenUrl> {
   return { value: { scheme: 'unix', host: '', port: 0, path } }
 }
 
-export const formatListenUrl = ({ scheme, host, port, path }: ListenUrl): string =>
-  `${scheme}://${path ?? formatAddress(host, port)}`
+/** The URL of a listener of any front. */
+export const listenerUrl = listenUrl(allSchemes)
+
+export const frontOf = ({ scheme }: ListenUrl): 'mqtt' | 'kafka' | 'http' => {
+  if (Object.hasOwn(kafkaSchemes.ports, scheme)) return 'kafka'
+  return Object.hasOwn(httpSchemes.ports, scheme) ? 'http' : 'mqtt'
+}
+
+export function formatListenUrl({ scheme, host, port, path }: ListenUrl): string {
+  return `${scheme}://${path ?? formatAddress(host, port)}`
+}
 
 /** TLS is spoken there. */
 export const isTls = ({ scheme }: ListenUrl): boolean => ['mqtts', 'wss', 'ssl', 'https'].includes(scheme)

@@ -1,7 +1,10 @@
-import { duration, MINUTE_MS, SECOND_MS } from './quantities.ts'
+import { duration, integer, MINUTE_MS, SECOND_MS } from './quantities.ts'
 import { row, type Setting } from './setting-row.ts'
 import { oneOf, text } from './value-types.ts'
 
+const any = Number.POSITIVE_INFINITY
+const count = integer({ min: 1, max: 1_000_000 })
+const countOrAny = integer({ min: 1, max: 1_000_000, unlimited: '-1' })
 const optionalPath = text(/^[^\0]*$/, 'a path')
 
 /** Rows of the settings table that are about what stands between a socket and its protocol. */
@@ -27,9 +30,27 @@ export const listenerSettings = {
     10 * SECOND_MS,
     'Time a new connection has for what comes before its protocol',
     {
-      docs: 'The TLS handshake and the upgrade to WebSocket together. CONNECT has `mqtt.connect.timeout.ms` after that.',
+      docs: 'The header of a proxy, the TLS handshake and the upgrade to WebSocket together. CONNECT has `mqtt.connect.timeout.ms` after that.',
     },
   ),
+  'proxy.protocol': row(oneOf(['none', 'v2']), 'none', 'Whether a proxy in front sends the addresses of its clients', {
+    docs:
+      '`v2`: each connection must begin with the binary header of the PROXY protocol (HAProxy: `send-proxy-v2`), before TLS; without it, it is closed. ' +
+      'Logs and limits then go by the address in it, so that only the proxy may reach the listener. Not for HTTP.',
+  }),
+  'mqtt.connections.max': row(count, 10_000, 'MQTT connections at a time'),
+  'mqtt.connections.per.address.max': row(countOrAny, any, 'MQTT connections at a time from one address'),
+  'mqtt.connection.rate.max': row(countOrAny, any, 'New MQTT connections in a second', {
+    docs: 'More are closed at once, before a TLS handshake. They come back: clients should wait longer each time.',
+  }),
+  'kafka.connections.max': row(count, 1000, 'Kafka connections at a time', { kafka: 'max.connections' }),
+  'kafka.connections.per.address.max': row(countOrAny, any, 'Kafka connections at a time from one address', {
+    kafka: 'max.connections.per.ip',
+  }),
+  'kafka.connection.rate.max': row(countOrAny, any, 'New Kafka connections in a second', {
+    docs: 'More are closed at once, before a TLS handshake.',
+    kafka: 'max.connection.creation.rate',
+  }),
 } as const
 
 type ValueOf<Row> = Row extends Setting<infer Value> ? Value : never

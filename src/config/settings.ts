@@ -1,5 +1,6 @@
 import { type DeliverRule, deliver } from './deliver.ts'
-import { httpSchemes, kafkaSchemes, type ListenUrl, listenUrl, mqttSchemes } from './listen-url.ts'
+import { formatListenUrl, httpSchemes, kafkaSchemes, type ListenUrl, listenUrl, mqttSchemes } from './listen-url.ts'
+import { type ListenerRules, listeners } from './listener-rules.ts'
 import { listenerSettings } from './listener-settings.ts'
 import {
   bytes,
@@ -25,6 +26,7 @@ const forever = Number.POSITIVE_INFINITY
 const count = (most = 1_000_000) => integer({ min: 1, max: most })
 const path = text(/^[^\0]+$/, 'a path')
 const loopback = (scheme: string, port: number): readonly ListenUrl[] => [{ scheme, host: '127.0.0.1', port }]
+const noListenerRules: ListenerRules = new Map()
 const noRoutes: readonly Route[] = []
 const noRules: readonly DeliverRule[] = []
 const noDenials: readonly SubscribeDenyRule[] = []
@@ -152,6 +154,13 @@ export const settingTable = {
     'Addresses for health, metrics and the API; empty = off',
   ),
   ...listenerSettings,
+  listeners: row(listeners, noListenerRules, 'Settings that hold for single listeners', {
+    docs:
+      'Each URL is one of `mqtt.listen`, `kafka.listen` or `http.listen`; what is not given for it holds as for all. Limits of connections ' +
+      'then count those of this listener, beside those of all together.',
+    // Kafka's own `listeners` is kafka.listen
+    kafka: 'listener.settings',
+  }),
 
   // topics
   'num.partitions': row(count(1000), 4, 'Partitions of a topic created without a number', { kafka: 'num.partitions' }),
@@ -210,7 +219,6 @@ export const settingTable = {
   deliver: row(deliver, noRules, 'From the log to MQTT subscribers; what is delivered is not stored again'),
 
   // Kafka clients
-  'kafka.connections.max': row(count(), 1000, 'Kafka connections at a time', { kafka: 'max.connections' }),
   'connections.max.idle.ms': row(
     duration({ min: SECOND_MS }),
     10 * MINUTE_MS,
@@ -276,7 +284,6 @@ export const settingTable = {
   ),
 
   // MQTT clients
-  'mqtt.connections.max': row(count(), 10_000, 'MQTT connections at a time'),
   'mqtt.connect.timeout.ms': row(
     duration({ min: 100, max: 10 * MINUTE_MS }),
     10 * SECOND_MS,
@@ -331,6 +338,12 @@ type ValueOf<Row> = Row extends Setting<infer Value> ? Value : never
 
 /** All settings of a gateway, checked. Byte sizes are bytes, times milliseconds, `Infinity` is "no limit". */
 export type Settings = { readonly [Key in SettingKey]: ValueOf<(typeof settingTable)[Key]> }
+
+/** The settings in force for one listener. */
+export const settingsOf = (settings: Settings, url: ListenUrl): Settings => ({
+  ...settings,
+  ...settings.listeners.get(formatListenUrl(url)),
+})
 
 export const settingKeys = Object.keys(settingTable) as readonly SettingKey[]
 

@@ -109,11 +109,9 @@ export type RefusalReason =
   | 'unsupported'
   /** acks=0 has no answer in which an error could stand. */
   | 'acks-0-failed'
-  /** `kafka.connections.max` */
-  | 'limit'
   /** `connections.max.idle.ms` */
   | 'idle'
-  /** The TLS handshake failed or took too long. */
+  /** A limit of connections, or what comes before the protocol. */
   | SetupRefusal
   /** Half a request held memory that others waited for. */
   | 'memory'

@@ -106,13 +106,8 @@ export class KafkaServer {
   }
 
   #accept(stream: Connection, url: ListenUrl, advertised: ListenUrl | undefined, boundPort: number): void {
-    const { refusals } = this.#connectionParts
-    const most = this.#parts.loaded.settings['kafka.connections.max']
-    if (this.#stopping || this.#connections.size >= most) {
-      // a socket without a listener for its end must not bring the process down
-      stream.onClose(() => undefined)
+    if (this.#stopping) {
       stream.destroy()
-      if (!this.#stopping) refusals.closed('limit', stream.remote, `kafka.connections.max is ${most}`)
       return
     }
     const address = advertisedAddress(url, advertised, boundPort, stream)

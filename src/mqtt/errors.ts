@@ -77,6 +77,9 @@ export const pubackReason = (kind: ErrorKind): number => puback[kind]
 /** Why we close a connection: the label of `mqtt_refused_connections_total`. */
 export const closeReasons = [
   'connections.max',
+  'address.connections.max',
+  'connection.rate.max',
+  'proxy.header',
   'tls',
   'websocket',
   'setup.timeout',

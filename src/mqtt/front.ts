@@ -221,11 +221,6 @@ export class MqttFront {
 
   #connected(socket: Connection): void {
     const { settings, clock, metrics, hotPath = true } = this.#parts
-    if (this.#connections.size >= settings['mqtt.connections.max']) {
-      this.#closeLog.closed('connections.max', socket, `${this.#connections.size} connections are open`)
-      socket.destroy()
-      return
-    }
     const connection = new MqttConnection(socket, {
       ingest: this.#ingest,
       work: this.#work,

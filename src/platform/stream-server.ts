@@ -11,18 +11,54 @@ export interface WebSocketOptions {
   readonly maxFrameBytes: number
 }
 
+/** The ends of a connection as a proxy names them. */
+export interface ProxiedEnds {
+  readonly source: ListenAddress
+  readonly destination: ListenAddress
+}
+
+/**
+ * Reads what a proxy sends before the bytes of its client: its length and, unless it speaks for itself, the ends. Undefined while more bytes are
+ * needed, which is a bounded number. Throws when it is something else.
+ */
+export type ReadProxyHeader = (
+  bytes: Buffer,
+) => { readonly length: number; readonly ends: ProxiedEnds | undefined } | undefined
+
 /** Why a connection was closed before its protocol began. */
-export type SetupRefusal = 'tls' | 'websocket' | 'setup.timeout'
+export type SetupRefusal =
+  | 'connections.max'
+  | 'address.connections.max'
+  | 'connection.rate.max'
+  | 'proxy.header'
+  | 'tls'
+  | 'websocket'
+  | 'setup.timeout'
+
+export interface ConnectionRefusal {
+  readonly reason: SetupRefusal
+  readonly why: string
+}
+
+/** Asked for each connection when the address of its client is known, before anything more is spent on it. */
+export interface ConnectionGate {
+  /** Undefined: it may come in, and `leave` follows when it is closed. `host` is empty for clients of a Unix socket. */
+  enter(host: string): ConnectionRefusal | undefined
+  leave(host: string): void
+}
 
 /** What stands between the sockets of a listener and its protocol. */
 export interface StreamOptions {
+  /** All connections begin with the header of a proxy, before TLS. Absent: clients connect themselves. */
+  readonly proxyHeader?: ReadProxyHeader | undefined
   /** Absent: the bytes are not encrypted. */
   readonly tls?: TlsIdentity | undefined
   /** The stream comes in binary frames, whose boundaries mean nothing. Absent: without frames. */
   readonly webSocket?: WebSocketOptions | undefined
   /** For all of that together; a connection that is not through is closed. */
   readonly setupTimeoutMs: number
-  /** Told of each connection that is closed for it, so that nothing is lost silently. */
+  readonly gate: ConnectionGate
+  /** Told of each connection that is closed for one of these, so that nothing is lost silently. */
   readonly onRefused: (reason: SetupRefusal, remote: string, why: string) => void
 }
 

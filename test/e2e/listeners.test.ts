@@ -1,10 +1,11 @@
 import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { Kafka, logLevel } from 'kafkajs'
-import { connectAsync, type MqttClient } from 'mqtt'
+import { connectAsync, MqttClient } from 'mqtt'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Gateway, type GatewayOptions, runBrooklet, serveArguments } from '../support/gateway.ts'
 import { makeCertificate, type TestCertificate } from '../support/test-certificates.ts'
@@ -144,6 +145,50 @@ test('with tls.client.auth=required only holders of a certificate of the CA get 
   expect(metrics).toContain('brooklet_mqtt_refused_connections_total{reason="tls"} 2\n')
   const lines = gateway!.stderr.split('\n').filter(line => line.includes('mqtt connection closed'))
   expect(lines).toHaveLength(1)
+})
+
+test('listeners have rules of their own: a proxy in front of one, a CA for another, limits for a third', async () => {
+  const directory = `mqtt+unix://${at('a.sock')}`
+  const { addresses } = await start({
+    'mqtt.listen': `mqtt://127.0.0.1:0,mqtts://127.0.0.1:0,unix://${at('a.sock')}`,
+    ...tlsSettings(),
+    listeners: JSON.stringify({
+      'mqtt://127.0.0.1:0': { 'proxy.protocol': 'v2', 'mqtt.connections.per.address.max': 1 },
+      'mqtts://127.0.0.1:0': { tls: { ca: at('ca.pem'), 'client.auth': 'required' } },
+      [`unix://${at('a.sock')}`]: { 'mqtt.connections.max': 1 },
+    }),
+  })
+  // 203.0.113.N:51234 -> 192.0.2.10:1883
+  const proxied = (lastByte: number): Promise<MqttClient> => {
+    const header = Buffer.from('0d0a0d0a000d0a515549540a2111000ccb007107c000020ac822075b', 'hex')
+    header[19] = lastByte
+    const streamBuilder = (): Socket => {
+      const socket = connectTcp(Number(addresses.mqtt.split(':')[1]), '127.0.0.1')
+      socket.write(header)
+      return socket
+    }
+    return new Promise((resolve, reject) => {
+      const client = new MqttClient(streamBuilder, { reconnectPeriod: 0, clientId: `proxied-${lastByte}` })
+      clients.push(client)
+      client.once('connect', () => resolve(client))
+      client.once('close', () => reject(new Error('closed')))
+    })
+  }
+  const seven = await proxied(7)
+  await proxied(8)
+  await expect(proxied(7)).rejects.toThrow('closed')
+  await seven.publishAsync('sensors/x', 'from behind the proxy', { qos: 1 })
+  const listed = (await (await fetch(`${gateway!.httpUrl}/api/v1/clients`)).json()) as {
+    clients: { address: string }[]
+  }
+  expect(JSON.stringify(listed)).toContain('"203.0.113.7:51234"')
+  await expect(connect(`mqtt://${addresses.mqtt}`)).rejects.toThrow()
+  await expect(connect(`mqtts://${addresses['mqtts']}`)).rejects.toThrow()
+  await connect(directory)
+  await expect(connect(directory)).rejects.toThrow()
+  const metrics = await (await fetch(`${gateway!.httpUrl}/metrics`)).text()
+  for (const reason of ['proxy.header', 'tls', 'connections.max', 'address.connections.max'])
+    expect(metrics).toContain(`brooklet_mqtt_refused_connections_total{reason="${reason}"} 1\n`)
 })
 
 describe('a start that cannot be', () => {

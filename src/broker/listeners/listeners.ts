@@ -1,14 +1,18 @@
-import { isTls, isWebSocket, type ListenUrl } from '../../config/listen-url.ts'
+import { formatListenUrl, frontOf, isTls, isWebSocket, type ListenUrl } from '../../config/listen-url.ts'
 import type { ListenerSettings } from '../../config/listener-settings.ts'
-import type { Settings } from '../../config/settings.ts'
+import { type Settings, settingsOf } from '../../config/settings.ts'
+import type { Clock } from '../../platform/clock.ts'
 import type { Connection, Listener } from '../../platform/network.ts'
 import type { ListenStream, StreamOptions, WebSocketOptions } from '../../platform/stream-server.ts'
 import type { TlsIdentity } from '../../platform/tls-identity.ts'
+import { parseProxyHeader } from '../../wire/proxy-protocol.ts'
+import { ConnectionCount, CountingGate } from './connection-gate.ts'
 
 export interface ListenersParts {
   readonly listen: ListenStream
   readonly settings: Settings
   readonly identityFor: (settings: ListenerSettings) => TlsIdentity
+  readonly clock: Clock
 }
 
 /** What a front adds to the settings of a listener. */
@@ -21,9 +25,13 @@ export interface FrontOptions {
 /** Opens the listeners of the fronts as the settings say. */
 export class Listeners {
   readonly #parts: ListenersParts
+  readonly #mqttCount: ConnectionCount
+  readonly #kafkaCount: ConnectionCount
 
   constructor(parts: ListenersParts) {
     this.#parts = parts
+    this.#mqttCount = mqttCount('mqtt', parts.settings)
+    this.#kafkaCount = kafkaCount('kafka', parts.settings)
   }
 
   /** Rejects with Node's `code` when it cannot bind. */
@@ -32,19 +40,52 @@ export class Listeners {
     { webSocket, onRefused }: FrontOptions,
     onConnection: (connection: Connection) => void,
   ): Promise<Listener> {
-    const { listen, settings } = this.#parts
     const { host, port, path } = url
+    const settings = this.settingsOf(url)
     const options: StreamOptions = {
+      proxyHeader: settings['proxy.protocol'] === 'v2' ? parseProxyHeader : undefined,
       tls: this.identityOf(url),
       webSocket: isWebSocket(url) ? webSocket : undefined,
       setupTimeoutMs: settings['connection.setup.timeout.ms'],
+      gate: this.#gateOf(url),
       onRefused,
     }
-    return listen(path === undefined ? { host, port } : { path }, options, onConnection)
+    return this.#parts.listen(path === undefined ? { host, port } : { path }, options, onConnection)
   }
 
   /** Undefined where no TLS is spoken. */
   identityOf(url: ListenUrl): TlsIdentity | undefined {
-    return isTls(url) ? this.#parts.identityFor(this.#parts.settings) : undefined
+    return isTls(url) ? this.#parts.identityFor(this.settingsOf(url)) : undefined
+  }
+
+  /** Those of the listener, where it has its own. */
+  settingsOf(url: ListenUrl): Settings {
+    return settingsOf(this.#parts.settings, url)
+  }
+
+  /** A listener with settings of its own is counted twice: with all of its front, and by itself. HTTP has limits of its own. */
+  #gateOf(url: ListenUrl): CountingGate {
+    const { settings, clock } = this.#parts
+    const isKafka = frontOf(url) === 'kafka'
+    const counts = [isKafka ? this.#kafkaCount : this.#mqttCount]
+    const name = formatListenUrl(url)
+    if (settings.listeners.has(name)) counts.push((isKafka ? kafkaCount : mqttCount)(name, this.settingsOf(url)))
+    return new CountingGate(counts, clock)
   }
 }
+
+const mqttCount = (name: string, settings: Settings): ConnectionCount =>
+  new ConnectionCount({
+    name,
+    connections: settings['mqtt.connections.max'],
+    perAddress: settings['mqtt.connections.per.address.max'],
+    newPerSecond: settings['mqtt.connection.rate.max'],
+  })
+
+const kafkaCount = (name: string, settings: Settings): ConnectionCount =>
+  new ConnectionCount({
+    name,
+    connections: settings['kafka.connections.max'],
+    perAddress: settings['kafka.connections.per.address.max'],
+    newPerSecond: settings['kafka.connection.rate.max'],
+  })

@@ -1,30 +1,50 @@
 import type { Socket } from 'node:net'
-import type { SetupRefusal, StreamOptions } from '../stream-server.ts'
-import { type Ends, endsOf } from './network.ts'
+import type { ProxiedEnds, SetupRefusal, StreamOptions } from '../stream-server.ts'
+import { type Ends, remoteOf } from './network.ts'
 
 /** An accepted socket whose protocol has not begun: it has a time for that, and is closed when something is wrong. */
 export class Arrival {
   readonly socket: Socket
-  readonly ends: Ends
   /** What it is at, for the reason when it ends there. */
-  stage: 'tls' | 'websocket' = 'tls'
+  stage: 'proxy.header' | 'tls' | 'websocket' = 'tls'
   readonly #underWay: Set<Arrival>
-  readonly #onRefused: StreamOptions['onRefused']
+  readonly #options: StreamOptions
   readonly #deadline: NodeJS.Timeout
+  #ends: Ends
   #settled = false
 
   /** `underWay` has those of the listener that are not settled. */
-  constructor(socket: Socket, { setupTimeoutMs, onRefused }: StreamOptions, underWay: Set<Arrival>) {
+  constructor(socket: Socket, ends: Ends, options: StreamOptions, underWay: Set<Arrival>) {
     this.socket = socket
+    this.#ends = ends
     this.#underWay = underWay.add(this)
-    this.ends = endsOf(socket)
-    this.#onRefused = onRefused
+    this.#options = options
+    const { setupTimeoutMs } = options
     this.#deadline = setTimeout(
       () => this.refuse('setup.timeout', `its setup took more than ${setupTimeoutMs} ms`),
       setupTimeoutMs,
     )
     socket.on('error', () => undefined)
     socket.once('close', () => this.#closed())
+  }
+
+  get ends(): Ends {
+    return this.#ends
+  }
+
+  /** The proxy says whose connection it is. */
+  proxied({ source, destination }: ProxiedEnds): void {
+    this.#ends = { host: source.host, remote: remoteOf(source.host, source.port), local: destination }
+  }
+
+  /** Asks the gate, now that the client is known. */
+  enter(): boolean {
+    const { gate } = this.#options
+    const { host } = this.#ends
+    const refusal = gate.enter(host)
+    if (refusal !== undefined) this.refuse(refusal.reason, refusal.why)
+    else this.socket.once('close', () => gate.leave(host))
+    return refusal === undefined
   }
 
   /** Whoever settles it has it: false when it is gone or refused. */
@@ -39,7 +59,7 @@ export class Arrival {
   /** Counts it, once, and closes: at once, or as `close` does. */
   refuse(reason: SetupRefusal, why: string, close: () => void = () => this.socket.destroy()): void {
     if (!this.settle()) return
-    this.#onRefused(reason, this.ends.remote, why)
+    this.#options.onRefused(reason, this.#ends.remote, why)
     close()
   }
 

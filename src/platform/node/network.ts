@@ -2,12 +2,18 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import type { Connection, ListenAddress, Network } from '../network.ts'
 
 /** The two ends of a connection, as `Connection` names them. */
-export type Ends = Pick<Connection, 'remote' | 'local'>
+export interface Ends extends Pick<Connection, 'remote' | 'local'> {
+  /** Address of the client. */
+  readonly host: string
+}
 
 const plainAddress = (address: string | undefined): string => (address ?? '').replace(/^::ffff:/, '')
 
+export const remoteOf = (host: string, port: number | undefined): string => `${host}:${port}`
+
 export const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): Ends => ({
-  remote: `${plainAddress(remoteAddress)}:${remotePort}`,
+  host: plainAddress(remoteAddress),
+  remote: remoteOf(plainAddress(remoteAddress), remotePort),
   local: { host: plainAddress(localAddress), port: localPort ?? 0 },
 })
 

@@ -2,19 +2,25 @@ import { createServer, type Socket } from 'node:net'
 import type { Connection } from '../network.ts'
 import type { ListenStream, StreamAddress, StreamOptions } from '../stream-server.ts'
 import { Arrival } from './arrival.ts'
-import { boundAddress, type Ends, listenTcp, SocketConnection } from './network.ts'
+import { boundAddress, type Ends, endsOf, listenTcp, SocketConnection } from './network.ts'
+import { takeProxyHeader } from './proxy-header.ts'
 import { Handshakes } from './tls-server.ts'
 import { listenUnix } from './unix-socket.ts'
 import { WebSocketUpgrades } from './web-socket.ts'
 
-type Accept = (socket: Socket) => void
+/** Connections of one listener whose client is not known yet, and which no gate has let in. */
+const maxUnknown = 1000
 
-/** The real listener: sockets pass through TLS and the upgrade to WebSocket, where there is one. */
+/** The real listener: each socket passes the header of its proxy, the gate, TLS and the upgrade to WebSocket, as far as there are these. */
 export const listenStream: ListenStream = async (address, options, onConnection) => {
   const underWay = new Set<Arrival>()
-  const accept =
-    options.tls || options.webSocket ? await setups(options, underWay, onConnection) : plain(address, onConnection)
-  const server = createServer({ noDelay: true, keepAlive: true }, accept)
+  const setUp = await setUps(options, onConnection)
+  const server = createServer({ noDelay: true, keepAlive: true }, socket => {
+    const arrival = new Arrival(socket, endsAt(address, socket), options, underWay)
+    if (options.proxyHeader === undefined) setUp(arrival)
+    else if (underWay.size > maxUnknown) arrival.refuse('connections.max', `${maxUnknown} connections are being set up`)
+    else takeProxyHeader(arrival, options.proxyHeader, () => setUp(arrival))
+  })
   if ('path' in address) await listenUnix(server, address.path)
   else await listenTcp(server, address)
   return {
@@ -29,29 +35,24 @@ export const listenStream: ListenStream = async (address, options, onConnection)
   }
 }
 
-const plain = (address: StreamAddress, onConnection: (connection: Connection) => void): Accept => {
-  // the clients of a Unix socket have no address
-  const ends: Ends | undefined =
-    'path' in address ? { remote: `unix:${address.path}`, local: { host: '', port: 0 } } : undefined
-  return socket => onConnection(new SocketConnection(socket, ends))
-}
+/** The clients of a Unix socket have no address. */
+const endsAt = (address: StreamAddress, socket: Socket): Ends =>
+  'path' in address ? { host: '', remote: `unix:${address.path}`, local: { host: '', port: 0 } } : endsOf(socket)
 
-/** TLS first, then WebSocket. */
-const setups = async (
-  options: StreamOptions,
-  underWay: Set<Arrival>,
+/** The way from a known client to its protocol. */
+const setUps = async (
+  { tls, webSocket }: StreamOptions,
   onConnection: (connection: Connection) => void,
-): Promise<Accept> => {
-  const { tls, webSocket } = options
+): Promise<(arrival: Arrival) => void> => {
   const upgrades = webSocket && (await WebSocketUpgrades.open(webSocket, onConnection))
-  const transportReady = (socket: Socket, arrival: Arrival): void => {
+  const secured = (socket: Socket, arrival: Arrival): void => {
     if (upgrades) upgrades.begin(socket, arrival)
     else if (arrival.settle()) onConnection(new SocketConnection(socket, arrival.ends))
   }
-  const handshakes = tls && new Handshakes(tls, transportReady)
-  return socket => {
-    const arrival = new Arrival(socket, options, underWay)
+  const handshakes = tls && new Handshakes(tls, secured)
+  return arrival => {
+    if (!arrival.enter()) return
     if (handshakes) handshakes.begin(arrival)
-    else transportReady(socket, arrival)
+    else secured(arrival.socket, arrival)
   }
 }

@@ -64,6 +64,7 @@ export class Handshakes {
 
   begin(arrival: Arrival): void {
     const { socket } = arrival
+    arrival.stage = 'tls'
     const pair = pairOf(socket)
     this.#underWay.set(pair, arrival)
     socket.once('close', () => {

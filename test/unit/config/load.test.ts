@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { loadSettings, type SettingsInput } from '../../../src/config/load.ts'
 import { GiB, MiB } from '../../../src/config/quantities.ts'
-import { environmentName, flagName, type SettingKey, settingKeys, settingRow } from '../../../src/config/settings.ts'
+import {
+  environmentName,
+  flagName,
+  type SettingKey,
+  settingKeys,
+  settingRow,
+  settingsOf,
+} from '../../../src/config/settings.ts'
 import { formatSettingsFile, shownSettings } from '../../../src/config/shown-settings.ts'
 import { StartError } from '../../../src/core/errors.ts'
 
@@ -155,6 +162,18 @@ describe('problems', () => {
     [['kafka.listen=unix:///run/x'], 'unix is not a protocol of this setting'],
     [['mqtt.listen=unix:///run/x,unix:///run/x'], 'is the address of mqtt.listen too'],
     [['kafka.listen=sasl_ssl://127.0.0.1:1'], 'SASL authentication is not in this version'],
+    [['listeners={ mqtts://127.0.0.1:8883: {} }'], 'mqtts://127.0.0.1:8883 is in none of mqtt.listen'],
+    [['listeners={ mqtt://127.0.0.1:1883: { proxy.protcol: v2 } }'], 'listeners[mqtt://127.0.0.1:1883].proxy.protcol'],
+    [
+      ['listeners={ mqtt://127.0.0.1:1883: { proxy.protcol: v2 } }'],
+      'is no setting of a listener; nearest: proxy.protocol',
+    ],
+    [['listeners={ mqtt://127.0.0.1:1883: { proxy.protocol: v1 } }'], '"v1" is not one of none, v2; nearest: v2'],
+    [['listeners={ mqtt://127.0.0.1:1883: { tls: { cert: x } } }'], 'tls.cert (--set): has no meaning for mqtt'],
+    [['listeners={ http://127.0.0.1:8190: { proxy.protocol: v2 } }'], 'has no meaning for http'],
+    [['listeners={ plaintext://127.0.0.1:9092: { mqtt.connections.max: 1 } }'], 'has no meaning for plaintext'],
+    [['listeners=[]'], 'a map of URLs is expected'],
+    [['listeners={ mqtt://127.0.0.1: 1, mqtt://127.0.0.1:1883: {} }'], 'stands there twice'],
     [['mqtt.listen=mqt://127.0.0.1:1'], 'nearest: mqtt://127.0.0.1:1'],
     [['mqtt.listen=127.0.0.1:99999'], 'ports end at 65535'],
     [['http.listen=127.0.0.1:1883'], 'is the address of mqtt.listen too'],
@@ -189,6 +208,49 @@ describe('problems', () => {
     expect(plain.join()).toContain('mqtt://0.0.0.0:1883 can be reached')
     const noCa = problemsOf({ set: ['mqtt.listen=mqtts://*', ...tls, 'tls.ca='] })
     expect(noCa.join()).toContain('tls.ca (--set): is missing')
+  })
+})
+
+describe('listeners', () => {
+  const yaml = `
+    mqtt.listen: [mqtt://127.0.0.1:1883, mqtts://0.0.0.0:8883, mqtts://127.0.0.1:8884]
+    tls: { cert: gw.pem, key: gw.key }
+    mqtt.connections.max: 500
+    listeners:
+      mqtts://*:
+        tls: { ca: ca.pem, client.auth: required }
+        mqtt.connections.max: 100
+      mqtts://127.0.0.1:8884: { tls.cert: local.pem, tls.key: local.key, proxy.protocol: v2 }`
+
+  test('have what is given for them, and for the rest what is given for all', () => {
+    const { settings } = load({ yaml })
+    const shown = settings['mqtt.listen'].map(url => {
+      const own = settingsOf(settings, url)
+      return [
+        own['tls.cert'],
+        own['tls.ca'],
+        own['tls.client.auth'],
+        own['proxy.protocol'],
+        own['mqtt.connections.max'],
+      ]
+    })
+    expect(shown).toEqual([
+      ['gw.pem', '', 'none', 'none', 500],
+      ['gw.pem', 'ca.pem', 'required', 'none', 100],
+      ['local.pem', '', 'none', 'v2', 500],
+    ])
+  })
+
+  test('are judged by what holds for them', () => {
+    expect(problemsOf({ yaml: yaml.replace('required', 'none') }).join()).toContain(
+      'mqtts://0.0.0.0:8883 can be reached',
+    )
+    expect(problemsOf({ yaml: yaml.replace('ca: ca.pem, ', '') }).join()).toContain('needs CAs')
+  })
+
+  test('are shown so that they load back', () => {
+    const loaded = load({ yaml })
+    expect(load({ yaml: formatSettingsFile(loaded) }).settings).toEqual(loaded.settings)
   })
 })
 

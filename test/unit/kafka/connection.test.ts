@@ -208,7 +208,7 @@ describe('bad input', () => {
     const [first] = [await server.connect(), await server.connect()]
     const third = await server.connect()
     await third.closed
-    expect(server.metrics.count('kafkaRefusedConnections', 'limit')).toBe(1)
+    expect(server.metrics.count('kafkaRefusedConnections', 'connections.max')).toBe(1)
     await bystander(first)
   })
 })

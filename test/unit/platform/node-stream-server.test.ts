@@ -9,8 +9,10 @@ import type { Connection, Listener } from '../../../src/platform/network.ts'
 import { listenStream } from '../../../src/platform/node/stream-server.ts'
 import type { StreamAddress, StreamOptions } from '../../../src/platform/stream-server.ts'
 import type { TlsCredentials, TlsIdentity, TlsRules } from '../../../src/platform/tls-identity.ts'
+import { parseProxyHeader } from '../../../src/wire/proxy-protocol.ts'
 import { makeCertificate, type TestCertificate } from '../../support/test-certificates.ts'
 
+const openGate = { enter: () => undefined, leave: () => undefined }
 const loopback = { host: '127.0.0.1', port: 0 }
 const closers: (() => unknown)[] = []
 afterEach(async () => {
@@ -26,13 +28,17 @@ class EchoServer {
   static async start(options: Partial<StreamOptions> = {}, address: StreamAddress = loopback): Promise<EchoServer> {
     const server = new EchoServer()
     const onRefused: StreamOptions['onRefused'] = (reason, remote, why) => {
-      expect(remote).toMatch(/^127\.0\.0\.1:\d+$/)
+      expect(remote).toMatch(/^(127\.0\.0\.1|203\.0\.113\.7):\d+$/)
       server.refused.push([reason, why])
     }
-    server.listener = await listenStream(address, { setupTimeoutMs: 5000, onRefused, ...options }, connection => {
-      server.connections.push(connection)
-      connection.onData(chunk => connection.write([chunk]))
-    })
+    server.listener = await listenStream(
+      address,
+      { setupTimeoutMs: 5000, gate: openGate, onRefused, ...options },
+      connection => {
+        server.connections.push(connection)
+        connection.onData(chunk => connection.write([chunk]))
+      },
+    )
     closers.push(() => server.listener.close())
     return server
   }
@@ -268,6 +274,127 @@ describe('WebSocket', () => {
     slow.write('GET / HTTP/1.1\r\n')
     await closed(slow)
     expect(server.refused.map(([reason]) => reason)).toEqual(['websocket', 'setup.timeout'])
+  })
+})
+
+describe('the header of a proxy', () => {
+  const signature = '0d0a0d0a000d0a515549540a'
+  // 203.0.113.7:51234 -> 192.0.2.10:8883
+  const header = Buffer.from(`${signature}2111000ccb007107c000020ac82222b3`, 'hex')
+  const local = Buffer.from(`${signature}20000000`, 'hex')
+  const proxyHeader = parseProxyHeader
+
+  it('names the ends of the connection, and the bytes after it are those of the client', async () => {
+    const server = await EchoServer.start({ proxyHeader })
+    const without = await dial(server.port)
+    without.write('x')
+    await closed(without)
+    const other = await dial(server.port)
+    other.write(Buffer.concat([header, Buffer.from('first ')]))
+    expect(await echoed(other, 'second')).toMatch(/^first /)
+    const [{ remote, local: destination }] = server.connections as [Connection]
+    expect([remote, destination]).toEqual(['203.0.113.7:51234', { host: '192.0.2.10', port: 8883 }])
+    expect(server.refused).toEqual([['proxy.header', 'PROXY header: the signature of version 2 is missing']])
+  })
+
+  it('may come byte by byte, and be of the proxy itself', async () => {
+    const server = await EchoServer.start({ proxyHeader })
+    const socket = await dial(server.port)
+    socket.setNoDelay(true)
+    for (const byte of local) {
+      socket.write(Buffer.from([byte]))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    expect(await echoed(socket, 'after')).toBe('after')
+    expect(server.connections[0]?.remote).toBe(`127.0.0.1:${socket.localPort}`)
+  })
+
+  it('comes before TLS, and before WebSocket over TLS', async () => {
+    const tls = new TestIdentity(gateway)
+    const server = await EchoServer.start({ proxyHeader, tls })
+    const socket = await dial(server.port)
+    socket.write(header)
+    const secure = await dialTls(server.port, { socket })
+    expect(await echoed(secure, 'hidden')).toBe('hidden')
+    expect(server.connections[0]?.remote).toBe('203.0.113.7:51234')
+
+    const webServer = await EchoServer.start({
+      proxyHeader,
+      tls,
+      webSocket: { subprotocol: 'mqtt', maxFrameBytes: 100 },
+    })
+    const under = await dial(webServer.port)
+    under.write(header)
+    const stream = await dialTls(webServer.port, { socket: under })
+    const web = new WebSocket('ws://127.0.0.1/', 'mqtt', { createConnection: () => stream })
+    const answer = new Promise(resolve => web.once('message', resolve))
+    await new Promise(resolve => web.once('open', resolve))
+    web.send(Buffer.from('frame'))
+    expect(String(await answer)).toBe('frame')
+    expect(webServer.connections[0]?.remote).toBe('203.0.113.7:51234')
+  })
+
+  it('that does not come, or only half, ends the connection', async () => {
+    const server = await EchoServer.start({ proxyHeader, setupTimeoutMs: 200 })
+    const silent = await dial(server.port)
+    await closed(silent)
+    const half = await dial(server.port)
+    half.write(header.subarray(0, 20))
+    await closed(half)
+    const gone = await dial(server.port)
+    gone.write(header.subarray(0, 20))
+    await new Promise(resolve => setTimeout(resolve, 20))
+    gone.end()
+    await until(() => server.refused.length === 3)
+    expect(server.refused.map(([reason]) => reason)).toEqual(['setup.timeout', 'setup.timeout', 'proxy.header'])
+  })
+
+  it('does not undo a pause of who takes the connection', async () => {
+    let taken: Connection | undefined
+    const seen: string[] = []
+    const options = { setupTimeoutMs: 5000, gate: openGate, proxyHeader, onRefused: () => undefined }
+    const listener = await listenStream(loopback, options, connection => {
+      taken = connection
+      connection.onData(chunk => seen.push(String(chunk)))
+      connection.pause()
+    })
+    closers.push(() => listener.close())
+    const socket = await dial(listener.address.port)
+    socket.write(Buffer.concat([header, Buffer.from('early')]))
+    await until(() => taken !== undefined)
+    await new Promise(resolve => setTimeout(resolve, 50))
+    expect(seen).toEqual([])
+    taken!.resume()
+    await until(() => seen.join('') === 'early')
+  })
+})
+
+describe('a gate', () => {
+  it('is asked with the address of the client, told of its end, and closes before TLS', async () => {
+    const inside: string[] = []
+    const gate: StreamOptions['gate'] = {
+      enter(host) {
+        if (inside.length === 1) return { reason: 'connections.max', why: 'full' }
+        inside.push(host)
+        return undefined
+      },
+      leave: host => void inside.splice(inside.indexOf(host), 1),
+    }
+    const server = await EchoServer.start({ gate, tls: new TestIdentity(gateway) })
+    const first = await dialTls(server.port)
+    await expect(dialTls(server.port)).rejects.toThrow()
+    expect([inside, server.refused]).toEqual([['127.0.0.1'], [['connections.max', 'full']]])
+    first.end()
+    await until(() => inside.length === 0)
+    await echoed(await dialTls(server.port), 'in again')
+    // a handshake that fails leaves too
+    const [connection] = server.connections.splice(1)
+    connection!.destroy()
+    await until(() => inside.length === 0)
+    const plain = await dial(server.port)
+    plain.write('no TLS')
+    await closed(plain)
+    await until(() => inside.length === 0)
   })
 })
 
