@@ -10,8 +10,8 @@ import { encodeSlotHeader } from './slot.ts'
 import { coldHeader } from './slot-header-repair.ts'
 import type { Slot } from './slot-pool.ts'
 
-/** Written and synced at once: large enough for flash, small enough that a commit in between does not wait long. */
-const chunkBytes = 256 * 1024
+/** Written and synced at once: whole blocks of flash, and so few that a commit that comes meanwhile waits little longer than for another commit. */
+const chunkBytes = 64 * 1024
 
 /**
  * A cold segment while the cleaner writes it, frame by frame, in large sequential writes past the commit writer. Nothing of it counts before its

@@ -2,7 +2,8 @@ import type { NewestBytes, StoredBytes } from './frame-walk.ts'
 import type { Segment } from './segment.ts'
 import type { Window } from './window.ts'
 
-const windowBytes = 512 * 1024
+/** Read at once: a commit that comes meanwhile waits for it. */
+const windowBytes = 128 * 1024
 
 /** Reads a segment from front to back past the block cache, so that cleaning does not push out what readers use. */
 export class SegmentScan implements StoredBytes {

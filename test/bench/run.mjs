@@ -14,8 +14,11 @@ if (name === undefined || !names.includes(name)) {
 }
 
 const options = Object.fromEntries(rest.map(text => /^--([^=]+)=(.*)$/.exec(text)?.slice(1) ?? [text, 'true']))
+// timers of the engine keep no process alive
+const alive = setInterval(() => {}, 60_000)
 const { default: bench } = await import(new URL(`${name}.mjs`, folder).href)
 const result = { bench: name, at: new Date().toISOString(), machine: machine(), ...(await bench(options)) }
+clearInterval(alive)
 const results = new URL('results/', folder)
 await mkdir(results, { recursive: true })
 await writeFile(new URL(`${name}.json`, results), `${JSON.stringify(result, null, 2)}\n`)
