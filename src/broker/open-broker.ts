@@ -8,10 +8,11 @@ import type { Timer } from '../platform/clock.ts'
 import type { Platform } from '../platform/platform.ts'
 import { GroupsView } from '../state/groups.ts'
 import { ProducersView } from '../state/producers.ts'
+import { StateScrub } from '../state/state-scrub.ts'
 import { type Topic, TopicsView } from '../state/topics.ts'
 import type { View } from '../state/view.ts'
 import { ViewLog } from '../state/view-log.ts'
-import type { Log } from '../storage/log.ts'
+import { firstTopicPartitionId, type Log } from '../storage/log.ts'
 import {
   baseOffsetOf,
   baseSequenceOf,
@@ -84,6 +85,7 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
     ],
   })
   const sweep = sweepProducers(options, state, producers)
+  const scrub = new StateScrub({ log, state, clock, logger: logger.child('state') })
   const broker = new Broker({
     log,
     state,
@@ -96,6 +98,7 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
   })
   const stop = (): void => {
     sweep.cancel()
+    scrub.stop()
     groups.stop()
   }
   return { broker, groups, state, topicConfigs, stop }
@@ -113,7 +116,12 @@ const takeUpProducers = (log: Log, state: ViewLog, producers: ProducersView): vo
     producers.appended(partition, batch, baseOffsetOf(header), log.logAge)
   }
   const present = new Set(log.partitions())
-  producers.replayed(partition => (present.has(partition) ? log.offsets(partition).logEnd : undefined))
+  // of a damaged header nobody knows whether it was of producers: gaps of all state count
+  const lostState = log
+    .gaps()
+    .filter(({ partition, reason }) => partition < firstTopicPartitionId && reason === 'damage')
+  const lostRecords = lostState.reduce((sum, { first, last }) => sum + last - first + 1, 0)
+  producers.replayed(partition => (present.has(partition) ? log.offsets(partition).logEnd : undefined), lostRecords)
   log.onCheckpoint(() => producers.flush(state))
 }
 

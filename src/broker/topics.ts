@@ -66,6 +66,7 @@ export class Topics {
 
   constructor(parts: TopicsParts) {
     this.#parts = parts
+    parts.view.skipPartitions(parts.log.nextPartition)
     for (const topic of parts.view.all()) {
       this.#partitionCount += topic.partitions.length
       for (const partition of topic.partitions) parts.log.openPartition(partition)

@@ -211,10 +211,10 @@ export class ProducersView implements View {
 
   /**
    * After replay: no producer id of the reserved block is given again, and nothing is known that the log does not hold. `logEndOf` is
-   * undefined for partitions that are gone.
+   * undefined for partitions that are gone. Each of the `lostRecords` of state may have reserved a block.
    */
-  replayed(logEndOf: (partition: PartitionId) => number | undefined): void {
-    this.#nextProducerId = Math.max(this.#nextProducerId, this.#reservedProducerId)
+  replayed(logEndOf: (partition: PartitionId) => number | undefined, lostRecords: number): void {
+    this.#nextProducerId = Math.max(this.#nextProducerId, this.#reservedProducerId) + lostRecords * producerIdBlock
     for (const [partition, producers] of [...this.#entries]) {
       const logEnd = logEndOf(partition) ?? 0
       for (const entry of [...producers.values()]) {

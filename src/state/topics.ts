@@ -56,6 +56,11 @@ export class TopicsView implements View {
     return this.#nextPartition
   }
 
+  /** Ids below it are never given, whatever the records say: one of them may be damaged. */
+  skipPartitions(next: PartitionId): void {
+    this.#nextPartition = Math.max(this.#nextPartition, next)
+  }
+
   /** The changes that store `topic`, and with it that its partition ids are taken. */
   put(topic: Topic): StateChange[] {
     const value: TopicValue = {

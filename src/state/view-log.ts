@@ -57,7 +57,7 @@ export class ViewLog implements StateLog {
   static async open(parts: ViewLogParts, views: readonly View[]): Promise<ViewLog> {
     const state = new ViewLog(parts)
     for (const view of views) await state.#open(view)
-    for (const view of views) await state.#mend(view)
+    await state.mend()
     return state
   }
 
@@ -102,6 +102,27 @@ export class ViewLog implements StateLog {
     for (const open of this.#views.values()) await this.#checkpoint(open)
   }
 
+  /** Where the views have their records. */
+  get partitions(): Iterable<PartitionId> {
+    return this.#views.keys()
+  }
+
+  /**
+   * Where records of state are damaged, what is known of it is written again: without checkpoints the log alone must give the same. What cannot
+   * be written now is tried again by the next call, or the next start.
+   */
+  async mend(): Promise<void> {
+    const { log, logger } = this.#parts
+    try {
+      // what was read just now and is damaged counts when it is recorded
+      await log.whenDurable(log.openGroup)
+      await log.mendControl()
+      for (const { view } of this.#views.values()) await this.#mend(view)
+    } catch (error) {
+      logger.warn({ error: String(error) }, 'damaged state was not written again; that is tried again')
+    }
+  }
+
   #opened(partition: PartitionId): OpenView {
     const open = this.#views.get(partition)
     assert(open !== undefined, 'a view is opened before it is written')
@@ -136,20 +157,12 @@ export class ViewLog implements StateLog {
     log.setCompaction(view.partition, { ...viewCompaction, limitOffset: () => open.durableOffset })
   }
 
-  /** Where records are damaged, the view as it is now is written again: without its checkpoint the log alone must give the same. */
   async #mend(view: View): Promise<void> {
     const { log, logger } = this.#parts
     const { logStart } = log.offsets(view.partition)
     if (!log.gaps().some(({ partition, last }) => partition === view.partition && last >= logStart)) return
     logger.error({ view: view.name }, 'records of a view are damaged; what is known of it is written again')
-    try {
-      await this.writeAgain(view.partition)
-    } catch (error) {
-      logger.warn(
-        { view: view.name, error: String(error) },
-        'a damaged view was not written again; the next start tries',
-      )
-    }
+    await this.writeAgain(view.partition)
   }
 
   #encode(view: View, records: readonly StateRecord[]): BatchAppend {

@@ -1,12 +1,11 @@
-import type { GroupNumber } from '../core/brand.ts'
 import type { GroupGatherer } from './group-gatherer.ts'
 import type { RecoveredBatch } from './log.ts'
 
 /** What preparation needs of the log. */
 export interface PreparedLog {
   readonly gatherer: GroupGatherer
-  openGroup(): GroupNumber
-  whenDurable(group: GroupNumber): Promise<void>
+  /** Resolves when everything appended is on the device. */
+  settled(): Promise<void>
 }
 
 /**
@@ -39,7 +38,7 @@ export class CheckpointPreparation {
     if (this.#recovered.length > 0) return false
     for (const before of this.#before) before()
     this.#log.gatherer.close()
-    await this.#log.whenDurable(this.#log.openGroup())
+    await this.#log.settled()
     return true
   }
 }

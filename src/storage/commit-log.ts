@@ -49,6 +49,7 @@ export class CommitLog implements Log {
   readonly logId: string
   readonly incarnation: string
   readonly logEpoch: number
+  readonly nextPartition: PartitionId
   readonly budget: DiskBudget
   readonly #options: CommitLogOptions
   readonly #recovered: RecoveredLog
@@ -79,6 +80,7 @@ export class CommitLog implements Log {
     this.logId = meta.logId
     this.incarnation = random.bytes(8).toString('hex')
     this.logEpoch = logEpoch
+    this.nextPartition = recovered.nextPartition
     this.#options = options
     this.#recovered = recovered
     this.budget = new DiskBudget(recovered, platform.checkpoints, options, () => this.#room.soon())
@@ -97,9 +99,8 @@ export class CommitLog implements Log {
     const seed = saltSeed(salt)
     const stamp = () => ({ logEpoch, logAge: this.logAge, seed })
     this.#gatherer = new GroupGatherer(this.#writer.arenas, chain.group + 1, options.commitMaxBytes, stamp)
-    const whenDurable = (group: GroupNumber): Promise<void> => this.whenDurable(group)
-    const groups = { gatherer: this.#gatherer, openGroup: () => this.openGroup, whenDurable }
-    this.#preparation = new CheckpointPreparation(groups, recovered.producerBatches)
+    const prepared = { gatherer: this.#gatherer, settled: () => this.whenDurable(this.openGroup) }
+    this.#preparation = new CheckpointPreparation(prepared, recovered.producerBatches)
     this.#segmentWriter = new SegmentWriter(
       { slotBytes: meta.slotBytes, align: options.align },
       () => this.#room.takeSlot(),
@@ -297,6 +298,10 @@ export class CommitLog implements Log {
     const group = this.#control.append([{ kind: 'logStart', partition, offset }])
     log.advanceLogStart(offset)
     return group
+  }
+
+  mendControl(): Promise<void> {
+    return this.#control.mend()
   }
 
   setRetention(partition: PartitionId, retention: Retention): void {

@@ -64,6 +64,14 @@ export class ControlWriter {
     return controlBatch(this.#snapshot(), this.#clock.wallMs())
   }
 
+  /** Writes the whole state again where records of the partition are damaged. */
+  async mend(): Promise<void> {
+    const logStart = this.#owner.logs.get(logControlPartition)?.logStart ?? 0
+    const { list } = this.#control.gaps
+    const isDamaged = list.some(({ partition, last }) => partition === logControlPartition && last >= logStart)
+    if (isDamaged) await this.rewrite()
+  }
+
   /** Appends the whole state again and moves the partition's own log start behind the old records: they no longer keep a slot. */
   async rewrite(): Promise<void> {
     const log = this.#owner.logs.get(logControlPartition)

@@ -133,6 +133,11 @@ export interface Log {
   readonly logEpoch: number
   /** Seconds of the log's life, in which time without power does not count; retention and expiry go by it, never by record time. */
   readonly logAge: number
+  /**
+   * Above every partition of which this start found anything, removals included: what new partitions get where the record of the last id may be
+   * damaged.
+   */
+  readonly nextPartition: PartitionId
   /** False once a write or a sync has failed. */
   readonly writable: boolean
 
@@ -187,6 +192,8 @@ export interface Log {
 
   /** DeleteRecords: moves the log start up, durable with the returned group. No gap record: somebody asked for it. */
   advanceLogStart(partition: PartitionId, offset: number): GroupNumber
+  /** Where records of storage itself are damaged (log starts, gaps), what is known of them is written again. Resolves when that is durable. */
+  mendControl(): Promise<void>
   /** When records of the partition go; absent means the limits given at open and class `normal`. Internal partitions have none. */
   setRetention(partition: PartitionId, retention: Retention): void
   /** Whether and how the partition is compacted; undefined, as at first: it is not. */

@@ -1,4 +1,4 @@
-import { partitionId } from '../core/brand.ts'
+import { type PartitionId, partitionId } from '../core/brand.ts'
 import { StartError } from '../core/errors.ts'
 import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -12,7 +12,7 @@ import { withoutDuplicates } from './duplicate-segments.ts'
 import { frameBatchBytes, frameHeaderBytes, framePartition } from './frame.ts'
 import type { ChainLink } from './group-scan.ts'
 import { IndexLoader } from './index-loader.ts'
-import { logControlPartition, type RecoveredBatch } from './log.ts'
+import { firstTopicPartitionId, logControlPartition, type RecoveredBatch } from './log.ts'
 import type { LogAgeMark } from './log-age.ts'
 import { LogControl, type Losses } from './log-control.ts'
 import { type Meta, maxStarts } from './meta.ts'
@@ -39,6 +39,8 @@ export interface RecoveredLog {
   readonly cache: BlockCache
   readonly indexLoader: IndexLoader
   readonly logs: Map<number, PartitionLog>
+  /** See `Log.nextPartition`. */
+  readonly nextPartition: PartitionId
   /** Cold ones first, then hot ones, oldest first; the last one is active. */
   readonly segments: Segment[]
   readonly control: LogControl
@@ -133,6 +135,7 @@ const recoverFrom = async (
     cache,
     indexLoader,
     logs,
+    nextPartition: nextPartitionAfter([logs.keys(), control.removed]),
     segments,
     control,
     chain,
@@ -216,6 +219,12 @@ const scanAndRewrite = async (
   }
   await writeInPlace(last, newest)
   return scanned
+}
+
+const nextPartitionAfter = (known: readonly Iterable<number>[]): PartitionId => {
+  let next: number = firstTopicPartitionId
+  for (const partitions of known) for (const partition of partitions) next = Math.max(next, partition + 1)
+  return partitionId(next)
 }
 
 /** The log control partition is there from its beginning: it tells where every other one begins. */

@@ -1,16 +1,17 @@
-import { type GroupNumber, groupNumber, type PartitionId } from '../../src/core/brand.ts'
+import { type GroupNumber, groupNumber, type PartitionId, partitionId } from '../../src/core/brand.ts'
 import { BrokerError } from '../../src/core/errors.ts'
-import type {
-  Appended,
-  BatchAppend,
-  DiskUsage,
-  DurableListener,
-  Gap,
-  LeaderEpoch,
-  Log,
-  PartitionOffsets,
-  ReadBatches,
-  RecoveredBatch,
+import {
+  type Appended,
+  type BatchAppend,
+  type DiskUsage,
+  type DurableListener,
+  firstTopicPartitionId,
+  type Gap,
+  type LeaderEpoch,
+  type Log,
+  type PartitionOffsets,
+  type ReadBatches,
+  type RecoveredBatch,
 } from '../../src/storage/log.ts'
 import type { SegmentPins } from '../../src/storage/segment-pins.ts'
 import { BatchBuilder } from '../../src/wire/kafka/batch-builder.ts'
@@ -45,6 +46,7 @@ export class MemoryLog implements Log {
   readonly budget: Log['budget'] = { least: { budgetBytes: 0, keptBytes: 0 }, resize: () => {} }
   readonly logId = '0123456789abcdef0123456789abcdef'
   readonly incarnation = 'fedcba9876543210'
+  readonly nextPartition = partitionId(firstTopicPartitionId)
   logEpoch = 1
   logAge = 0
   writable = true
@@ -196,6 +198,8 @@ export class MemoryLog implements Log {
     while (log.batches[0] !== undefined && nextOffsetOf(log.batches[0]) <= offset) log.batches.shift()
     return groupNumber(this.#durable)
   }
+
+  async mendControl(): Promise<void> {}
 
   setRetention(): void {}
 

@@ -35,7 +35,7 @@ const produce = (view: ProducersView, next: ProducerBatch, offset: number, group
 const restarted = (log: MemoryStateLog, logEnd = 2 ** 50): ProducersView => {
   const view = open()
   log.replayTo(view)
-  view.replayed(() => logEnd)
+  view.replayed(() => logEnd, 0)
   return view
 }
 
@@ -168,7 +168,7 @@ describe('producer ids', () => {
     const log = stateLog()
     const given = new Set<number>()
     let view = open()
-    view.replayed(() => undefined)
+    view.replayed(() => undefined, 0)
     for (let life = 0; life < 5; life++) {
       for (let count = 0; count < 700; count++) {
         const id = allocate(view, log)
