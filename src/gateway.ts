@@ -186,6 +186,7 @@ const openParts = async (
     clock,
     clockQuality: () => clockWatch.quality(),
     listeners,
+    random: platform.random,
     logger,
     metrics,
   })

@@ -301,7 +301,7 @@ export const settingTable = {
   'mqtt.inflight.max': row(
     integer({ min: 1, max: 65_535 }),
     1000,
-    'Unacknowledged QoS 1 and 2 publishes from a client (Receive Maximum)',
+    'Unacknowledged QoS 1 and 2 publishes from a client (Receive Maximum); to one that names no limit as well',
   ),
   'mqtt.subscriber.max.bytes': row(
     bytes({ min: 16 * KiB, max: GiB }),

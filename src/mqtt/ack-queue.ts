@@ -1,45 +1,87 @@
-import { encodePubacks } from '../wire/mqtt/acks.ts'
+import { ackTypes, encodeAcks } from '../wire/mqtt/acks.ts'
 
 const firstSlots = 64
+/** Reason codes from here on are errors (MQTT 5 section 2.4). */
+const firstError = 0x80
 
-/** Packet ids of one connection that wait for their group, in the order of their publishes, counted by group. */
+interface Waiting {
+  readonly group: number
+  count: number
+  pubacks: number
+  /** PUBACK and PUBREC without an error. */
+  stored: number
+}
+
+/** Acknowledgements of one connection that wait for their group, in the order of their packets, counted by group. */
 export class AckQueue {
-  /** A ring; its length is a power of two. */
-  #ring = new Uint16Array(firstSlots)
+  /** A ring of `packAck` numbers; its length is a power of two. */
+  #ring = new Uint32Array(firstSlots)
   #first = 0
   #count = 0
-  /** How many of the ids belong to each group that waits, oldest first. */
-  readonly #groups: { readonly group: number; count: number }[] = []
+  /** How many belong to each group that waits, oldest first. */
+  readonly #groups: Waiting[] = []
+  #pubacks = 0
 
   get count(): number {
     return this.#count
   }
 
-  /** Returns true when this is the first id of its group: the caller has `take` called once the group is durable. */
-  add(packetId: number, group: number): boolean {
-    if (this.#count === this.#ring.length) this.#grow()
-    this.#ring[(this.#first + this.#count) & (this.#ring.length - 1)] = packetId
-    this.#count++
+  /** How many are PUBACK. */
+  get pubacks(): number {
+    return this.#pubacks
+  }
+
+  /** Returns true when this is the first of its group: the caller has `take` called once the group is durable. */
+  add(ack: number, group: number): boolean {
     const last = this.#groups.at(-1)
-    if (last !== undefined && last.group === group) {
-      last.count++
+    if (last !== undefined && last.group >= group) {
+      this.#push(ack, last)
       return false
     }
-    this.#groups.push({ group, count: 1 })
+    const waiting = { group, count: 0, pubacks: 0, stored: 0 }
+    this.#groups.push(waiting)
+    this.#push(ack, waiting)
     return true
   }
 
-  /** The PUBACKs of the oldest group. */
+  /** Joins what waits, to keep the order; false: nothing waits, and nothing was added. */
+  join(ack: number): boolean {
+    const last = this.#groups.at(-1)
+    if (last === undefined) return false
+    this.#push(ack, last)
+    return true
+  }
+
+  /** How many of the oldest group say that something was stored. */
+  get nextStored(): number {
+    return this.#groups[0]?.stored ?? 0
+  }
+
+  /** The packets of the oldest group. */
   take(): Buffer {
-    const count = this.#groups.shift()?.count ?? 0
-    const bytes = encodePubacks(this.#ring, this.#first, count)
+    const { count, pubacks } = this.#groups.shift() ?? { count: 0, pubacks: 0 }
+    this.#pubacks -= pubacks
+    const bytes = encodeAcks(this.#ring, this.#first, count)
     this.#first = (this.#first + count) & (this.#ring.length - 1)
     this.#count -= count
     return bytes
   }
 
+  #push(ack: number, waiting: Waiting): void {
+    const type = ack >>> 24
+    waiting.count++
+    if (type === ackTypes.puback) {
+      waiting.pubacks++
+      this.#pubacks++
+    }
+    if (type !== ackTypes.pubcomp && ((ack >> 16) & 0xff) < firstError) waiting.stored++
+    if (this.#count === this.#ring.length) this.#grow()
+    this.#ring[(this.#first + this.#count) & (this.#ring.length - 1)] = ack
+    this.#count++
+  }
+
   #grow(): void {
-    const grown = new Uint16Array(this.#ring.length * 2)
+    const grown = new Uint32Array(this.#ring.length * 2)
     for (let index = 0; index < this.#count; index++) {
       grown[index] = this.#ring[(this.#first + index) & (this.#ring.length - 1)]!
     }

@@ -1,375 +1,318 @@
-import { BrokerError } from '../core/errors.ts'
-import type { Metrics } from '../core/metrics.ts'
-import type { Clock } from '../platform/clock.ts'
+import { MalformedFrame } from '../core/malformed-frame.ts'
+import type { Timer } from '../platform/clock.ts'
 import type { Connection } from '../platform/network.ts'
+import { ProtocolViolation } from '../wire/mqtt/protocol-violation.ts'
 import { frameKinds, PublishScanner } from '../wire/mqtt/publish-scanner.ts'
-import { AckQueue } from './ack-queue.ts'
-import type { CloseLog } from './close-log.ts'
-import type { DurableWork } from './durable-work.ts'
-import { ClientPlans, type Ingest, type PublishPlan } from './ingest.ts'
-import type { OutboundLimit } from './outbound-limit.ts'
-import type { ReadGate } from './read-gate.ts'
+import { encodeDisconnect } from '../wire/mqtt/server-packets.ts'
+import type { Client } from './client.ts'
+import { type CloseReason, reasonCodes, violationReason } from './errors.ts'
+import type { ConnectRequest } from './handlers/connect.ts'
+import { handlePacket } from './handlers/packet.ts'
+import { countPublishes, handlePublish } from './handlers/publish.ts'
+import { Output } from './output.ts'
 import { ReceivedBytes } from './received-bytes.ts'
-import { SessionStream } from './session-stream.ts'
+import type { MqttServices } from './services.ts'
 
-export interface ConnectionParts {
-  readonly ingest: Ingest
-  readonly work: DurableWork
-  readonly gate: ReadGate
-  readonly outbound: OutboundLimit
-  readonly closeLog: CloseLog
-  readonly clock: Clock
-  readonly metrics: Metrics
-  readonly maxPacketBytes: number
-  /** Plain publishes of one client that wait for their acknowledgement. */
-  readonly maxInflight: number
-  /** False: everything goes to the session engine (for tests that compare the two). */
-  readonly hotPath: boolean
-}
-
-/** What the engine has found out about the client. */
-export interface AcceptedClient {
-  readonly clientId: string
-  readonly version: number
-  /** 0: none. */
-  readonly keepAliveMs: number
-}
-
-/** Bytes of whole frames that wait while the engine is busy; beyond it the socket is not read. */
+/** Bytes of whole frames that wait; beyond it the socket is not read. */
 const maxHeldBytes = 64 * 1024
-/** The engine sees a packet at least so often in a keep alive interval: only that winds its timer up. */
-const keepAliveParts = 8
 const closeAfterMs = 1000
 const partialFrameMs = 10_000
-const unreadMs = 30_000
 const drainAfterMs = 10_000
 const retryAfterMs = 10
-const pubrecType = 5
+const keepAliveFactor = 1.5
 
 // nothing yields in between, so that one scanner serves all connections
 const scanner = new PublishScanner()
 
 /**
- * One client connection: bytes from the socket go, in order, either into the log (plain publishes, see `Ingest`) or to the session engine.
- * The two take turns: nothing is scanned while the engine is busy with earlier packets, so that order holds between both ways.
+ * One client connection: takes frames from the socket's bytes, in order, and has each handled to its end before the next, whether at once or,
+ * where a handler waits, later. Bounded by what it holds.
  */
 export class MqttConnection {
-  readonly stream: SessionStream
+  readonly services: MqttServices
+  /** Undefined until CONNECT is accepted. */
+  client: Client | undefined
+  /** A CONNECT that waits for an AUTH of the client. */
+  connecting: ConnectRequest | undefined
   readonly #socket: Connection
-  readonly #parts: ConnectionParts
-  readonly #acks = new AckQueue()
-  #client: AcceptedClient | undefined
-  #plans: ClientPlans | undefined
+  readonly #ended: (connection: MqttConnection) => void
   readonly #input = new ReceivedBytes()
+  readonly #output: Output
+  readonly #connectTimer: Timer
   #heldBytes = 0
-  /** Given to the engine, which is not done with them. */
-  #engineBytes = 0
-  #outgoingBytes = 0
-  /** When the client last took something, or began to have something to take. */
-  #outgoingMovedMs = 0
-  #engineBusy = false
-  /** Waits for a sync before anything else is taken. */
-  #parked = false
-  #paused = false
+  /** A packet is being handled. */
+  #isBusy = false
+  /** Waits for acknowledgements or for room in the log before anything else is taken. */
+  #isParked = false
+  #isPaused = false
   /** Waits for memory; the gate will call. */
-  #gated = false
-  /** The engine gets all bytes as they come: what they are is its judgement. */
-  #raw = false
-  #ended = false
-  #closed = false
-  #engineFedMs = 0
-  /** Monotonic time of the present run. */
-  #nowMs = 0
+  #isGated = false
+  /** The socket has closed; what was read is still handled. */
+  #isOver = false
+  #isClosed = false
+  #receivedMs: number
 
-  constructor(socket: Connection, parts: ConnectionParts) {
+  constructor(socket: Connection, services: MqttServices, ended: (connection: MqttConnection) => void) {
+    const { clock, outbound, limits } = services
+    this.services = services
     this.#socket = socket
-    this.#parts = parts
-    this.stream = new SessionStream({
-      engineIdle: () => this.#engineIdle(),
-      engineWrites: chunks => this.write(chunks),
-      engineCloses: () => this.#close(),
+    this.#ended = ended
+    this.#output = new Output(socket, clock, outbound)
+    this.#receivedMs = clock.monotonicMs()
+    this.#connectTimer = clock.after(limits.connectTimeoutMs, () => {
+      if (this.client === undefined) this.close('connect.timeout', 'no CONNECT has come')
     })
-    // the engine listens for errors too; before and after its time they have no meaning
-    this.stream.on('error', () => {})
     socket.onData(chunk => this.#read(chunk))
     socket.onClose(() => this.#socketClosed())
-    socket.onDrain(() => this.#accountOutgoing())
+    socket.onDrain(() => this.#drained())
   }
 
   get clientId(): string | undefined {
-    return this.#client?.clientId
+    return this.client?.clientId
   }
 
   get remote(): string {
     return this.#socket.remote
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** Bytes that the client has not taken yet. */
   get pendingBytes(): number {
-    return this.#socket.pendingBytes
+    return this.#output.pendingBytes
   }
 
-  /** The engine has accepted CONNECT; from its next idle moment on, plain publishes are taken here. */
-  accepted(client: AcceptedClient): void {
-    this.#client = client
-    this.#plans = new ClientPlans(client.clientId)
-    this.#engineFedMs = this.#parts.clock.monotonicMs()
+  /** Sends a whole packet, with all others of this turn in one write. */
+  write(packet: Uint8Array): void {
+    if (!this.#isClosed && !this.#isOver) this.#output.write(packet)
   }
 
-  /** Sends whole packets, past the engine. */
-  write(chunks: readonly Uint8Array[]): void {
-    if (this.#closed || this.#ended) return
-    this.#socket.write(chunks)
-    this.#accountOutgoing()
+  /** CONNECT was accepted. */
+  accepted(client: Client): void {
+    this.client = client
+    this.#connectTimer.cancel()
+  }
+
+  /** A handler waits for something: nothing else is taken until `done`. */
+  wait(until: Promise<void>): void {
+    this.#isBusy = true
+    until
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => {
+        this.#isBusy = false
+        this.#run()
+      })
+  }
+
+  /** Acknowledgements have left: goes on where it waited for that. */
+  proceed(): void {
+    if (!this.#isParked || this.client === undefined) return
+    if (this.client.acks.count >= this.services.limits.maxInflight) return
+    this.#isParked = false
+    this.#run()
+  }
+
+  /** Ends the connection; an MQTT 5 client is told why, when there is a code for it. */
+  close(reason: CloseReason, why: string, reasonCode?: number): void {
+    if (this.#isClosed) return
+    this.services.closeLog.closed(reason, this, why)
+    this.endWith(reasonCode, why)
+  }
+
+  /** Ends the connection without counting it. */
+  endWith(reasonCode: number | undefined, why?: string): void {
+    const { client } = this
+    if (reasonCode !== undefined && client?.version === 5) {
+      const problem = client.packet.properties.requestProblemInformation ?? true
+      const full = encodeDisconnect(reasonCode, problem && why !== undefined ? { reasonString: why } : {})
+      if (!client.offer(full)) client.offer(encodeDisconnect(reasonCode))
+    }
+    this.destroy()
+  }
+
+  /** The log cannot be written: ends without an acknowledgement. */
+  abandon(error: Error): void {
+    if (this.#isClosed) return
+    this.services.metrics.add('mqttRefused', 1, 'storageFailed')
+    this.close('storage', error.message, reasonCodes.implementationSpecific)
+  }
+
+  /** Nothing came for one and a half keep alive intervals. [MQTT-3.1.2-22] */
+  checkKeepAlive(nowMs: number): void {
+    const { client } = this
+    // what we do not read may be there
+    if (client === undefined || client.keepAliveMs === 0 || this.#isPaused || this.#isOver) return
+    if (nowMs - this.#receivedMs <= client.keepAliveMs * keepAliveFactor) return
+    this.close('keep.alive', 'nothing came for one and a half keep alive intervals', reasonCodes.keepAliveTimeout)
   }
 
   /** What a client does not read must not keep the memory that all others wait for. */
   closeIfUnread(nowMs: number): void {
-    const { gate, closeLog } = this.#parts
-    const isUnread = this.#outgoingBytes > 0 && nowMs - this.#outgoingMovedMs > unreadMs
-    if (this.#closed || !isUnread || !gate.awaited) return
-    closeLog.closed(
-      'memory',
-      this,
-      `${this.#outgoingBytes} bytes wait for a client that does not read, and the memory is out`,
-    )
-    this.destroy()
+    const { gate } = this.services
+    if (this.#isClosed || !gate.awaited || !this.#output.isStuck(nowMs)) return
+    this.close('memory', `${this.pendingBytes} bytes wait for a client that does not read, and the memory is out`)
   }
 
-  /** Ends the connection; the engine learns of it as of a lost one. */
+  /** Ends the connection; whether that is a loss is for who ended it to say, by taking the will away before. */
   destroy(): void {
-    this.stream.destroy()
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.services.gate.forget(this.#resume)
+    this.#connectTimer.cancel()
+    this.#input.takeAll()
+    this.#account()
+    this.#clientLost()
+    this.#output.finish()
+    this.#ended(this)
+    if (this.#isOver) return
+    // what was written last may say why; a client that does not read it must not keep the socket
+    this.#socket.resume()
+    this.#socket.end()
+    this.services.clock.after(closeAfterMs, () => this.#socket.destroy())
+  }
+
+  #clientLost(): void {
+    const { client } = this
+    if (client === undefined) return
+    const { session, will } = client
+    const { wills, sessions } = this.services
+    client.end()
+    // a connection that took the client id over has the session now
+    if (session.client !== client) return
+    if (will !== undefined) wills.lost(session, will)
+    sessions.left(session)
   }
 
   #read(chunk: Buffer): void {
-    if (this.#closed) return
+    if (this.#isClosed) return
     this.#input.push(chunk)
-    this.#run()
-  }
-
-  #engineIdle(): void {
-    // until CONNECT is done the engine also asks early
-    if (this.#client === undefined || this.#closed) return
-    this.#engineBusy = false
-    this.#engineBytes = 0
+    this.#receivedMs = this.services.clock.monotonicMs()
     this.#run()
   }
 
   #socketClosed(): void {
-    this.#ended = true
-    this.#parts.gate.forget(this.#resume)
-    this.#accountOutgoing()
+    this.#isOver = true
+    this.services.gate.forget(this.#resume)
+    this.#output.finish()
     this.#run()
     // whole frames that were read are still handled, but not for ever
-    if (!this.#closed) this.#parts.clock.after(drainAfterMs, () => this.stream.destroy())
+    if (!this.#isClosed) this.services.clock.after(drainAfterMs, () => this.destroy())
   }
 
-  #close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#parts.gate.forget(this.#resume)
-    this.#input.takeAll()
-    this.#engineBytes = 0
-    this.#account()
-    if (this.#plans !== undefined) this.#parts.ingest.forget(this.#plans)
-    if (this.#ended) return
-    // what was written last may say why; a client that does not read it must not keep the socket
-    this.#socket.resume()
-    this.#socket.end()
-    this.#parts.clock.after(closeAfterMs, () => this.#socket.destroy())
+  #drained(): void {
+    this.#output.account()
+    this.client?.session.flow.proceed()
   }
 
   /** Handles what is here as far as it goes. */
   #run(): void {
-    this.#nowMs = this.#parts.clock.monotonicMs()
-    if (this.#raw) this.#passRaw()
-    else if (!this.#engineBusy && !this.#parked) {
-      this.#parts.ingest.startRead()
-      while (!this.#closed && !this.#engineBusy && !this.#parked && this.#step()) {
-        // goes on
+    if (this.#isClosed) return
+    if (!this.#isBusy && !this.#isParked) {
+      this.services.ingest.startRead()
+      try {
+        while (!this.#isClosed && !this.#isBusy && !this.#isParked && this.#step()) {
+          // goes on
+        }
+      } catch (error) {
+        this.#failed(error)
       }
+      countPublishes(this.services.metrics)
     }
     this.#account()
-    if (this.#ended && !this.#engineBusy && !this.#parked) this.stream.destroy()
+    if (this.#isOver && !this.#isBusy && !this.#isParked) this.destroy()
     else this.#throttle()
   }
 
-  /** Handles a run of frames; false when more bytes are needed. */
+  /** Handles one frame; false when more bytes are needed. */
   #step(): boolean {
-    const kind = this.#scan(this.#input.at)
-    if (kind === frameKinds.malformed || scanner.needBytes > this.#parts.maxPacketBytes) {
-      this.#raw = true
-      this.#passRaw()
+    const { bytes, at } = this.#input
+    if (at === bytes.length) return this.#input.join(1)
+    const { limits } = this.services
+    const { client } = this
+    const kind = scanner.scan(bytes, at, bytes.length, client?.version ?? 4)
+    if (kind === frameKinds.malformed) throw new ProtocolViolation('malformedPacket', 'a packet that is malformed')
+    if (scanner.needBytes > limits.maxPacketBytes)
+      throw new ProtocolViolation('packetTooLarge', `a packet of ${scanner.needBytes} bytes`)
+    if (kind === frameKinds.incomplete) return this.#input.join(Math.max(scanner.needBytes, bytes.length - at + 1))
+    const { frameEnd } = scanner
+    if (kind === frameKinds.publish && client !== undefined) return this.#publish(client, frameEnd)
+    this.#input.at = frameEnd
+    handlePacket(this, bytes, at, frameEnd)
+    return true
+  }
+
+  #publish(client: Client, frameEnd: number): boolean {
+    if (!handlePublish(client, this.#input.bytes, scanner)) {
+      this.#parkForRoom()
       return false
     }
-    if (kind === frameKinds.incomplete) return this.#input.join(scanner.needBytes)
-    if (this.#client === undefined) return this.#pass(scanner.frameEnd)
-    if (kind === frameKinds.plainPublish && this.#takesHot()) return true
-    return this.#parked ? false : this.#pass(this.#coldEnd(scanner.frameEnd))
+    // a publish that is refused may end the connection
+    if (!this.#isClosed) this.#input.at = frameEnd
+    if (client.acks.count >= this.services.limits.maxInflight) this.#isParked = true
+    return true
   }
 
-  #scan(at: number): number {
-    return at === this.#input.bytes.length
-      ? this.#nothing()
-      : scanner.scan(this.#input.bytes, at, this.#input.bytes.length, this.#client?.version ?? 4)
-  }
-
-  #nothing(): number {
-    scanner.needBytes = 0
-    return frameKinds.incomplete
-  }
-
-  /** Stores the run of plain publishes that begins here; false when the first frame is for the engine, or must wait. */
-  #takesHot(): boolean {
-    let taken = 0
-    let acked = 0
-    const end = this.#input.bytes.length
-    for (;;) {
-      const plan = this.#hotPlan()
-      if (plan === undefined || !this.#append(plan)) break
-      taken++
-      if (scanner.qos === 1) acked++
-      this.#input.at = scanner.frameEnd
-      if (this.#acks.count >= this.#parts.maxInflight) {
-        this.#parked = true
-        break
-      }
-      if (this.#input.at === end || this.#scan(this.#input.at) !== frameKinds.plainPublish) break
-    }
-    if (acked > 0) this.#parts.metrics.add('mqttReceived', acked, '1')
-    if (taken > acked) this.#parts.metrics.add('mqttReceived', taken - acked, '0')
-    if (taken > 0) this.#parts.metrics.add('mqttStored', taken)
-    return taken > 0
-  }
-
-  /** The plan of the PUBLISH that the scanner stands on, unless the engine must have it. */
-  #hotPlan(): PublishPlan | undefined {
-    if (!this.#parts.hotPath || this.#engineIsDue() || scanner.needBytes > this.#parts.maxPacketBytes) return undefined
-    const plan = this.#parts.ingest.planFor(this.#plans!, this.#input.bytes, scanner)
-    return plan.hot ? plan : undefined
-  }
-
-  #engineIsDue(): boolean {
-    const { keepAliveMs } = this.#client!
-    return keepAliveMs > 0 && this.#nowMs - this.#engineFedMs > keepAliveMs / keepAliveParts
-  }
-
-  /** False: it was not stored. Where room is missing just now the connection waits, else the engine's way tries again and says why. */
-  #append(plan: PublishPlan): boolean {
-    try {
-      const group = this.#parts.ingest.append(plan, this.#input.bytes, scanner)
-      if (scanner.qos === 1 && this.#acks.add(scanner.packetId, group)) this.#parts.work.after(group, this.#acknowledge)
-      return true
-    } catch (error) {
-      if (!(error instanceof BrokerError)) throw error
-      if (error.waits) this.#parkForRoom()
-      return false
-    }
-  }
-
-  readonly #acknowledge = (error?: Error): void => {
-    const acks = this.#acks.take()
-    if (error !== undefined) {
-      this.destroy()
-      return
-    }
-    this.#parts.metrics.add('mqttAcked', acks.length / 4)
-    this.write([acks])
-    if (!this.#parked || this.#acks.count >= this.#parts.maxInflight) return
-    this.#parked = false
-    this.#run()
-  }
-
-  /** Too much waits for the device, or there is no slot just now: tries again soon. */
+  /** Too much waits for the device: tries again soon. */
   #parkForRoom(): void {
-    this.#parked = true
-    this.#parts.metrics.add('memoryPauses', 1, 'mqtt')
-    this.#parts.clock.after(retryAfterMs, () => {
-      this.#parked = false
+    this.#isParked = true
+    this.services.metrics.add('memoryPauses', 1, 'mqtt')
+    this.services.clock.after(retryAfterMs, () => {
+      this.#isParked = false
       this.#run()
     })
   }
 
-  /** The end of the run of frames that are for the engine. PUBREC goes alone: the engine may be done with it before it looks at the next. */
-  #coldEnd(firstEnd: number): number {
-    let end = firstEnd
-    if (this.#isPubrec(this.#input.at)) return end
-    while (end < this.#input.bytes.length && !this.#isPubrec(end)) {
-      const kind = this.#scan(end)
-      if (kind !== frameKinds.other && kind !== frameKinds.plainPublish) break
-      if (scanner.needBytes > this.#parts.maxPacketBytes) break
-      if (kind === frameKinds.plainPublish && this.#hotPlan() !== undefined) break
-      end = scanner.frameEnd
-    }
-    return end
-  }
-
-  #isPubrec(at: number): boolean {
-    return this.#input.bytes[at]! >> 4 === pubrecType
-  }
-
-  /** Gives the engine everything up to `end`; the rest waits until it is idle. */
-  #pass(end: number): boolean {
-    const frames = this.#input.bytes.subarray(this.#input.at, end)
-    this.#input.at = end
-    this.#engineBusy = true
-    this.#engineFedMs = this.#nowMs
-    this.#engineBytes = frames.length
-    this.stream.push(frames)
-    return false
-  }
-
-  #passRaw(): void {
-    for (const chunk of this.#input.takeAll()) this.stream.push(chunk)
+  #failed(error: unknown): void {
+    if (error instanceof MalformedFrame) this.close('protocol', error.message, reasonCodes.malformedPacket)
+    else if (error instanceof ProtocolViolation) {
+      const { violation } = error
+      const isSize = violation === 'packetTooLarge'
+      const reason = isSize ? 'packet.size' : violation === 'receiveMaximumExceeded' ? 'receive.maximum' : 'protocol'
+      this.close(reason, error.message, violationReason(violation))
+    } else throw error
   }
 
   /** Stops reading while too much is held or the gateway is out of memory. */
   #throttle(): void {
-    if (this.#closed || this.#ended) return
-    const { gate } = this.#parts
-    if (gate.closed && !this.#gated) {
-      this.#gated = true
+    if (this.#isClosed || this.#isOver) return
+    const { gate, clock } = this.services
+    if (gate.closed && !this.#isGated) {
+      this.#isGated = true
       gate.park(this.#resume)
       const heldBytes = this.#heldBytes
-      this.#parts.clock.after(partialFrameMs, () => this.#dropPartialFrame(heldBytes))
+      clock.after(partialFrameMs, () => this.#dropPartialFrame(heldBytes))
     }
-    const stop = this.#gated || ((this.#engineBusy || this.#parked) && this.#heldBytes > maxHeldBytes)
-    if (stop === this.#paused) return
-    this.#paused = stop
+    const stop = this.#isGated || ((this.#isBusy || this.#isParked) && this.#heldBytes > maxHeldBytes)
+    if (stop === this.#isPaused) return
+    this.#isPaused = stop
     if (stop) this.#socket.pause()
-    else this.#socket.resume()
+    else {
+      this.#receivedMs = clock.monotonicMs()
+      this.#socket.resume()
+    }
   }
 
   /** Begun packets that nobody ends must not keep the memory that all others wait for. */
   #dropPartialFrame(heldBytes: number): void {
-    const waitsForBytes = this.#gated && !this.#engineBusy && !this.#parked && this.#heldBytes > 0
-    if (this.#closed || !waitsForBytes || this.#heldBytes !== heldBytes) return
-    this.#parts.closeLog.closed('memory', this, `${heldBytes} bytes of a packet are here and the memory is out`)
-    this.destroy()
+    const waitsForBytes = this.#isGated && !this.#isBusy && !this.#isParked && this.#heldBytes > 0
+    if (this.#isClosed || !waitsForBytes || this.#heldBytes !== heldBytes) return
+    this.close('memory', `${heldBytes} bytes of a packet are here and the memory is out`)
   }
 
   readonly #resume = (): void => {
-    this.#gated = false
+    this.#isGated = false
     this.#run()
   }
 
   /** Tells the memory budget what is held here. */
   #account(): void {
-    const held = this.#input.length + this.#engineBytes
+    const held = this.#input.length
     if (held === this.#heldBytes) return
-    const { memory } = this.#parts.gate
+    const { memory } = this.services.gate
     if (held > this.#heldBytes) memory.take(held - this.#heldBytes)
     else memory.give(this.#heldBytes - held)
     this.#heldBytes = held
-  }
-
-  #accountOutgoing(): void {
-    const pending = this.#ended ? 0 : this.#socket.pendingBytes
-    if (pending === this.#outgoingBytes) return
-    if (pending < this.#outgoingBytes || this.#outgoingBytes === 0) {
-      this.#outgoingMovedMs = this.#parts.clock.monotonicMs()
-    }
-    this.#parts.outbound.hold(pending - this.#outgoingBytes)
-    this.#outgoingBytes = pending
   }
 }

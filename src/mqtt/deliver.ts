@@ -9,24 +9,17 @@ import { type Clock, sleep } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import { baseOffsetOf } from '../wire/kafka/record-batch.ts'
 import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
+import { encodeForwarded } from '../wire/mqtt/publish-properties.ts'
 import { isSystemTopic, topicNameFault } from '../wire/mqtt/topic-name.ts'
+import type { Distribution } from './distribution.ts'
+import { Publication } from './publication.ts'
 import { propertiesOf } from './record-headers.ts'
 import { fill } from './routes.ts'
-
-/** Whoever hands records to subscribers: the session engine. */
-export interface Publisher {
-  deliver(packet: {
-    topic: string
-    payload: Buffer
-    qos: 0 | 1 | 2
-    properties?: Record<string, unknown> | undefined
-  }): Promise<void>
-}
 
 export interface DeliveriesParts {
   readonly broker: Broker
   readonly groups: Groups
-  readonly engine: Publisher
+  readonly distribution: Distribution
   readonly rules: readonly DeliverRule[]
   readonly gatewayId: string
   readonly clock: Clock
@@ -189,8 +182,16 @@ export class Deliveries {
     const mqttTopic = this.#mqttTopic(rule, topic, record)
     if (topicNameFault(mqttTopic) !== undefined || isSystemTopic(mqttTopic)) return false
     const payload = record.value ?? Buffer.alloc(0)
-    const properties = propertiesOf(record) as Record<string, unknown> | undefined
-    await this.#parts.engine.deliver({ topic: mqttTopic, payload, qos: rule.qos, properties })
+    const publication = new Publication({
+      topic: mqttTopic,
+      payload,
+      qos: rule.qos,
+      retain: false,
+      properties: encodeForwarded(propertiesOf(record)),
+      publisher: '',
+      receivedMs: this.#parts.clock.monotonicMs(),
+    })
+    await this.#parts.distribution.deliver(publication)
     return true
   }
 

@@ -1,15 +1,31 @@
 import type { ErrorKind } from '../core/errors.ts'
+import type { Violation } from '../wire/mqtt/protocol-violation.ts'
 
 /** MQTT 5 reason codes used here (section 2.4). */
 export const reasonCodes = {
+  success: 0x00,
+  disconnectWithWill: 0x04,
+  noSubscriptionExisted: 0x11,
+  continueAuthentication: 0x18,
+  reauthenticate: 0x19,
   unspecified: 0x80,
+  malformedPacket: 0x81,
+  protocolError: 0x82,
   implementationSpecific: 0x83,
+  unsupportedVersion: 0x84,
+  clientIdentifierNotValid: 0x85,
+  badUserNameOrPassword: 0x86,
   notAuthorized: 0x87,
   serverUnavailable: 0x88,
-  serverBusy: 0x89,
   serverShuttingDown: 0x8b,
+  badAuthenticationMethod: 0x8c,
+  keepAliveTimeout: 0x8d,
+  sessionTakenOver: 0x8e,
+  topicFilterInvalid: 0x8f,
   topicNameInvalid: 0x90,
+  packetIdentifierNotFound: 0x92,
   receiveMaximumExceeded: 0x93,
+  topicAliasInvalid: 0x94,
   packetTooLarge: 0x95,
   quotaExceeded: 0x97,
 } as const
@@ -74,6 +90,35 @@ const puback = {
 
 export const pubackReason = (kind: ErrorKind): number => puback[kind]
 
+const violations = {
+  malformedPacket: reasonCodes.malformedPacket,
+  protocolError: reasonCodes.protocolError,
+  unsupportedVersion: reasonCodes.unsupportedVersion,
+  topicFilterInvalid: reasonCodes.topicFilterInvalid,
+  topicNameInvalid: reasonCodes.topicNameInvalid,
+  topicAliasInvalid: reasonCodes.topicAliasInvalid,
+  receiveMaximumExceeded: reasonCodes.receiveMaximumExceeded,
+  packetTooLarge: reasonCodes.packetTooLarge,
+  quotaExceeded: reasonCodes.quotaExceeded,
+  badAuthenticationMethod: reasonCodes.badAuthenticationMethod,
+} as const satisfies Record<Violation, number>
+
+/** The reason code of the DISCONNECT or CONNACK that ends a connection for what its client did. */
+export const violationReason = (violation: Violation): number => violations[violation]
+
+/** Return codes of CONNACK before MQTT 5 (3.1.1 section 3.2.2.3), by the reason code of MQTT 5. */
+const returnCodes: Readonly<Record<number, number>> = {
+  [reasonCodes.success]: 0,
+  [reasonCodes.unsupportedVersion]: 1,
+  [reasonCodes.clientIdentifierNotValid]: 2,
+  [reasonCodes.badUserNameOrPassword]: 4,
+  [reasonCodes.notAuthorized]: 5,
+}
+const serverUnavailable = 3
+
+export const connackCode = (version: number, reasonCode: number): number =>
+  version === 5 ? reasonCode : (returnCodes[reasonCode] ?? serverUnavailable)
+
 /** Why we close a connection: the label of `mqtt_refused_connections_total`. */
 export const closeReasons = [
   'connections.max',
@@ -86,6 +131,8 @@ export const closeReasons = [
   'protocol',
   'packet.size',
   'keep.alive',
+  'authentication',
+  'connect.timeout',
   'slow.subscriber',
   'memory',
   'not.stored',

@@ -9,25 +9,31 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Listener } from '../platform/network.ts'
+import type { Random } from '../platform/random.ts'
 import type { SetupRefusal } from '../platform/stream-server.ts'
 import type { MqttInflightView } from '../state/mqtt-inflight.ts'
 import type { RetainedView } from '../state/retained.ts'
 import type { StateLog } from '../state/state-log.ts'
+import type { Client } from './client.ts'
 import { CloseLog } from './close-log.ts'
 import { MqttConnection } from './connection.ts'
 import { Deliveries } from './deliver.ts'
+import { Distribution } from './distribution.ts'
 import { DurableWork } from './durable-work.ts'
-import { Emitter } from './emitter.ts'
+import type { EnhancedAuthentication } from './enhanced-authentication.ts'
+import { reasonCodes } from './errors.ts'
 import { Ingest } from './ingest.ts'
 import { MemoryShare } from './memory-share.ts'
 import { OutboundLimit } from './outbound-limit.ts'
-import { PublishGate } from './publish-gate.ts'
 import { PublishState } from './publish-state.ts'
+import { PublishStore } from './publish-store.ts'
 import { ReadGate } from './read-gate.ts'
 import { explainRoute } from './route-explanation.ts'
-import { type ConnectedClient, SessionEngine } from './session-engine.ts'
-import { SessionStore } from './session-store.ts'
+import type { MqttServices } from './services.ts'
+import { Sessions } from './sessions.ts'
+import { Subscriptions } from './subscriptions.ts'
 import { TopicRoutes } from './topic-routes.ts'
+import { Wills } from './will.ts'
 
 export interface MqttFrontParts {
   readonly broker: Broker
@@ -41,11 +47,24 @@ export interface MqttFrontParts {
   readonly gatewayId: string
   readonly clock: Clock
   readonly clockQuality: () => ClockQuality
+  readonly random: Random
   readonly listeners: Listeners
   readonly logger: Logger
   readonly metrics: Metrics
-  /** False: every packet takes the session engine's way; for tests that compare the two. */
+  /** Enhanced authentication of MQTT 5; without it no method is known. */
+  readonly authentication?: EnhancedAuthentication
+  /** False: every publish goes through the store; for tests that compare the two ways. */
   readonly hotPath?: boolean
+}
+
+/** What people are shown of a client. */
+export interface ConnectedClient {
+  readonly clientId: string
+  readonly address: string
+  /** 3, 4 or 5, as in CONNECT. */
+  readonly protocolVersion: number
+  readonly connectedMs: number
+  readonly subscriptions: number
 }
 
 export interface MqttAddress {
@@ -56,118 +75,50 @@ export interface MqttAddress {
 
 /** Bytes of retained publishes that are kept, topics included. */
 const retainedMaxBytes = 8 * 1024 * 1024
-/** Parts of the memory budget for subscriptions and for wills of all clients. */
-const subscriptionShare = 16
-const willShare = 32
+/** Parts of the memory budget for what all clients together make us keep. */
+const shares = { subscriptions: 16, wills: 32, aliases: 64, queues: 8 }
 const closeWaitMs = 2000
-const unreadCheckMs = 5000
+const checkMs = 500
 
-/** The MQTT front: listeners, sessions, routes, ingest and deliver rules. */
+/** The MQTT front: listeners, connections, sessions, routes, ingest and deliver rules. */
 export class MqttFront {
   readonly routes: TopicRoutes
   readonly #parts: MqttFrontParts
-  readonly #engine: SessionEngine
-  readonly #ingest: Ingest
-  readonly #work: DurableWork
-  readonly #gate: ReadGate
-  readonly #outbound: OutboundLimit
-  readonly #closeLog: CloseLog
+  readonly #services: MqttServices
   readonly #deliveries: Deliveries
   readonly #listeners: Listener[] = []
   readonly #connections = new Set<MqttConnection>()
-  #unreadCheck: Timer | undefined
+  #check: Timer | undefined
 
   constructor(parts: MqttFrontParts) {
-    const { broker, settings, clock, clockQuality, metrics } = parts
-    const logger = parts.logger.child('mqtt')
+    const { broker, settings, clock, metrics } = parts
     this.#parts = parts
-    this.#work = new DurableWork(broker)
-    this.#gate = new ReadGate(broker.memory, metrics)
-    this.#outbound = new OutboundLimit(broker.memory, settings['mqtt.subscriber.max.bytes'])
-    this.#closeLog = new CloseLog(logger, clock, metrics)
     this.routes = new TopicRoutes({ broker, routes: settings.routes, maxAutoTopics: settings['mqtt.auto.topics.max'] })
-    const subscriptionMemory = new MemoryShare(broker.memory, subscriptionShare)
-    const emitter = new Emitter(clock, subscriptionMemory)
-    const isConnected = (clientId: string): boolean => this.#engine.isConnected(clientId)
-    const state = new PublishState({
-      log: parts.state,
-      retained: parts.retained,
-      inflight: parts.inflight,
-      limits: {
-        count: settings['mqtt.retained.max'],
-        bytes: Math.min(retainedMaxBytes, broker.memory.limitBytes / 8),
-        inflightPerClient: settings['mqtt.inflight.max'],
-        inflightClients: settings['mqtt.sessions.max'],
-        isConnected,
-      },
-      clock,
-    })
-    const store = new SessionStore({
-      state,
-      clock,
-      metrics,
-      limits: {
-        sessions: settings['mqtt.sessions.max'],
-        queueBytes: settings['mqtt.subscriber.max.bytes'],
-        expiryMs: settings['mqtt.session.expiry.max.ms'],
-      },
-      memory: broker.memory,
-      subscriptionMemory,
-      isConnected,
-      abandon: (client, error) => this.#engine.abandon(client, error),
-    })
-    this.#engine = new SessionEngine({
-      gate: new PublishGate({ broker, routes: this.routes, state, clock, clockQuality, metrics }),
-      work: this.#work,
-      emitter,
-      store,
-      outbound: this.#outbound,
-      closeLog: this.#closeLog,
-      clock,
-      logger,
-      metrics,
-      connectTimeoutMs: settings['mqtt.connect.timeout.ms'],
-      keepAliveMaxMs: settings['mqtt.keep.alive.max'],
-      maxPacketBytes: settings['mqtt.max.packet.bytes'],
-      maxInflight: settings['mqtt.inflight.max'],
-      subscriptionMemory,
-      willMemory: new MemoryShare(broker.memory, willShare),
-      maxSubscriptions: settings['mqtt.subscriptions.max'],
-      subscribeDeny: settings['mqtt.subscribe.deny'],
-      maxSessions: settings['mqtt.sessions.max'],
-      sessionExpiryMs: settings['mqtt.session.expiry.max.ms'],
-    })
-    const subscribers = {
-      get generation(): number {
-        return emitter.generation + store.generation
-      },
-      has: (topic: string): boolean => emitter.has(topic) || store.has(topic),
-    }
-    this.#ingest = new Ingest({ broker, routes: this.routes, subscribers, clock, clockQuality, metrics })
+    this.#services = servicesOf(parts, this.routes)
     this.#deliveries = new Deliveries({
       broker,
       groups: parts.groups,
-      engine: this.#engine,
+      distribution: this.#services.distribution,
       rules: settings.deliver,
       gatewayId: parts.gatewayId,
       clock,
-      logger,
+      logger: parts.logger.child('mqtt'),
       metrics,
     })
-    metrics.gauge('mqttConnections', () => this.#engine.connectedCount)
+    metrics.gauge('mqttConnections', () => this.#services.sessions.connectedCount)
   }
 
   /** Listens and starts the deliver rules. Rejects with Node's `code` when an address cannot be bound; then nothing listens. */
   async open(): Promise<readonly MqttAddress[]> {
     const { settings, listeners } = this.#parts
-    await this.#engine.start()
+    this.#services.sessions.restore()
     const addresses: MqttAddress[] = []
     try {
       for (const url of settings['mqtt.listen']) {
         const options = {
           webSocket: { subprotocol: 'mqtt', maxFrameBytes: 2 * settings['mqtt.max.packet.bytes'] },
           onRefused: (reason: SetupRefusal, remote: string, why: string) =>
-            this.#closeLog.closed(reason, { remote }, why),
+            this.#services.closeLog.closed(reason, { remote }, why),
         }
         const listener = await listeners.open(url, options, connection => this.#connected(connection))
         this.#listeners.push(listener)
@@ -179,7 +130,7 @@ export class MqttFront {
       throw error
     }
     this.#deliveries.start()
-    this.#checkUnread()
+    this.#checkConnections()
     return addresses
   }
 
@@ -188,26 +139,32 @@ export class MqttFront {
     return explainRoute(this.routes, this.#parts.broker, this.#parts.settings['num.partitions'], mqttTopic)
   }
 
+  /** Connected clients, for people. */
   clients(): readonly ConnectedClient[] {
-    return this.#engine.clients()
+    const nowMs = this.#parts.clock.monotonicMs()
+    return [...this.#services.sessions.clients()].map(client => shown(client, nowMs))
   }
 
   /** Stops accepting, lets publishes in hand be acknowledged, closes all connections. The log is still open when it is called. */
   async close(): Promise<void> {
-    this.#unreadCheck?.cancel()
+    this.#check?.cancel()
     for (const listener of this.#listeners) await listener.close()
     await this.#deliveries.stop()
     await this.#acknowledged()
-    await this.#engine.close()
-    for (const connection of [...this.#connections]) connection.destroy()
+    for (const connection of [...this.#connections]) connection.endWith(reasonCodes.serverShuttingDown)
+    this.#services.sessions.stop()
+    this.#services.wills.stop()
   }
 
-  #checkUnread(): void {
+  #checkConnections(): void {
     const { clock } = this.#parts
-    this.#unreadCheck = clock.after(unreadCheckMs, () => {
+    this.#check = clock.after(checkMs, () => {
       const nowMs = clock.monotonicMs()
-      if (this.#gate.awaited) for (const connection of [...this.#connections]) connection.closeIfUnread(nowMs)
-      this.#checkUnread()
+      for (const connection of [...this.#connections]) {
+        connection.checkKeepAlive(nowMs)
+        connection.closeIfUnread(nowMs)
+      }
+      this.#checkConnections()
     })
   }
 
@@ -215,26 +172,82 @@ export class MqttFront {
   #acknowledged(): Promise<void> {
     return new Promise(resolve => {
       this.#parts.clock.after(closeWaitMs, resolve)
-      this.#work.afterPending(() => resolve())
+      this.#services.work.afterPending(() => resolve())
     })
   }
 
   #connected(socket: Connection): void {
-    const { settings, clock, metrics, hotPath = true } = this.#parts
-    const connection = new MqttConnection(socket, {
-      ingest: this.#ingest,
-      work: this.#work,
-      gate: this.#gate,
-      outbound: this.#outbound,
-      closeLog: this.#closeLog,
-      clock,
-      metrics,
+    const ended = (connection: MqttConnection): void => void this.#connections.delete(connection)
+    this.#connections.add(new MqttConnection(socket, this.#services, ended))
+  }
+}
+
+const shown = (client: Client, nowMs: number): ConnectedClient => ({
+  clientId: client.clientId,
+  address: client.connection.remote,
+  protocolVersion: client.version,
+  connectedMs: Math.round(nowMs - client.connectedAtMs),
+  subscriptions: client.session.subscriptions.size,
+})
+
+/** Puts together what connections and packet handlers work with. */
+function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
+  const { broker, settings, clock, clockQuality, random, metrics } = parts
+  const { memory } = broker
+  const work = new DurableWork(broker)
+  const state = new PublishState({
+    log: parts.state,
+    retained: parts.retained,
+    inflight: parts.inflight,
+    limits: {
+      count: settings['mqtt.retained.max'],
+      bytes: Math.min(retainedMaxBytes, memory.limitBytes / 8),
+      inflightPerClient: settings['mqtt.inflight.max'],
+    },
+    clock,
+  })
+  const subscriptions = new Subscriptions(new MemoryShare(memory, shares.subscriptions), metrics)
+  const distribution = new Distribution(work, subscriptions, clock)
+  const store = new PublishStore({ broker, routes, state, clock, clockQuality, metrics })
+  const wills = new Wills({ store, distribution, memory: new MemoryShare(memory, shares.wills), clock, metrics })
+  const sessions = new Sessions({
+    state,
+    subscriptions,
+    clock,
+    metrics,
+    queueMemory: new MemoryShare(memory, shares.queues),
+    queueBytes: settings['mqtt.subscriber.max.bytes'],
+    maxAbsent: settings['mqtt.sessions.max'],
+    maxExpiryMs: settings['mqtt.session.expiry.max.ms'],
+    ended: session => wills.ended(session),
+  })
+  return {
+    broker,
+    ingest: new Ingest({ broker, routes, subscriptions, clock, clockQuality, metrics }),
+    store,
+    state,
+    work,
+    sessions,
+    subscriptions,
+    distribution,
+    wills,
+    authentication: parts.authentication,
+    gate: new ReadGate(memory, metrics),
+    outbound: new OutboundLimit(memory, settings['mqtt.subscriber.max.bytes']),
+    aliasMemory: new MemoryShare(memory, shares.aliases),
+    closeLog: new CloseLog(parts.logger.child('mqtt'), clock, metrics),
+    clock,
+    random,
+    metrics,
+    limits: {
       maxPacketBytes: settings['mqtt.max.packet.bytes'],
       maxInflight: settings['mqtt.inflight.max'],
-      hotPath,
-    })
-    this.#connections.add(connection)
-    connection.stream.once('close', () => this.#connections.delete(connection))
-    this.#engine.handle(connection)
+      maxSubscriptions: settings['mqtt.subscriptions.max'],
+      keepAliveMaxMs: settings['mqtt.keep.alive.max'],
+      connectTimeoutMs: settings['mqtt.connect.timeout.ms'],
+      sessionExpiryMaxMs: settings['mqtt.session.expiry.max.ms'],
+    },
+    denied: settings['mqtt.subscribe.deny'],
+    hotPath: parts.hotPath ?? true,
   }
 }

@@ -4,27 +4,28 @@ import type { GroupNumber } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
+import { decodeText } from '../wire/mqtt/packet-reader.ts'
+import type { PublishProperties } from '../wire/mqtt/publish-properties.ts'
 import type { PublishScanner } from '../wire/mqtt/publish-scanner.ts'
-import { topicNameFault } from '../wire/mqtt/topic-name.ts'
+import { isSystemTopic, topicNameFault } from '../wire/mqtt/topic-name.ts'
 import { MemoryShare } from './memory-share.ts'
-import { encodePublished } from './record-headers.ts'
+import { type HeaderTemplate, headerTemplate, withProperties } from './record-headers.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import type { OpenRoute, TopicRoutes } from './topic-routes.ts'
 
-/** Who subscribes to what: `generation` rises with every change. */
-export interface Subscribers {
-  readonly generation: number
-  has(topic: string): boolean
-}
-
-/** How plain publishes of one client to one topic are stored, worked out once. */
+/** How publishes of one client to one topic are stored and handed on, worked out once. */
 export interface PublishPlan {
   readonly topicBytes: Buffer
   readonly topic: string
-  /** False: the session engine must see these publishes. */
-  hot: boolean
+  /** Why nothing can be published to it, or undefined. */
+  readonly fault: string | undefined
+  /** It is no topic name at all, which ends the connection. */
+  readonly isMalformed: boolean
+  /** Undefined: plain publishes are not simply appended either. */
   open: OpenRoute | undefined
-  /** Header arrays for QoS 0 and 1. */
-  headers: readonly [Buffer, Buffer]
+  hasSubscribers: boolean
+  /** For QoS 0 and 1. */
+  headers: readonly [HeaderTemplate, HeaderTemplate] | undefined
   routesGeneration: number
   subscribersGeneration: number
   clock: ClockQuality
@@ -35,7 +36,7 @@ export interface PublishPlan {
 export interface IngestParts {
   readonly broker: Broker
   readonly routes: TopicRoutes
-  readonly subscribers: Subscribers
+  readonly subscriptions: Subscriptions
   readonly clock: Clock
   readonly clockQuality: () => ClockQuality
   readonly metrics: Metrics
@@ -50,7 +51,6 @@ const maxPlansPerClient = 256
 const planOverheadBytes = 512
 /** The topic stands in a plan as bytes, as text, as a key and in the name under which the plan is found. */
 const topicCopies = 4
-const noHeaders: readonly [Buffer, Buffer] = [Buffer.from([0]), Buffer.from([0])]
 
 /** The plans of one connection. */
 export class ClientPlans {
@@ -65,8 +65,8 @@ export class ClientPlans {
 }
 
 /**
- * The hot path: plain publishes (QoS 0 or 1, no retain flag, no properties) to stored topics that nobody subscribes to go from the socket's
- * bytes straight into the open batches. What the plan cannot say is for the session engine.
+ * The hot path: plain publishes (QoS 0 or 1, no retain flag) to stored topics go from the socket's bytes straight into the open batches. What
+ * the plan cannot say is for `PublishStore`.
  */
 export class Ingest {
   readonly #parts: IngestParts
@@ -88,18 +88,17 @@ export class Ingest {
     this.#quality = this.#parts.clockQuality()
   }
 
-  /** The plan for the PUBLISH that the scanner stands on, brought up to date. */
-  planFor(plans: ClientPlans, bytes: Buffer, scanner: PublishScanner): PublishPlan {
-    const { topicStart, topicEnd } = scanner
+  /** The plan for the topic `bytes[start, end)`, brought up to date. */
+  planFor(plans: ClientPlans, bytes: Buffer, start: number, end: number): PublishPlan {
     let plan = plans.last
-    if (plan === undefined || !sameBytes(plan.topicBytes, bytes, topicStart, topicEnd)) {
-      const name = bytes.toString('latin1', topicStart, topicEnd)
-      plan = plans.byTopic.get(name) ?? this.#newPlan(plans, name, bytes, topicStart, topicEnd)
+    if (plan === undefined || !sameBytes(plan.topicBytes, bytes, start, end)) {
+      const name = bytes.toString('latin1', start, end)
+      plan = plans.byTopic.get(name) ?? this.#newPlan(plans, name, bytes, start, end)
       plans.last = plan
     }
     if (
       plan.routesGeneration !== this.#parts.routes.generation ||
-      plan.subscribersGeneration !== this.#parts.subscribers.generation ||
+      plan.subscribersGeneration !== this.#parts.subscriptions.generation ||
       plan.clock !== this.#quality
     ) {
       this.#renew(plan, plans.clientId)
@@ -108,9 +107,15 @@ export class Ingest {
   }
 
   /** Stores the PUBLISH that the scanner stands on. Returns its group. Throws what `Broker.appendRecord` throws; then nothing was stored. */
-  append(plan: PublishPlan, bytes: Buffer, scanner: PublishScanner): GroupNumber {
+  append(plan: PublishPlan, bytes: Buffer, scanner: PublishScanner, properties: PublishProperties): GroupNumber {
     const { broker, routes } = this.#parts
     const open = plan.open!
+    const template = plan.headers![scanner.qos]!
+    const { count } = properties
+    const headers =
+      count === 0
+        ? template.whole
+        : withProperties(template, bytes, scanner.propertiesStart, scanner.propertiesEnd, count)
     broker.appendRecord(
       open.topic,
       open.partition ?? routes.partitionFor(open),
@@ -119,7 +124,7 @@ export class Ingest {
       bytes,
       scanner.payloadStart,
       scanner.frameEnd,
-      plan.headers[scanner.qos]!,
+      headers,
     )
     return broker.openGroup
   }
@@ -134,12 +139,15 @@ export class Ingest {
     const noRoom = this.#plans >= this.#maxPlans || !this.#memory.hasRoom(planBytes)
     if (plans.byTopic.size >= maxPlansPerClient || noRoom) this.#release(plans)
     const topicBytes = Buffer.from(bytes.subarray(start, end))
+    const topic = decodeText(bytes, start, end)
     const plan: PublishPlan = {
       topicBytes,
-      topic: topicBytes.toString(),
-      hot: false,
+      topic: topic ?? '',
+      fault: topic === undefined ? 'a topic must be well-formed UTF-8' : topicNameFault(topic),
+      isMalformed: topic === undefined || /[+#]/.test(topic),
       open: undefined,
-      headers: noHeaders,
+      hasSubscribers: false,
+      headers: undefined,
       routesGeneration: -1,
       subscribersGeneration: -1,
       clock: this.#quality,
@@ -152,24 +160,23 @@ export class Ingest {
   }
 
   #renew(plan: PublishPlan, clientId: string): void {
-    const { routes, subscribers } = this.#parts
+    const { routes, subscriptions } = this.#parts
+    if (plan.fault !== undefined) return
     const clockChanged = plan.clock !== this.#quality
     if (plan.routesGeneration !== routes.generation || clockChanged) this.#route(plan, clientId)
-    plan.subscribersGeneration = subscribers.generation
-    plan.hot = plan.open !== undefined && !subscribers.has(plan.topic)
+    plan.subscribersGeneration = subscriptions.generation
+    plan.hasSubscribers = subscriptions.audienceOf(plan.topic).size > 0
   }
 
-  /** What cannot be routed goes to the session engine, which says why. */
+  /** What cannot be routed is tried again by `PublishStore`, which says why. */
   #route(plan: PublishPlan, clientId: string): void {
     const { routes } = this.#parts
     plan.clock = this.#quality
     plan.open = undefined
-    if (topicNameFault(plan.topic) === undefined) {
-      try {
-        plan.open = routes.open(plan.topic)
-      } catch (error) {
-        if (!(error instanceof BrokerError)) throw error
-      }
+    try {
+      if (!isSystemTopic(plan.topic)) plan.open = routes.open(plan.topic)
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
     }
     // making the topic has changed the generation: the plan is for what is now
     plan.routesGeneration = routes.generation
@@ -180,12 +187,11 @@ export class Ingest {
       mqttTopic: destination.keyIsTopic ? undefined : plan.topic,
       retain: false,
       routeHeaders: destination.headers,
-      properties: undefined,
       clock: this.#quality,
     }
-    const headerBytes = plan.headers[0].length + plan.headers[1].length
-    plan.headers = [encodePublished({ ...published, qos: 0 }), encodePublished({ ...published, qos: 1 })]
-    const added = plan.headers[0].length + plan.headers[1].length - headerBytes
+    const before = headerBytes(plan)
+    plan.headers = [headerTemplate({ ...published, qos: 0 }), headerTemplate({ ...published, qos: 1 })]
+    const added = headerBytes(plan) - before
     plan.bytes += added
     this.#memory.hold(added)
   }
@@ -204,3 +210,6 @@ function sameBytes(wanted: Buffer, bytes: Buffer, start: number, end: number): b
   for (let index = length - 1; index >= 0; index--) if (wanted[index] !== bytes[start + index]) return false
   return true
 }
+
+const headerBytes = ({ headers }: PublishPlan): number =>
+  headers === undefined ? 0 : headers[0].whole.length + headers[1].whole.length

@@ -9,9 +9,6 @@ import type { StateChange } from '../state/view.ts'
 export interface PublishStateLimits extends RetainedLimits {
   /** QoS 2 packet ids that a client may hold. */
   readonly inflightPerClient: number
-  /** Clients that may hold packet ids; of absent ones, those that began first are forgotten. */
-  readonly inflightClients: number
-  readonly isConnected: (clientId: string) => boolean
 }
 
 const retryAfterMs = 50
@@ -25,8 +22,6 @@ export class PublishState {
   readonly #clock: Clock
   /** Their sessions have ended, and the log could not take the releases yet. */
   readonly #unreleased = new Set<string>()
-  /** PUBLISH packets whose id was stored with them just now, so that they are not taken for repeats of themselves. */
-  readonly #fresh = new WeakSet<object>()
   /** Group of the newest change made with a publish; undefined: there was none since the start. */
   newestGroup: GroupNumber | undefined
 
@@ -55,8 +50,9 @@ export class PublishState {
     return this.#inflight.has(clientId, packetId)
   }
 
-  holdsPacketIds(clientId: string): boolean {
-    return this.#inflight.count(clientId) > 0
+  /** Packet ids that the client has not released. */
+  heldCount(clientId: string): number {
+    return this.#inflight.count(clientId)
   }
 
   /** False: the client must release packet ids first. */
@@ -64,31 +60,21 @@ export class PublishState {
     return this.#inflight.count(clientId) < this.#limits.inflightPerClient
   }
 
-  /** The changes that hold the packet id; with it, an absent client may lose its ids (`evicted`) to keep their number bounded. */
-  hold(clientId: string, packetId: number): { readonly changes: StateChange[]; readonly evicted: boolean } {
-    const change = this.#inflight.hold(clientId, packetId)
-    if (this.#inflight.count(clientId) > 0 || this.#inflight.clientCount < this.#limits.inflightClients)
-      return { changes: [change], evicted: false }
-    for (const other of this.#inflight.clients) {
-      if (this.#limits.isConnected(other)) continue
-      return { changes: [...this.#inflight.releaseAll(other), change], evicted: true }
-    }
-    return { changes: [change], evicted: false }
+  /** Clients that hold packet ids; the one that began first comes first. */
+  clientsWithPacketIds(): string[] {
+    return [...this.#inflight.clients]
   }
 
-  markFresh(packet: object): void {
-    this.#fresh.add(packet)
+  hold(clientId: string, packetId: number): StateChange {
+    return this.#inflight.hold(clientId, packetId)
   }
 
-  /** Is the id of this PUBLISH or PUBREL held, not counting what this very packet has stored? */
-  isRepeat(clientId: string, packet: { readonly messageId: number }): boolean {
-    return !this.#fresh.has(packet) && this.holds(clientId, packet.messageId)
-  }
-
-  /** Resolves when the release is durable: before that, the client's next use of the id could be taken for a repeat. */
-  async release(clientId: string, packetId: number): Promise<void> {
-    if (!this.holds(clientId, packetId)) return
-    await this.#log.whenDurable(this.#log.write([this.#inflight.release(clientId, packetId)]))
+  /**
+   * The group of the release: before it is durable PUBCOMP must not leave, or the client's next use of the id could be taken for a repeat.
+   * Undefined: the id was not held. Throws `BrokerError`.
+   */
+  release(clientId: string, packetId: number): GroupNumber | undefined {
+    return this.holds(clientId, packetId) ? this.#log.write([this.#inflight.release(clientId, packetId)]) : undefined
   }
 
   /** At the end of a session. What cannot be written now is in `released`. */
@@ -101,7 +87,7 @@ export class PublishState {
 
   /**
    * Resolves when no packet id of an ended session is left for the client: its next session waits for that, else a publish with
-   * such an id would be acknowledged as a repeat and lost. Throws `storageFailed`.
+   * such an id would be acknowledged as a repeat and lost.
    */
   async released(clientId: string): Promise<void> {
     while (this.#unreleased.has(clientId)) {
@@ -121,15 +107,6 @@ export class PublishState {
     return { change, isFull: !isRemoval }
   }
 
-  removeRetained(topic: string): void {
-    try {
-      if (this.retained.has(topic)) this.#log.write([this.retained.remove(topic)])
-    } catch (error) {
-      // it has expired and is not shown; the next subscriber tries again
-      if (!(error instanceof BrokerError)) throw error
-    }
-  }
-
   retainedDurable(): Promise<void> {
     return this.#log.durable(this.retained)
   }
@@ -140,14 +117,14 @@ export class PublishState {
     return this.newestGroup
   }
 
-  /** False: the log has no room now. Where it has failed for good, publishes and connections tell it. */
+  /** False: the log has no room now. Where it has failed for good nothing can be written, which publishes and connections tell. */
   #tryWrite(changes: readonly StateChange[]): boolean {
     try {
       this.#log.write(changes)
       return true
     } catch (error) {
-      if (error instanceof BrokerError && (error.kind === 'memoryFull' || error.kind === 'storageFull')) return false
-      throw error
+      if (!(error instanceof BrokerError)) throw error
+      return error.kind !== 'memoryFull' && error.kind !== 'storageFull'
     }
   }
 }

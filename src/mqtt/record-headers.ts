@@ -1,19 +1,8 @@
 import type { ClockQuality } from '../broker/clock-quality.ts'
-import { encodeHeaders, type NewRecordHeader } from '../wire/kafka/batch-encoding.ts'
+import { varintLength, writeVarint } from '../core/varint.ts'
 import type { LogRecord } from '../wire/kafka/records.ts'
-
-/**
- * The MQTT 5 properties of a PUBLISH that a broker forwards (section 3.3.2.3), as mqtt-packet names them. Topic alias and
- * subscription identifiers belong to one connection and are not among them.
- */
-export interface ForwardedProperties {
-  payloadFormatIndicator?: boolean | undefined
-  messageExpiryInterval?: number | undefined
-  contentType?: string | undefined
-  responseTopic?: string | undefined
-  correlationData?: Buffer | undefined
-  userProperties?: Readonly<Record<string, string | string[]>> | undefined
-}
+import type { UserProperty } from '../wire/mqtt/properties.ts'
+import { type ForwardedProperties, publishPropertyIds, visitForwarded } from '../wire/mqtt/publish-properties.ts'
 
 /** Names of the headers that say how a record was published. The names are read by consumers: never change one. */
 export const headerNames = {
@@ -34,7 +23,7 @@ const maxPropertyBytes = 65_535
 /** One header per user property, in order, repeated names included. */
 export const userPropertyPrefix = 'mqtt.user.'
 
-/** How a record was published, beside topic and payload. */
+/** How a record was published, beside topic, payload and properties. */
 export interface Published {
   readonly clientId: string
   /** Undefined when the key is the MQTT topic. */
@@ -42,55 +31,123 @@ export interface Published {
   readonly qos: number
   readonly retain: boolean
   readonly routeHeaders: ReadonlyMap<string, string>
-  readonly properties: ForwardedProperties | undefined
   /** `synchronised` needs no header. */
   readonly clock: ClockQuality
 }
 
-/** The header array of a record: with topic, key and payload enough to publish it again exactly as it was. */
-export function encodePublished(published: Published): Buffer {
-  const headers: NewRecordHeader[] = []
-  const add = (key: string, value: string | Buffer): void => {
-    headers.push({ key, value: typeof value === 'string' ? Buffer.from(value) : value })
-  }
-  add(headerNames.client, published.clientId)
-  for (const [name, value] of published.routeHeaders) add(name, value)
-  if (published.mqttTopic !== undefined) add(headerNames.topic, published.mqttTopic)
-  if (published.qos !== 1) add(headerNames.qos, String(published.qos))
-  if (published.retain) add(headerNames.retain, '1')
-  if (published.properties !== undefined) addProperties(published.properties, add)
-  if (published.clock !== 'synchronised') add(headerNames.clock, published.clock)
-  return encodeHeaders(headers)
+/** What the records of one client and topic have in common: headers before and after those of the properties. */
+export interface HeaderTemplate {
+  readonly before: Buffer
+  readonly beforeCount: number
+  readonly after: Buffer
+  readonly afterCount: number
+  /** The whole header array of a publish without properties. */
+  readonly whole: Buffer
 }
 
-function addProperties(properties: ForwardedProperties, add: (key: string, value: string | Buffer) => void): void {
-  if (properties.payloadFormatIndicator !== undefined)
-    add(headerNames.payloadFormat, properties.payloadFormatIndicator ? '1' : '0')
-  if (properties.messageExpiryInterval !== undefined)
-    add(headerNames.messageExpiry, String(properties.messageExpiryInterval))
-  if (properties.contentType !== undefined) add(headerNames.contentType, properties.contentType)
-  if (properties.responseTopic !== undefined) add(headerNames.responseTopic, properties.responseTopic)
-  if (properties.correlationData !== undefined) add(headerNames.correlation, properties.correlationData)
-  for (const [name, values] of Object.entries(properties.userProperties ?? {})) {
-    for (const value of Array.isArray(values) ? values : [values]) add(userPropertyPrefix + name, value)
+const nothing = Buffer.alloc(0)
+
+export function headerTemplate(published: Published): HeaderTemplate {
+  const before: [string, string][] = [[headerNames.client, published.clientId], ...published.routeHeaders]
+  if (published.mqttTopic !== undefined) before.push([headerNames.topic, published.mqttTopic])
+  if (published.qos !== 1) before.push([headerNames.qos, String(published.qos)])
+  if (published.retain) before.push([headerNames.retain, '1'])
+  const after: [string, string][] = published.clock === 'synchronised' ? [] : [[headerNames.clock, published.clock]]
+  const parts = {
+    before: Buffer.concat(before.map(([key, value]) => headerBytes(key, value))),
+    beforeCount: before.length,
+    after: Buffer.concat(after.map(([key, value]) => headerBytes(key, value))),
+    afterCount: after.length,
   }
+  return { ...parts, whole: Buffer.from(withProperties(parts, nothing, 0, 0, 0)) }
+}
+
+const headerBytes = (key: string, value: string): Buffer => {
+  const [name, text] = [Buffer.from(key), Buffer.from(value)]
+  const bytes = Buffer.allocUnsafe(varintLength(name.length) + name.length + varintLength(text.length) + text.length)
+  let at = writeVarint(bytes, 0, name.length)
+  at += name.copy(bytes, at)
+  at = writeVarint(bytes, at, text.length)
+  text.copy(bytes, at)
+  return bytes
+}
+
+/** Names of property headers as bytes. */
+const propertyNames = new Map(
+  [
+    [publishPropertyIds.payloadFormat, headerNames.payloadFormat] as const,
+    [publishPropertyIds.messageExpiry, headerNames.messageExpiry] as const,
+    [publishPropertyIds.contentType, headerNames.contentType] as const,
+    [publishPropertyIds.responseTopic, headerNames.responseTopic] as const,
+    [publishPropertyIds.correlation, headerNames.correlation] as const,
+  ].map(([id, name]) => [id, Buffer.from(name)] as const),
+)
+const userPrefix = Buffer.from(userPropertyPrefix)
+/** More than what a property needs beside its bytes in the section: two lengths, and the longest name or number. */
+const extraBytesPerProperty = 64
+
+// encoded headers are copied into the batch at once, so one buffer serves all records
+let scratch = Buffer.allocUnsafe(4096)
+let at = 0
+let source: Buffer = nothing
+
+/**
+ * The header array of a record with the `count` properties of the section `bytes[start, end)`, which was read before. It is good until the
+ * next call.
+ */
+export function withProperties(
+  template: Omit<HeaderTemplate, 'whole'>,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  count: number,
+): Buffer {
+  const { before, beforeCount, after, afterCount } = template
+  const room = before.length + after.length + (end - start) + (count + 1) * extraBytesPerProperty
+  if (scratch.length < room) scratch = Buffer.allocUnsafe(2 * room)
+  at = writeVarint(scratch, 0, beforeCount + afterCount + count)
+  at += before.copy(scratch, at)
+  source = bytes
+  visitForwarded(bytes, start, end, writeProperty)
+  source = nothing
+  at += after.copy(scratch, at)
+  return scratch.subarray(0, at)
+}
+
+const writeProperty = (id: number, start: number, end: number, nameStart: number, nameEnd: number): void => {
+  if (id === publishPropertyIds.user) {
+    at = writeVarint(scratch, at, userPrefix.length + nameEnd - nameStart)
+    at += userPrefix.copy(scratch, at)
+    at += source.copy(scratch, at, nameStart, nameEnd)
+  } else {
+    const name = propertyNames.get(id as 1)!
+    at = writeVarint(scratch, at, name.length)
+    at += name.copy(scratch, at)
+  }
+  if (id === publishPropertyIds.payloadFormat) writeText(source[start] === 1 ? '1' : '0')
+  else if (id === publishPropertyIds.messageExpiry) writeText(String(source.readUInt32BE(start)))
+  else {
+    at = writeVarint(scratch, at, end - start)
+    at += source.copy(scratch, at, start, end)
+  }
+}
+
+const writeText = (text: string): void => {
+  at = writeVarint(scratch, at, text.length)
+  at += scratch.write(text, at, 'latin1')
 }
 
 /** The properties that a stored record was published with, or that a Kafka producer set by header; undefined when there are none. */
 export function propertiesOf(record: LogRecord): ForwardedProperties | undefined {
   const properties: ForwardedProperties = {}
-  // without a prototype: names come from peers
-  const user = Object.create(null) as Record<string, string[]>
+  const user: UserProperty[] = []
   for (const { key, value } of record.headers) {
     // no property of MQTT holds more: whoever got it would be disconnected
     if (value === null || value.length > maxPropertyBytes || key.length > maxPropertyBytes / 3) continue
-    if (key.startsWith(userPropertyPrefix)) {
-      const name = key.slice(userPropertyPrefix.length)
-      if (Object.hasOwn(user, name)) user[name]!.push(value.toString())
-      else user[name] = [value.toString()]
-    } else readProperty(properties, key, value)
+    if (key.startsWith(userPropertyPrefix)) user.push([key.slice(userPropertyPrefix.length), value.toString()])
+    else readProperty(properties, key, value)
   }
-  if (Object.keys(user).length > 0) properties.userProperties = user
+  if (user.length > 0) properties.userProperties = user
   return Object.keys(properties).length > 0 ? properties : undefined
 }
 

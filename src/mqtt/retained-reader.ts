@@ -1,46 +1,100 @@
 import { BrokerError } from '../core/errors.ts'
-import type { Clock } from '../platform/clock.ts'
+import type { Retained } from '../state/retained.ts'
+import { encodeForwarded, type ForwardedProperties } from '../wire/mqtt/publish-properties.ts'
 import { filterMatches } from '../wire/mqtt/topic-filter.ts'
-import type { PublishState } from './publish-state.ts'
+import type { Client } from './client.ts'
+import { Publication } from './publication.ts'
+import { identifiersOf, lowerQos, type Subscription } from './subscription.ts'
 
 /** Retained topics that are looked through in one turn of the event loop. */
 const topicsPerTurn = 1024
+const slowRetryMs = 20
 
-/** What a new subscriber gets, as packets of the session engine: only what is on the device, and nothing when the log has failed. */
-export async function* retainedPublishes(
-  state: PublishState,
-  filters: readonly string[],
-  clock: Clock,
-): AsyncGenerator<object> {
+/** Sends the client what is retained for its new subscriptions, as long as it is connected, no faster than it reads. */
+export function sendRetained(client: Client, subscriptions: readonly Subscription[]): void {
+  const { state } = client.connection.services
   if (state.retained.size === 0) return
+  void sendAll(client, subscriptions)
+}
+
+/** Only what is on the device; nothing when the log has failed. */
+async function sendAll(client: Client, subscriptions: readonly Subscription[]): Promise<void> {
+  const { state } = client.connection.services
   try {
-    await state.retainedDurable()
-  } catch (error) {
-    if (error instanceof BrokerError) return
-    throw error
-  }
-  for (const filter of filters) {
-    for await (const topic of matchingTopics(state, filter, clock)) {
-      const found = state.retained.get(topic)
-      if (found === undefined) continue
-      const { payload, qos, properties, expiresLogAge } = found
-      // the engine counts by the wall clock, which may have jumped since the publish: it gets what is left from now on
-      const leftMs = expiresLogAge === undefined ? 0 : (expiresLogAge - state.logAge) * 1000
-      const expiry = expiresLogAge === undefined ? {} : { messageExpiry: clock.wallMs() + leftMs }
-      yield { cmd: 'publish', topic, payload, qos, retain: true, ...(properties && { properties }), ...expiry }
+    for (const subscription of subscriptions) {
+      for (const topics of topicChunks(state.retained, subscription.filter)) {
+        const found = topics.flatMap(topic => publicationOf(client, topic))
+        await state.retainedDurable()
+        for (const publication of found) {
+          await untilReady(client)
+          if (client.connection.isClosed) return
+          deliver(subscription, publication)
+        }
+      }
     }
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error
   }
 }
 
 /** Of those that are there at the start: what is published while a slow subscriber takes them would go on for ever. */
-async function* matchingTopics(state: PublishState, filter: string, clock: Clock): AsyncGenerator<string> {
+function* topicChunks(
+  retained: { topics(): string[]; has(topic: string): boolean },
+  filter: string,
+): Generator<string[]> {
   if (!/[+#]/.test(filter)) {
-    yield filter
+    if (retained.has(filter)) yield [filter]
     return
   }
-  let looked = 0
-  for (const topic of state.retained.topics()) {
-    if (filterMatches(filter, topic)) yield topic
-    if (++looked % topicsPerTurn === 0) await new Promise<void>(resolve => clock.afterIo(resolve))
+  const topics = retained.topics()
+  for (let at = 0; at < topics.length; at += topicsPerTurn)
+    yield topics.slice(at, at + topicsPerTurn).filter(topic => filterMatches(filter, topic))
+}
+
+function publicationOf(client: Client, topic: string): Publication[] {
+  const { state, clock } = client.connection.services
+  const retained = state.retained.get(topic)
+  if (retained === undefined) return []
+  const { payload, qos, expiresLogAge } = retained
+  const leftSeconds = expiresLogAge === undefined ? undefined : Math.ceil(expiresLogAge - state.logAge)
+  if (leftSeconds !== undefined && leftSeconds <= 0) return []
+  const properties = {
+    ...forwardedOf(retained),
+    ...(leftSeconds !== undefined && { messageExpiryInterval: leftSeconds }),
   }
+  return [
+    new Publication({
+      topic,
+      payload,
+      qos: qos as 0 | 1 | 2,
+      retain: true,
+      properties: encodeForwarded(properties),
+      publisher: '',
+      receivedMs: clock.monotonicMs(),
+    }),
+  ]
+}
+
+/** Those that were retained before the order of user properties was kept have them by name. */
+function forwardedOf({ properties }: Retained): ForwardedProperties {
+  const { userProperties, ...others } = properties ?? {}
+  const rest: ForwardedProperties = others
+  if (userProperties === undefined) return rest
+  if (Array.isArray(userProperties)) return { ...rest, userProperties }
+  const pairs = Object.entries(userProperties as Record<string, string | string[]>)
+  return {
+    ...rest,
+    userProperties: pairs.flatMap(([name, values]) => [values].flat().map(value => [name, value] as const)),
+  }
+}
+
+/** [MQTT-3.3.1-8]: with the retain flag. */
+function deliver({ session, qos, identifier }: Subscription, publication: Publication): void {
+  session.deliver(publication, lowerQos(qos, publication.qos), true, identifiersOf(identifier), undefined)
+}
+
+async function untilReady(client: Client): Promise<void> {
+  const { clock } = client.connection.services
+  while (!client.connection.isClosed && (client.isSlow || client.session.flow.isHalfFull))
+    await new Promise<void>(resolve => clock.after(slowRetryMs, resolve))
 }

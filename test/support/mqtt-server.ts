@@ -3,6 +3,7 @@ import type { OpenBroker } from '../../src/broker/open-broker.ts'
 import type { MemoryBudget } from '../../src/core/memory-budget.ts'
 import type { Metrics } from '../../src/core/metrics.ts'
 import { MqttFront } from '../../src/mqtt/front.ts'
+import { nodeRandom } from '../../src/platform/node/random.ts'
 import { MqttInflightView } from '../../src/state/mqtt-inflight.ts'
 import { RetainedView } from '../../src/state/retained.ts'
 import { allRecords, decompressRecords, type LogRecord } from '../../src/wire/kafka/records.ts'
@@ -49,6 +50,7 @@ export class MqttServer {
       clock,
       clockQuality: clockQuality ?? (() => 'synchronised'),
       listeners: testListeners(loaded.settings),
+      random: nodeRandom,
       logger,
       metrics,
       ...(hotPath === undefined ? {} : { hotPath }),

@@ -1,42 +1,34 @@
-const PUBACK = 0x40
-const PUBREC = 0x50
-const SUBACK = 0x90
-const ACK_BYTES = 4
+/** First bytes of acknowledgements from the broker (MQTT 5 sections 3.4, 3.5, 3.7). */
+export const ackTypes = { puback: 0x40, pubrec: 0x50, pubcomp: 0x70 } as const
+
+export type AckType = (typeof ackTypes)[keyof typeof ackTypes]
+
+const plainBytes = 4
+
+/** An acknowledgement as one number: type, reason code, packet id. */
+export const packAck = (type: AckType, packetId: number, reasonCode: number): number =>
+  (type << 24) | (reasonCode << 16) | packetId
 
 /**
- * PUBACKs with reason "success" for `count` packet ids of a ring, from position `first` on, as one run of bytes. The form is
- * the same for all versions: MQTT 5 lets the reason code be left out (section 3.4.2.1).
+ * `count` acknowledgements of a ring of `packAck` numbers, from position `first` on, as one run of bytes. Without a reason the form is the same
+ * for all versions: MQTT 5 lets the code "success" be left out (section 3.4.2.1).
  */
-export function encodePubacks(ring: Uint16Array, first: number, count: number): Buffer {
-  const bytes = Buffer.allocUnsafe(count * ACK_BYTES)
+export function encodeAcks(ring: Uint32Array, first: number, count: number): Buffer {
   const mask = ring.length - 1
+  let length = count * plainBytes
+  for (let index = 0; index < count; index++) if (reasonOf(ring[(first + index) & mask]!) > 0) length++
+  const bytes = Buffer.allocUnsafe(length)
   let at = 0
   for (let index = 0; index < count; index++) {
-    const packetId = ring[(first + index) & mask]!
-    bytes[at] = PUBACK
-    bytes[at + 1] = 2
-    bytes[at + 2] = packetId >> 8
-    bytes[at + 3] = packetId & 0xff
-    at += ACK_BYTES
+    const ack = ring[(first + index) & mask]!
+    const reasonCode = reasonOf(ack)
+    bytes[at++] = ack >>> 24
+    bytes[at++] = reasonCode > 0 ? 3 : 2
+    bytes[at++] = (ack >> 8) & 0xff
+    bytes[at++] = ack & 0xff
+    if (reasonCode > 0) bytes[at++] = reasonCode
   }
   return bytes
 }
 
-/** A PUBACK (QoS 1) or PUBREC (QoS 2) of MQTT 5 that says why the publish was refused. */
-export function encodeRefusal(qos: 1 | 2, packetId: number, reasonCode: number): Buffer {
-  return Buffer.from([qos === 1 ? PUBACK : PUBREC, 3, packetId >> 8, packetId & 0xff, reasonCode])
-}
-
-/** A SUBACK (section 3.9) with one reason code, or return code, for all `count` filters. `version` is 3, 4 or 5. */
-export function encodeSuback(packetId: number, count: number, reasonCode: number, version: number): Buffer {
-  const body = Buffer.alloc(2 + (version === 5 ? 1 : 0) + count, reasonCode)
-  body.writeUInt16BE(packetId)
-  // MQTT 5: no properties
-  if (version === 5) body[2] = 0
-  const length: number[] = []
-  for (let left = body.length; ; left >>>= 7) {
-    length.push((left & 0x7f) | (left > 0x7f ? 0x80 : 0))
-    if (left <= 0x7f) break
-  }
-  return Buffer.concat([Buffer.from([SUBACK, ...length]), body])
-}
+const reasonOf = (ack: number): number => (ack >> 16) & 0xff

@@ -20,7 +20,7 @@ afterEach(async () => {
 
 describe.each([
   ['hot path', true],
-  ['session engine alone', false],
+  ['general way alone', false],
 ])('publishes by the %s', (_name, hotPath) => {
   it.each([3, 4, 5])('stores QoS 0, 1 and 2 of version %d and acknowledges them', async version => {
     await start({ hotPath })

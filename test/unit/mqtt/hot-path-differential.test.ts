@@ -5,7 +5,7 @@ import { headersOf, MqttServer } from '../../support/mqtt-server.ts'
 
 /**
  * The hot path must change nothing that a client or a reader of the log sees. The same seeded packets go to a server with it and to one where
- * everything takes the session engine's way; acknowledgements, deliveries and records must be equal.
+ * every publish takes the general way; acknowledgements, deliveries and records must be equal.
  */
 
 const seeds = Number(process.env['DIFFERENTIAL_SEEDS'] ?? 12)

@@ -1,6 +1,5 @@
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import { describe, expect, it } from 'vitest'
-import { encodePubacks, encodeRefusal } from '../../../../src/wire/mqtt/acks.ts'
 import { frameKinds, PublishScanner } from '../../../../src/wire/mqtt/publish-scanner.ts'
 
 const bytesOf = (packet: Packet, protocolVersion = 4): Buffer =>
@@ -21,16 +20,19 @@ const fields = (bytes: Buffer, version: number): object => {
   const scanner = new PublishScanner()
   const padded = Buffer.concat([Buffer.from([1, 2, 3]), bytes, Buffer.from([9])])
   const kind = scanner.scan(padded, 3, padded.length, version)
-  const { topicStart, topicEnd, payloadStart, frameEnd, qos, packetId, needBytes } = scanner
-  if (kind !== frameKinds.plainPublish) return { kind, frameEnd, needBytes }
+  const { topicStart, topicEnd, payloadStart, frameEnd, qos, packetId, needBytes, retain } = scanner
+  if (kind !== frameKinds.publish) return { kind, frameEnd, needBytes }
   const topic = padded.toString('utf8', topicStart, topicEnd)
-  return { topic, payload: padded.toString('utf8', payloadStart, frameEnd), qos, packetId, frameEnd, needBytes }
+  const payload = padded.toString('utf8', payloadStart, frameEnd)
+  const propertyBytes = scanner.propertiesEnd - scanner.propertiesStart
+  return { topic, payload, qos, packetId, frameEnd, needBytes, retain, propertyBytes }
 }
 
 describe('publish scanner', () => {
-  it('finds the fields of plain publishes', () => {
+  it('finds the fields of publishes', () => {
     const bytes = bytesOf(publish())
-    const expected = { topic: 'a/ü', payload: 'hello', frameEnd: 3 + bytes.length, needBytes: bytes.length }
+    const plain = { topic: 'a/ü', payload: 'hello', retain: false, propertyBytes: 0 }
+    const expected = { ...plain, frameEnd: 3 + bytes.length, needBytes: bytes.length }
     expect(fields(bytes, 4)).toEqual({ ...expected, qos: 1, packetId: 258 })
     expect(fields(bytesOf(publish({ dup: true })), 3)).toEqual({ ...expected, qos: 1, packetId: 258 })
     const five = bytesOf(publish({ qos: 0, messageId: undefined }), 5)
@@ -43,24 +45,33 @@ describe('publish scanner', () => {
     })
   })
 
+  it('finds retain flag, QoS 2 and the property section', () => {
+    expect(fields(bytesOf(publish({ retain: true })), 4)).toMatchObject({ retain: true, qos: 1 })
+    expect(fields(bytesOf(publish({ qos: 2 })), 4)).toMatchObject({ qos: 2, packetId: 258 })
+    const five = bytesOf(publish({ properties: { contentType: 'x'.repeat(200) } }), 5)
+    expect(fields(five, 5)).toMatchObject({ propertyBytes: 203, payload: 'hello' })
+    // whether a topic may be empty is not the scanner's business
+    expect(fields(Buffer.from([0x32, 4, 0, 0, 0, 1]), 4)).toMatchObject({ topic: '', packetId: 1, payload: '' })
+  })
+
+  it('finds the end of other packets', () => {
+    const bytes = bytesOf({ cmd: 'pingreq' })
+    expect(fields(bytes, 4)).toEqual({ kind: frameKinds.other, frameEnd: 5, needBytes: 2 })
+  })
+
   it.each([
-    ['retain flag', bytesOf(publish({ retain: true })), 4],
-    ['QoS 2', bytesOf(publish({ qos: 2 })), 4],
-    ['properties', bytesOf(publish({ properties: { contentType: 'x' } }), 5), 5],
-    ['another packet', bytesOf({ cmd: 'pingreq' }), 4],
     ['QoS 3', Buffer.from([0x36, 5, 0, 1, 0x61, 0, 1]), 4],
-    ['an empty topic', Buffer.from([0x32, 4, 0, 0, 0, 1]), 4],
+    ['DUP with QoS 0', Buffer.from([0x38, 3, 0, 1, 0x61]), 4],
     ['packet id 0', Buffer.from([0x32, 5, 0, 1, 0x61, 0, 0]), 4],
-    ['a topic beyond the frame', Buffer.from([0x30, 3, 0, 9, 0x61]), 4],
+    ['a topic beyond the frame', Buffer.from([0x32, 3, 0, 9, 0x61]), 4],
+    ['a topic beyond a frame of QoS 0', Buffer.from([0x30, 3, 0, 9, 0x61]), 4],
     ['a frame too short for its topic length', Buffer.from([0x30, 1, 0]), 4],
     ['a frame too short for its packet id', Buffer.from([0x32, 4, 0, 1, 0x61, 0]), 4],
     ['no property length', Buffer.from([0x32, 5, 0, 1, 0x61, 0, 1]), 5],
-  ])('leaves to the full parser: %s', (_name, bytes, version) => {
-    expect(fields(bytes, version)).toEqual({
-      kind: frameKinds.other,
-      frameEnd: 3 + bytes.length,
-      needBytes: bytes.length,
-    })
+    ['properties beyond the frame', Buffer.from([0x32, 7, 0, 1, 0x61, 0, 1, 2, 1]), 5],
+    ['a property length of five bytes', Buffer.from([0x30, 8, 0, 1, 0x61, 0x80, 0x80, 0x80, 0x80, 0]), 5],
+  ])('knows as malformed: %s', (_name, bytes, version) => {
+    expect(fields(bytes, version)).toMatchObject({ kind: frameKinds.malformed })
   })
 
   it('says of every cut of a frame how many bytes it needs', () => {
@@ -70,7 +81,7 @@ describe('publish scanner', () => {
       expect(scanner.scan(bytes, 0, end, 4)).toBe(frameKinds.incomplete)
       expect(scanner.needBytes).toBe(end < 3 ? 0 : bytes.length)
     }
-    expect(scanner.scan(bytes, 0, bytes.length, 4)).toBe(frameKinds.plainPublish)
+    expect(scanner.scan(bytes, 0, bytes.length, 4)).toBe(frameKinds.publish)
   })
 
   it('knows a remaining length that is none', () => {
@@ -100,17 +111,5 @@ describe('publish scanner', () => {
         packetId: qos > 0 ? packetId : 0,
       })
     }
-  })
-})
-
-describe('acknowledgements', () => {
-  it('are the bytes of PUBACK, one after the other, around the end of the ring', () => {
-    const ring = Uint16Array.from([300, 2, 65_535, 4])
-    expect(encodePubacks(ring, 2, 3).toString('hex')).toBe('4002ffff' + '40020004' + '4002012c')
-  })
-
-  it('of refused publishes carry the reason', () => {
-    expect(encodeRefusal(1, 258, 0x97).toString('hex')).toBe('4003010297')
-    expect(encodeRefusal(2, 258, 0x97).toString('hex')).toBe('5003010297')
   })
 })

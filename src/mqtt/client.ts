@@ -1,0 +1,162 @@
+import type { GroupNumber } from '../core/brand.ts'
+import { type AckType, packAck } from '../wire/mqtt/acks.ts'
+import type { ConnectPacket } from '../wire/mqtt/client-packets.ts'
+import { encodePublish } from '../wire/mqtt/publish-frame.ts'
+import { encodePubrel } from '../wire/mqtt/server-packets.ts'
+import { AckQueue } from './ack-queue.ts'
+import type { MqttConnection } from './connection.ts'
+import { reasonCodes } from './errors.ts'
+import { ClientPlans } from './ingest.ts'
+import type { Sender } from './outbound-flow.ts'
+import type { Publication } from './publication.ts'
+import type { MqttServices } from './services.ts'
+import type { Session } from './session.ts'
+import { InboundAliases, OutboundAliases } from './topic-alias.ts'
+import type { Will } from './will.ts'
+
+/** Aliases that a client may use, and that we use with it. */
+export const maxTopicAliases = 10
+const maxAliasedLength = 1024
+const anyPacketSize = 268_435_460
+const maxUint16 = 65_535
+
+export interface ClientParts {
+  readonly services: MqttServices
+  readonly connection: MqttConnection
+  readonly session: Session
+  readonly packet: ConnectPacket
+  readonly keepAliveMs: number
+  readonly will: Will | undefined
+}
+
+/** A connected client: what belongs to it and to this connection alone. Its session outlives it. */
+export class Client implements Sender {
+  readonly clientId: string
+  readonly version: number
+  readonly isBridge: boolean
+  readonly session: Session
+  readonly connection: MqttConnection
+  /** 0: none. */
+  readonly keepAliveMs: number
+  readonly connectedAtMs: number
+  readonly receiveMaximum: number
+  readonly plans: ClientPlans
+  readonly acks = new AckQueue()
+  readonly inboundAliases: InboundAliases
+  readonly packet: ConnectPacket
+  will: Will | undefined
+  readonly #services: MqttServices
+  readonly #outboundAliases: OutboundAliases
+  readonly #maxPacketBytes: number
+
+  constructor({ services, connection, session, packet, keepAliveMs, will }: ClientParts) {
+    const { properties, version } = packet
+    this.#services = services
+    this.clientId = session.clientId
+    this.version = version
+    this.isBridge = packet.isBridge
+    this.session = session
+    this.connection = connection
+    this.packet = packet
+    this.keepAliveMs = keepAliveMs
+    this.will = will
+    this.connectedAtMs = services.clock.monotonicMs()
+    const { maxInflight } = services.limits
+    this.receiveMaximum = version === 5 ? (properties.receiveMaximum ?? maxUint16) : maxInflight
+    this.#maxPacketBytes = properties.maximumPacketSize ?? anyPacketSize
+    this.plans = new ClientPlans(this.clientId)
+    this.inboundAliases = new InboundAliases(version === 5 ? maxTopicAliases : 0, services.aliasMemory)
+    this.#outboundAliases = new OutboundAliases(Math.min(maxTopicAliases, properties.topicAliasMaximum ?? 0))
+  }
+
+  get nowMs(): number {
+    return this.#services.clock.monotonicMs()
+  }
+
+  get isSlow(): boolean {
+    return this.#services.outbound.tooSlow(this.connection.pendingBytes)
+  }
+
+  /** QoS 1 and 2 publishes of the client that are not done (section 4.9). */
+  get unacknowledged(): number {
+    return this.acks.pubacks + this.#services.state.heldCount(this.clientId)
+  }
+
+  /** Sends a packet unless it is larger than the client takes. [MQTT-3.1.2-24] */
+  offer(packet: Buffer): boolean {
+    if (packet.length > this.#maxPacketBytes) return false
+    this.connection.write(packet)
+    return true
+  }
+
+  send(
+    publication: Publication,
+    qos: 0 | 1 | 2,
+    retain: boolean,
+    dup: boolean,
+    packetId: number,
+    identifiers: readonly number[],
+  ): boolean {
+    const { nowMs } = this
+    const known = this.#outboundAliases.known(publication.topic)
+    const mayName = publication.topicBytes.length <= maxAliasedLength
+    const alias = known > 0 ? known : mayName ? this.#outboundAliases.free : 0
+    if (alias === 0 && identifiers.length === 0 && !dup)
+      return this.offer(publication.frame(this.version, qos, retain, packetId, nowMs))
+    const isSent = this.offer(
+      encodePublish({
+        version: this.version,
+        qos,
+        retain,
+        dup,
+        packetId,
+        topic: known > 0 ? noTopic : publication.topicBytes,
+        topicAlias: alias,
+        subscriptionIdentifiers: identifiers,
+        properties: publication.propertiesAt(nowMs),
+        payload: publication.payload,
+      }),
+    )
+    if (isSent && alias > 0 && known === 0) this.#outboundAliases.use(publication.topic)
+    return isSent
+  }
+
+  sendPubrel(packetId: number, reasonCode = 0): void {
+    this.connection.write(encodePubrel(packetId, this.version === 5 ? reasonCode : 0))
+  }
+
+  /** Acknowledges once `group` is durable, in the order of the packets. [MQTT-4.6.0-2]; undefined: there is nothing to wait for. */
+  acknowledge(type: AckType, packetId: number, reasonCode: number, group: GroupNumber | undefined): void {
+    const ack = packAck(type, packetId, reasonCode)
+    if (group !== undefined) {
+      if (this.acks.add(ack, group)) this.#services.work.after(group, this.#durable)
+    } else if (!this.acks.join(ack)) {
+      this.acks.add(ack, 0)
+      this.connection.write(this.acks.take())
+    }
+  }
+
+  /** It does not read, and what it is to get has no room. */
+  fallBehind(): void {
+    this.connection.close('slow.subscriber', 'more waits for it than may', reasonCodes.quotaExceeded)
+  }
+
+  /** The connection is gone. */
+  end(): void {
+    this.inboundAliases.end()
+    this.#services.ingest.forget(this.plans)
+  }
+
+  readonly #durable = (error?: Error): void => {
+    const { connection, acks } = this
+    if (error !== undefined) {
+      connection.abandon(error)
+      return
+    }
+    this.#services.metrics.add('mqttAcked', acks.nextStored)
+    connection.write(acks.take())
+    connection.proceed()
+  }
+}
+
+const noTopic = Buffer.alloc(0)

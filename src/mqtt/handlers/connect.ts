@@ -1,0 +1,209 @@
+import { type ConnectPacket, decodeConnect, decodeReason, UnsupportedVersion } from '../../wire/mqtt/client-packets.ts'
+import type { Properties } from '../../wire/mqtt/properties.ts'
+import { encodeForwarded } from '../../wire/mqtt/publish-properties.ts'
+import { encodeAuth, encodeConnack } from '../../wire/mqtt/server-packets.ts'
+import { topicNameFault } from '../../wire/mqtt/topic-name.ts'
+import { Client, maxTopicAliases } from '../client.ts'
+import type { MqttConnection } from '../connection.ts'
+import type { AuthenticationExchange } from '../enhanced-authentication.ts'
+import { type CloseReason, connackCode, reasonCodes } from '../errors.ts'
+import type { MqttServices } from '../services.ts'
+import type { Session } from '../session.ts'
+import type { Will } from '../will.ts'
+import { checkMethod } from './auth.ts'
+
+/** It stands in every record of the client. MQTT asks for 23. */
+const maxClientIdBytes = 1024
+const assignedIdBytes = 12
+const neverExpires = 0xffff_ffff
+const defaultReceiveMaximum = 65_535
+
+/** A CONNECT that is not answered yet. */
+export interface ConnectRequest {
+  readonly packet: ConnectPacket
+  readonly clientId: string
+  readonly isAssigned: boolean
+  /** Of enhanced authentication. */
+  readonly exchange?: AuthenticationExchange
+}
+
+/** CONNECT, section 3.1: answered by CONNACK, whatever comes of it, unless it is malformed. */
+export function handleConnect(connection: MqttConnection, bytes: Buffer, start: number, end: number): void {
+  let packet: ConnectPacket
+  try {
+    packet = decodeConnect(bytes, start, end)
+  } catch (error) {
+    // [MQTT-3.1.2-2], in the form of the newest version; who speaks another protocol would not understand it
+    if (error instanceof UnsupportedVersion && error.protocol === 'MQTT')
+      connection.write(encodeConnack(5, false, reasonCodes.unsupportedVersion))
+    throw error
+  }
+  const isAssigned = packet.clientId === ''
+  const clientId = isAssigned ? newClientId(connection.services) : packet.clientId
+  const request = { packet, clientId, isAssigned }
+  connection.wait(connect(connection, request))
+}
+
+/** AUTH before CONNACK: the client goes on with the exchange that its CONNECT began. */
+export function handleConnectAuth(
+  connection: MqttConnection,
+  request: ConnectRequest,
+  bytes: Buffer,
+  start: number,
+  end: number,
+): void {
+  const packet = decodeReason('auth', bytes, start, end, request.packet.version)
+  checkMethod(packet, request.packet.properties.authenticationMethod)
+  connection.wait(authenticate(connection, request, packet.properties.authenticationData))
+}
+
+async function connect(connection: MqttConnection, request: ConnectRequest): Promise<void> {
+  const { packet, clientId } = request
+  const fault = clientIdFault(packet)
+  if (fault !== undefined) return refuse(connection, request, reasonCodes.clientIdentifierNotValid, fault)
+  const willFault = packet.will === undefined ? undefined : topicNameFault(packet.will.topic)
+  if (willFault !== undefined) return refuse(connection, request, reasonCodes.topicNameInvalid, `will: ${willFault}`)
+  const { authenticationMethod, authenticationData } = packet.properties
+  if (authenticationMethod === undefined) return accept(connection, request, undefined)
+  const exchange = connection.services.authentication?.begin(authenticationMethod, clientId)
+  // [MQTT-4.12.0-1]
+  if (exchange === undefined) {
+    const why = 'the authentication method is not known'
+    return refuse(connection, request, reasonCodes.badAuthenticationMethod, why, 'authentication')
+  }
+  return authenticate(connection, { ...request, exchange }, authenticationData)
+}
+
+/** A step of enhanced authentication. */
+async function authenticate(
+  connection: MqttConnection,
+  request: ConnectRequest,
+  data: Buffer | undefined,
+): Promise<void> {
+  const step = await request.exchange!.step(data)
+  if (step.kind === 'failure')
+    return refuse(connection, request, reasonCodes.notAuthorized, step.reason, 'authentication')
+  if (step.kind === 'success') return accept(connection, request, step.data)
+  connection.connecting = request
+  const { authenticationMethod } = request.packet.properties
+  // [MQTT-4.12.0-2]
+  connection.write(
+    encodeAuth(reasonCodes.continueAuthentication, {
+      ...(authenticationMethod !== undefined && { authenticationMethod }),
+      authenticationData: step.data,
+    }),
+  )
+}
+
+/** CONNACK says why, then the connection ends. [MQTT-3.2.2-7] */
+function refuse(
+  connection: MqttConnection,
+  { packet }: ConnectRequest,
+  reasonCode: number,
+  why: string,
+  reason: CloseReason = 'protocol',
+): void {
+  const { requestProblemInformation, maximumPacketSize = Number.POSITIVE_INFINITY } = packet.properties
+  const code = connackCode(packet.version, reasonCode)
+  const full = encodeConnack(packet.version, false, code, { reasonString: why })
+  // [MQTT-3.2.2-19]
+  const isShort = requestProblemInformation === false || full.length > maximumPacketSize
+  connection.write(isShort ? encodeConnack(packet.version, false, code) : full)
+  connection.close(reason, why)
+}
+
+async function accept(
+  connection: MqttConnection,
+  request: ConnectRequest,
+  authenticationData: Buffer | undefined,
+): Promise<void> {
+  const { services } = connection
+  const { packet, clientId } = request
+  await services.state.released(clientId)
+  if (connection.isClosed) return
+  const will = willOf(packet, clientId)
+  if (will !== undefined && !services.wills.hold(will))
+    return refuse(connection, request, reasonCodes.serverUnavailable, 'no memory for its will')
+  const { session, isPresent } = sessionFor(services, request)
+  const keepAlive = keepAliveOf(packet, services.limits.keepAliveMaxMs / 1000)
+  const client = new Client({ services, connection, session, packet, keepAliveMs: keepAlive.seconds * 1000, will })
+  session.client = client
+  session.expiryMs = expiryOf(packet, services.limits.sessionExpiryMaxMs)
+  services.wills.returned(session)
+  connection.accepted(client)
+  const properties: Properties = {
+    ...connackProperties(packet, services, session),
+    ...(request.isAssigned && { assignedClientIdentifier: clientId }),
+    ...(keepAlive.isOurs && { serverKeepAlive: keepAlive.seconds }),
+    ...(authenticationData !== undefined && { authenticationData }),
+  }
+  connection.write(encodeConnack(packet.version, isPresent, reasonCodes.success, properties))
+  session.flow.connect(client)
+}
+
+/** The session that the client goes on with, or a new one. [MQTT-3.1.2-4] [MQTT-3.1.2-5] */
+function sessionFor(
+  { sessions }: MqttServices,
+  { clientId, packet }: ConnectRequest,
+): { session: Session; isPresent: boolean } {
+  takeOver(sessions.find(clientId))
+  const before = sessions.find(clientId)
+  if (before !== undefined && packet.cleanStart) sessions.end(before)
+  return { session: sessions.begin(clientId), isPresent: before !== undefined && !packet.cleanStart }
+}
+
+/** The connection that has the client id now is told and closed. [MQTT-3.1.4-3] */
+function takeOver(session: Session | undefined): void {
+  session?.client?.connection.endWith(reasonCodes.sessionTakenOver)
+}
+
+function clientIdFault({ clientId, version, cleanStart }: ConnectPacket): string | undefined {
+  // [MQTT-3.1.3-8] of 3.1.1; MQTT 3.1 knows no empty ones
+  if (clientId === '' && (version === 3 || (version === 4 && !cleanStart))) return 'a client id is needed'
+  if (Buffer.byteLength(clientId) > maxClientIdBytes) return `the client id has more than ${maxClientIdBytes} bytes`
+  return undefined
+}
+
+/** [MQTT-3.1.3-6] */
+const newClientId = ({ random }: MqttServices): string => `brooklet-${random.bytes(assignedIdBytes).toString('hex')}`
+
+function willOf({ will }: ConnectPacket, clientId: string): Will | undefined {
+  if (will === undefined) return undefined
+  const { topic, payload, qos, retain, properties } = will
+  const delayMs = (properties.willDelayInterval ?? 0) * 1000
+  return { clientId, topic, payload, qos, retain, properties: encodeForwarded(properties), delayMs }
+}
+
+/** MQTT 5 clients can be told to keep another one than they asked for. [MQTT-3.1.2-21] */
+function keepAliveOf(packet: ConnectPacket, maxSeconds: number): { seconds: number; isOurs: boolean } {
+  const asked = packet.keepAliveSeconds
+  const isOurs = packet.version === 5 && maxSeconds > 0 && (asked === 0 || asked > maxSeconds)
+  return { seconds: isOurs ? maxSeconds : asked, isOurs }
+}
+
+/** How long the session stays after the connection, ms. */
+function expiryOf(packet: ConnectPacket, maxMs: number): number {
+  if (packet.version !== 5) return packet.cleanStart ? 0 : maxMs
+  return expiryMs(packet.properties.sessionExpiryInterval ?? 0, maxMs)
+}
+
+export const expiryMs = (seconds: number, maxMs: number): number =>
+  seconds === neverExpires ? maxMs : Math.min(seconds * 1000, maxMs)
+
+function connackProperties(packet: ConnectPacket, { limits }: MqttServices, session: Session): Properties {
+  const { sessionExpiryInterval = 0, requestResponseInformation, authenticationMethod } = packet.properties
+  const granted = session.expiryMs === Number.POSITIVE_INFINITY ? neverExpires : Math.floor(session.expiryMs / 1000)
+  const information = requestResponseInformation ? responseInformation(session.clientId) : undefined
+  return {
+    ...(sessionExpiryInterval !== granted && { sessionExpiryInterval: granted }),
+    ...(limits.maxInflight < defaultReceiveMaximum && { receiveMaximum: limits.maxInflight }),
+    maximumPacketSize: limits.maxPacketBytes,
+    topicAliasMaximum: maxTopicAliases,
+    ...(information !== undefined && { responseInformation: information }),
+    ...(authenticationMethod !== undefined && { authenticationMethod }),
+  }
+}
+
+/** Topics below it are for responses to the client, section 4.10; a client id that is no level of a topic gets none. */
+const responseInformation = (clientId: string): string | undefined =>
+  /[+#/\0]/.test(clientId) ? undefined : `response/${clientId}`

@@ -1,0 +1,155 @@
+import type { GroupNumber } from '../../core/brand.ts'
+import { BrokerError } from '../../core/errors.ts'
+import type { Metrics } from '../../core/metrics.ts'
+import { ackTypes } from '../../wire/mqtt/acks.ts'
+import { ProtocolViolation } from '../../wire/mqtt/protocol-violation.ts'
+import { PublishProperties } from '../../wire/mqtt/publish-properties.ts'
+import type { PublishScanner } from '../../wire/mqtt/publish-scanner.ts'
+import type { Client } from '../client.ts'
+import { pubackReason, reasonCodes } from '../errors.ts'
+import type { PublishPlan } from '../ingest.ts'
+import { Publication } from '../publication.ts'
+
+// nothing yields while a PUBLISH is handled, so that one reader and one set of counters serve all connections
+const properties = new PublishProperties()
+const received = [0, 0, 0]
+let stored = 0
+
+/**
+ * Takes the PUBLISH of `client` on which the scanner stands: stores it, has it acknowledged and handed to subscribers once it is durable.
+ * False: the log has no room for it just now, nothing has happened.
+ */
+export function handlePublish(client: Client, bytes: Buffer, scanner: PublishScanner): boolean {
+  const { services } = client.connection
+  const { qos } = scanner
+  properties.read(bytes, scanner.propertiesStart, scanner.propertiesEnd)
+  // [MQTT-3.3.4-7]; before MQTT 5 what goes beyond it is not read
+  if (
+    qos > 0 &&
+    client.version === 5 &&
+    client.unacknowledged >= services.limits.maxInflight &&
+    !isRepeat(client, scanner)
+  )
+    throw new ProtocolViolation('receiveMaximumExceeded', 'more publishes than Receive Maximum are not acknowledged')
+  const plan = planOf(client, bytes, scanner)
+  try {
+    const isPlain = qos < 2 && !scanner.retain && plan.open !== undefined && services.hotPath
+    if (isPlain) append(client, plan, bytes, scanner)
+    else store(client, plan, bytes, scanner)
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error
+    if (error.waits) return false
+    refuse(client, scanner, error)
+  }
+  received[qos]!++
+  return true
+}
+
+/** Adds up what was taken since the last call. */
+export function countPublishes(metrics: Metrics): void {
+  for (const [qos, count] of received.entries()) {
+    if (count === 0) continue
+    metrics.add('mqttReceived', count, String(qos))
+    received[qos] = 0
+  }
+  if (stored === 0) return
+  metrics.add('mqttStored', stored)
+  stored = 0
+}
+
+/** How publishes to this topic are stored; the topic is that of the packet or of its alias. */
+function planOf(client: Client, bytes: Buffer, scanner: PublishScanner): PublishPlan {
+  const { ingest } = client.connection.services
+  const { topicStart, topicEnd } = scanner
+  const { topicAlias } = properties
+  let plan: PublishPlan
+  if (topicAlias >= 0) {
+    const topic = client.inboundAliases.resolve(topicAlias, bytes, topicStart, topicEnd)
+    plan = ingest.planFor(client.plans, topic, 0, topic.length)
+  } else {
+    if (topicStart === topicEnd) throw new ProtocolViolation('protocolError', 'a PUBLISH without a topic')
+    plan = ingest.planFor(client.plans, bytes, topicStart, topicEnd)
+  }
+  if (plan.isMalformed) {
+    // [MQTT-3.3.2-2] [MQTT-1.5.4-1]
+    throw new ProtocolViolation(plan.topic === '' ? 'malformedPacket' : 'topicNameInvalid', plan.fault ?? '')
+  }
+  return plan
+}
+
+/** A repeat of a QoS 2 publish whose packet id is held already. */
+const isRepeat = (client: Client, { qos, packetId }: PublishScanner): boolean =>
+  qos === 2 && client.connection.services.state.holds(client.clientId, packetId)
+
+function append(client: Client, plan: PublishPlan, bytes: Buffer, scanner: PublishScanner): void {
+  const { services } = client.connection
+  const group = services.ingest.append(plan, bytes, scanner, properties)
+  stored++
+  if (scanner.qos === 1) client.acknowledge(ackTypes.puback, scanner.packetId, reasonCodes.success, group)
+  if (plan.hasSubscribers)
+    distribute(client, plan, group, Buffer.from(payloadOf(bytes, scanner)), forwarded(bytes, scanner), scanner)
+}
+
+function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: PublishScanner): void {
+  const { services } = client.connection
+  const { clientId } = client
+  const { packetId, retain } = scanner
+  const { topic } = plan
+  const qos = scanner.qos as 0 | 1 | 2
+  if (plan.fault !== undefined) throw new BrokerError('invalidTopic', plan.fault)
+  // topics of the broker are nobody's to publish to
+  if (topic.startsWith('$SYS/')) throw new BrokerError('notAuthorized', 'topics under $SYS belong to the broker')
+  if (isRepeat(client, scanner)) {
+    // the repeat waits for its original
+    client.acknowledge(ackTypes.pubrec, packetId, reasonCodes.success, services.state.newestGroup)
+    return
+  }
+  if (qos === 2 && !services.state.hasRoom(clientId))
+    throw new ProtocolViolation('receiveMaximumExceeded', 'too many QoS 2 packet ids are not released')
+  const payload = Buffer.from(payloadOf(bytes, scanner))
+  const section = forwarded(bytes, scanner)
+  const group = services.store.store({ clientId, topic, payload, qos, retain, packetId, properties: section })
+  if (qos > 0) {
+    const type = qos === 1 ? ackTypes.puback : ackTypes.pubrec
+    client.acknowledge(type, packetId, reasonCodes.success, group)
+  }
+  if (plan.hasSubscribers) distribute(client, plan, group, payload, section, scanner)
+}
+
+function distribute(
+  client: Client,
+  plan: PublishPlan,
+  group: GroupNumber | undefined,
+  payload: Buffer,
+  section: Buffer,
+  scanner: PublishScanner,
+): void {
+  const { retain } = scanner
+  const publication = new Publication({
+    topic: plan.topic,
+    payload,
+    qos: scanner.qos as 0 | 1 | 2,
+    retain,
+    properties: section,
+    publisher: client.clientId,
+    receivedMs: client.nowMs,
+  })
+  client.connection.services.distribution.publish(publication, group)
+}
+
+/** What is not stored is not acknowledged: MQTT 5 has a word for it, before that the connection ends. QoS 0 is dropped. */
+function refuse(client: Client, { qos, packetId }: PublishScanner, error: BrokerError): void {
+  const { metrics } = client.connection.services
+  metrics.add('mqttRefused', 1, error.kind)
+  if (qos === 0) metrics.add('mqttDropped', 1, 'not stored')
+  else if (client.version === 5) {
+    const type = qos === 1 ? ackTypes.puback : ackTypes.pubrec
+    client.acknowledge(type, packetId, pubackReason(error.kind), undefined)
+  } else client.connection.close('not.stored', error.message)
+}
+
+const payloadOf = (bytes: Buffer, { payloadStart, frameEnd }: PublishScanner): Buffer =>
+  bytes.subarray(payloadStart, frameEnd)
+
+const forwarded = (bytes: Buffer, { propertiesStart, propertiesEnd }: PublishScanner): Buffer =>
+  properties.forwarded(bytes, propertiesStart, propertiesEnd)

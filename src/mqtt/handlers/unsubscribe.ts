@@ -1,0 +1,23 @@
+import { decodeUnsubscribe } from '../../wire/mqtt/client-packets.ts'
+import { ProtocolViolation } from '../../wire/mqtt/protocol-violation.ts'
+import { encodeUnsuback } from '../../wire/mqtt/server-packets.ts'
+import type { Client } from '../client.ts'
+import { reasonCodes } from '../errors.ts'
+import { filterFault } from '../subscription.ts'
+
+/** UNSUBSCRIBE, section 3.10: what is on its way already may still come. [MQTT-3.10.4-3] */
+export function handleUnsubscribe(client: Client, bytes: Buffer, start: number, end: number): void {
+  const { packetId, filters } = decodeUnsubscribe(bytes, start, end, client.version)
+  const { session, connection } = client
+  const codes = filters.map(filter => {
+    const fault = filterFault(filter)
+    if (fault !== undefined) throw new ProtocolViolation('topicFilterInvalid', `cannot unsubscribe: ${fault}`)
+    const subscription = session.subscriptions.get(filter)
+    if (subscription === undefined) return reasonCodes.noSubscriptionExisted
+    session.subscriptions.delete(filter)
+    connection.services.subscriptions.remove(subscription)
+    return reasonCodes.success
+  })
+  // [MQTT-3.10.4-4]
+  connection.write(encodeUnsuback(client.version, packetId, codes))
+}

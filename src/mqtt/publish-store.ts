@@ -1,0 +1,97 @@
+import type { Broker } from '../broker/broker.ts'
+import type { ClockQuality } from '../broker/clock-quality.ts'
+import type { GroupNumber } from '../core/brand.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Retained } from '../state/retained.ts'
+import type { StateChange } from '../state/view.ts'
+import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
+import { countForwarded, decodeForwarded } from '../wire/mqtt/publish-properties.ts'
+import type { PublishState } from './publish-state.ts'
+import { headerTemplate, withProperties } from './record-headers.ts'
+import type { TopicRoutes } from './topic-routes.ts'
+
+/** A PUBLISH or a will that is to be stored. */
+export interface StoredPublish {
+  readonly clientId: string
+  readonly topic: string
+  readonly payload: Buffer
+  readonly qos: 0 | 1 | 2
+  readonly retain: boolean
+  /** 0: it has none; with QoS 2 it is held until PUBREL. */
+  readonly packetId: number
+  /** Forwarded properties as a section. */
+  readonly properties: Buffer
+}
+
+export interface PublishStoreParts {
+  readonly broker: Broker
+  readonly routes: TopicRoutes
+  readonly state: PublishState
+  readonly clock: Clock
+  readonly clockQuality: () => ClockQuality
+  readonly metrics: Metrics
+}
+
+/**
+ * Stores a publish with everything that it changes: record, retained state and QoS 2 packet id in one group. The hot path (`Ingest`) stores plain
+ * publishes by itself; both make the same record.
+ */
+export class PublishStore {
+  readonly #parts: PublishStoreParts
+  readonly #builder = new BatchBuilder()
+
+  constructor(parts: PublishStoreParts) {
+    this.#parts = parts
+  }
+
+  /** The group with which it becomes durable; undefined: nothing of it is stored. Throws `BrokerError`; then nothing was stored. */
+  store(publish: StoredPublish): GroupNumber | undefined {
+    const { routes, state, broker, clock, metrics } = this.#parts
+    const changes: StateChange[] = []
+    if (publish.qos === 2 && publish.packetId > 0) changes.push(state.hold(publish.clientId, publish.packetId))
+    if (publish.retain) changes.push(...this.#retain(publish))
+    const open = routes.open(publish.topic)
+    if (open === undefined) return changes.length === 0 ? undefined : state.write(changes, [])
+    const partition = routes.partitionFor(open)
+    const { destination, topic } = open
+    const { payload } = publish
+    const template = headerTemplate({
+      clientId: publish.clientId,
+      mqttTopic: destination.keyIsTopic ? undefined : publish.topic,
+      qos: publish.qos,
+      retain: publish.retain,
+      routeHeaders: destination.headers,
+      clock: this.#parts.clockQuality(),
+    })
+    const { properties } = publish
+    const headers = withProperties(template, properties, 0, properties.length, countForwarded(properties))
+    const timestampMs = clock.wallMs()
+    if (changes.length === 0) {
+      broker.appendRecord(topic, partition, timestampMs, destination.key, payload, 0, payload.length, headers)
+      metrics.add('mqttStored')
+      return broker.openGroup
+    }
+    this.#builder.reset()
+    this.#builder.append(timestampMs, destination.key, payload, 0, payload.length, headers)
+    const batch = this.#builder.finish(0, -1)
+    const group = state.write(changes, [{ partition: topic.partitions[partition]!, batch }])
+    metrics.add('mqttStored')
+    return group
+  }
+
+  #retain({ topic, payload, qos, properties: section }: StoredPublish): StateChange[] {
+    const { state, metrics } = this.#parts
+    const properties = decodeForwarded(section)
+    const expirySeconds = properties?.messageExpiryInterval
+    const retained: Retained = {
+      payload,
+      qos,
+      ...(properties !== undefined && { properties: { ...properties } }),
+      ...(expirySeconds !== undefined && { expiresLogAge: state.logAge + expirySeconds }),
+    }
+    const { change, isFull } = state.retain(topic, retained)
+    if (isFull) metrics.add('mqttDropped', 1, 'retained full')
+    return change === undefined ? [] : [change]
+  }
+}

@@ -1,0 +1,55 @@
+import type { Broker } from '../broker/broker.ts'
+import type { SubscribeDenyRule } from '../config/subscribe-deny.ts'
+import type { Metrics } from '../core/metrics.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Random } from '../platform/random.ts'
+import type { CloseLog } from './close-log.ts'
+import type { Distribution } from './distribution.ts'
+import type { DurableWork } from './durable-work.ts'
+import type { EnhancedAuthentication } from './enhanced-authentication.ts'
+import type { Ingest } from './ingest.ts'
+import type { MemoryShare } from './memory-share.ts'
+import type { OutboundLimit } from './outbound-limit.ts'
+import type { PublishState } from './publish-state.ts'
+import type { PublishStore } from './publish-store.ts'
+import type { ReadGate } from './read-gate.ts'
+import type { Sessions } from './sessions.ts'
+import type { Subscriptions } from './subscriptions.ts'
+import type { Wills } from './will.ts'
+
+export interface MqttLimits {
+  readonly maxPacketBytes: number
+  /** Receive Maximum, told to clients; of those that do not know it, what goes beyond is not read. */
+  readonly maxInflight: number
+  readonly maxSubscriptions: number
+  /** 0: any. */
+  readonly keepAliveMaxMs: number
+  readonly connectTimeoutMs: number
+  /** `Infinity`: sessions do not end by themselves. */
+  readonly sessionExpiryMaxMs: number
+}
+
+/** What connections and packet handlers work with. */
+export interface MqttServices {
+  readonly broker: Broker
+  readonly ingest: Ingest
+  readonly store: PublishStore
+  readonly state: PublishState
+  readonly work: DurableWork
+  readonly sessions: Sessions
+  readonly subscriptions: Subscriptions
+  readonly distribution: Distribution
+  readonly wills: Wills
+  readonly authentication: EnhancedAuthentication | undefined
+  readonly gate: ReadGate
+  readonly outbound: OutboundLimit
+  readonly aliasMemory: MemoryShare
+  readonly closeLog: CloseLog
+  readonly clock: Clock
+  readonly random: Random
+  readonly metrics: Metrics
+  readonly limits: MqttLimits
+  readonly denied: readonly SubscribeDenyRule[]
+  /** False: every publish goes through the store; for tests that compare the two ways. */
+  readonly hotPath: boolean
+}

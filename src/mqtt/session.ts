@@ -1,0 +1,58 @@
+import type { Client } from './client.ts'
+import { OutboundFlow, type OutboundFlowParts } from './outbound-flow.ts'
+import type { Publication } from './publication.ts'
+import type { SharedSubscription } from './shared-subscription.ts'
+import type { Subscription } from './subscription.ts'
+
+/** The state of a client that outlives its connections (section 4.1). */
+export class Session {
+  readonly clientId: string
+  readonly subscriptions = new Map<string, Subscription>()
+  readonly flow: OutboundFlow
+  /** Undefined while the client is away. */
+  client: Client | undefined
+  /** How long it stays after the connection; 0: it ends with it; `Infinity`: it does not end by itself. */
+  expiryMs = 0
+  readonly #metrics: OutboundFlowParts['metrics']
+
+  constructor(clientId: string, parts: OutboundFlowParts) {
+    this.clientId = clientId
+    this.flow = new OutboundFlow(parts)
+    this.#metrics = parts.metrics
+  }
+
+  get isConnected(): boolean {
+    return this.client !== undefined
+  }
+
+  /** Connected, and it keeps up. */
+  get isReady(): boolean {
+    return this.client !== undefined && this.flow.isIdle
+  }
+
+  /** Hands over one copy: sent at once, kept until it can be sent, or dropped and counted. */
+  deliver(
+    publication: Publication,
+    qos: 0 | 1 | 2,
+    retain: boolean,
+    identifiers: readonly number[],
+    shared: SharedSubscription | undefined,
+  ): void {
+    if (qos === 0) this.#deliverAtMostOnce(publication, retain, identifiers)
+    else if (!this.flow.add({ publication, qos, retain, identifiers, shared, released: false })) {
+      this.#metrics.add('mqttDropped', 1, 'session queue full')
+      // one that is here would miss something without knowing: with a session it comes back for what is kept
+      this.client?.fallBehind()
+    }
+  }
+
+  #deliverAtMostOnce(publication: Publication, retain: boolean, identifiers: readonly number[]): void {
+    const { client } = this
+    // what nobody promised to keep for an absent client is not missed
+    if (client === undefined) return
+    if (client.isSlow) this.#metrics.add('mqttDropped', 1, 'slow subscriber')
+    else if (publication.hasExpired(client.nowMs)) this.#metrics.add('mqttDropped', 1, 'expired')
+    else if (!client.send(publication, 0, retain, false, 0, identifiers))
+      this.#metrics.add('mqttDropped', 1, 'larger than the subscriber takes')
+  }
+}

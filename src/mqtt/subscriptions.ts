@@ -1,0 +1,99 @@
+import type { Metrics } from '../core/metrics.ts'
+import { FilterTree } from '../wire/mqtt/topic-filter.ts'
+import { Audience } from './audience.ts'
+import type { MemoryShare } from './memory-share.ts'
+import { SharedSubscription } from './shared-subscription.ts'
+import { type Subscription, sharedFilterOf, subscriptionBytes } from './subscription.ts'
+
+const maxAudiences = 16_384
+/** Characters of the topics whose audience is remembered. */
+const maxAudienceLength = 1 << 20
+const nobody = new Audience([], [])
+
+/** Subscriptions of all sessions, present or not, found by topic. `generation` rises with every change: an audience is good as long as it stands. */
+export class Subscriptions {
+  readonly #metrics: Metrics
+  readonly #memory: MemoryShare
+  readonly #tree = new FilterTree<Subscription | SharedSubscription>()
+  readonly #shares = new Map<string, SharedSubscription>()
+  readonly #audiences = new Map<string, Audience>()
+  #audienceLength = 0
+  #audienceGeneration = 0
+
+  constructor(memory: MemoryShare, metrics: Metrics) {
+    this.#memory = memory
+    this.#metrics = metrics
+  }
+
+  get generation(): number {
+    return this.#tree.generation
+  }
+
+  /** Is there room for these filters? */
+  hasRoom(filters: Iterable<string>): boolean {
+    let bytes = 0
+    for (const filter of filters) bytes += subscriptionBytes(filter)
+    return this.#memory.hasRoom(bytes)
+  }
+
+  add(subscription: Subscription): void {
+    const { filter } = subscription
+    const shared = sharedFilterOf(filter)
+    if (shared === undefined) this.#tree.add(filter, subscription)
+    else {
+      let share = this.#shares.get(filter)
+      if (share === undefined) {
+        this.#shares.set(filter, (share = new SharedSubscription(this.#metrics)))
+        this.#tree.add(shared.filter, share)
+      }
+      share.add(subscription)
+    }
+    this.#memory.hold(subscriptionBytes(filter))
+  }
+
+  remove(subscription: Subscription): void {
+    const { filter } = subscription
+    const shared = sharedFilterOf(filter)
+    if (shared === undefined) this.#tree.delete(filter, subscription)
+    else {
+      const share = this.#shares.get(filter)
+      share?.remove(subscription)
+      if (share?.isEmpty) {
+        this.#shares.delete(filter)
+        this.#tree.delete(shared.filter, share)
+      }
+    }
+    this.#memory.hold(-subscriptionBytes(filter))
+  }
+
+  /** Whose subscriptions match the topic. */
+  audienceOf(topic: string): Audience {
+    if (this.#audienceGeneration !== this.#tree.generation) this.#forgetAudiences()
+    const known = this.#audiences.get(topic)
+    if (known !== undefined) return known
+    const audience = this.#find(topic)
+    if (this.#audiences.size >= maxAudiences || this.#audienceLength + topic.length > maxAudienceLength)
+      this.#forgetAudiences()
+    this.#audiences.set(topic, audience)
+    this.#audienceLength += topic.length
+    return audience
+  }
+
+  #forgetAudiences(): void {
+    this.#audiences.clear()
+    this.#audienceLength = 0
+    this.#audienceGeneration = this.#tree.generation
+  }
+
+  #find(topic: string): Audience {
+    const found = this.#tree.match(topic)
+    if (found.length === 0) return nobody
+    const subscriptions: Subscription[] = []
+    const shares: SharedSubscription[] = []
+    for (const one of found) {
+      if (one instanceof SharedSubscription) shares.push(one)
+      else subscriptions.push(one)
+    }
+    return new Audience(subscriptions, shares)
+  }
+}

@@ -1,0 +1,51 @@
+import { packetTypes } from './client-packets.ts'
+import { encodeProperties, type Properties } from './properties.ts'
+import { encodeVariableByteInteger } from './variable-byte-integer.ts'
+
+/** Packets from the broker that are not PUBLISH. `version` is 3, 4 or 5; properties and reason codes are MQTT 5 only. */
+
+export const pingresp = Buffer.from([packetTypes.pingresp << 4, 0])
+
+function frame(type: number, ...body: Buffer[]): Buffer {
+  const length = body.reduce((sum, part) => sum + part.length, 0)
+  return Buffer.concat([Buffer.from([type << 4]), encodeVariableByteInteger(length), ...body])
+}
+
+/** The property section: nothing before MQTT 5. */
+function section(version: number, properties: Properties): Buffer {
+  if (version !== 5) return Buffer.alloc(0)
+  const bytes = encodeProperties(properties)
+  return Buffer.concat([encodeVariableByteInteger(bytes.length), bytes])
+}
+
+/** Section 3.2; `code` is a reason code or, before MQTT 5, a return code. */
+export const encodeConnack = (
+  version: number,
+  sessionPresent: boolean,
+  code: number,
+  properties: Properties = {},
+): Buffer => frame(packetTypes.connack, Buffer.from([sessionPresent ? 1 : 0, code]), section(version, properties))
+
+/** Section 3.9: one code for each topic filter. */
+export const encodeSuback = (version: number, packetId: number, codes: readonly number[]): Buffer =>
+  frame(packetTypes.suback, id(packetId), section(version, {}), Buffer.from(codes))
+
+/** Section 3.11; before MQTT 5 it has no codes. */
+export const encodeUnsuback = (version: number, packetId: number, codes: readonly number[]): Buffer =>
+  frame(packetTypes.unsuback, id(packetId), section(version, {}), Buffer.from(version === 5 ? codes : []))
+
+/** Section 3.14, MQTT 5 only. */
+export const encodeDisconnect = (reasonCode: number, properties: Properties = {}): Buffer =>
+  frame(packetTypes.disconnect, Buffer.from([reasonCode]), section(5, properties))
+
+/** Section 3.15, MQTT 5 only. */
+export const encodeAuth = (reasonCode: number, properties: Properties): Buffer =>
+  frame(packetTypes.auth, Buffer.from([reasonCode]), section(5, properties))
+
+/** PUBREL with reason code, section 3.6; a code other than 0 is for MQTT 5 only. */
+export const encodePubrel = (packetId: number, reasonCode = 0): Buffer =>
+  reasonCode === 0
+    ? Buffer.from([(packetTypes.pubrel << 4) | 2, 2, packetId >> 8, packetId & 0xff])
+    : Buffer.from([(packetTypes.pubrel << 4) | 2, 3, packetId >> 8, packetId & 0xff, reasonCode])
+
+const id = (packetId: number): Buffer => Buffer.from([packetId >> 8, packetId & 0xff])
