@@ -169,13 +169,16 @@ export class BatchReader {
           walk.skip()
           continue
         }
-        expected = lastOffset + 1
         const logAge = frameLogAge(buffer, at)
         const compactedAt = segment.isCold ? frameCompactedAt(buffer, at) : 0
         const { batch, trusted } = await walk.batch()
-        if (trusted || (byteLengthOf(batch) === batch.length && hasValidCrc(batch)))
+        if (trusted || (byteLengthOf(batch) === batch.length && hasValidCrc(batch))) {
+          expected = lastOffset + 1
           yield { baseOffset, lastOffset, batch, logAge, compactedAt, position: walk.position }
-        else this.#lost(log, Math.max(baseOffset, offset), lastOffset)
+        } else {
+          // lost unless it stands in a group that was torn, and that a recovery wrote again behind it
+          walk.skippedDamage = true
+        }
         walk.skip()
       }
       if (expected < endOffset && isMissing()) this.#lost(log, Math.max(expected, offset), endOffset - 1)

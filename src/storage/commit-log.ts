@@ -378,6 +378,7 @@ export class CommitLog implements Log {
   #controlOwner(): ControlOwner {
     return {
       segments: this.#segments,
+      leaving: this.#recovered.leaving,
       logs: this.#logs,
       appendControlBatch: batch => this.#appendBatches([{ partition: logControlPartition, batch }]).group,
       whenDurable: group => this.whenDurable(group),

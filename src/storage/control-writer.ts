@@ -9,6 +9,7 @@ import type { Segment } from './segment.ts'
 /** What the writer needs of the log. */
 export interface ControlOwner {
   readonly segments: readonly Segment[]
+  readonly leaving: ReadonlySet<Segment>
   readonly logs: ReadonlyMap<number, PartitionLog>
   appendControlBatch(batch: Buffer): GroupNumber
   whenDurable(group: GroupNumber): Promise<void>
@@ -85,7 +86,7 @@ export class ControlWriter {
   }
 
   #snapshot(): ControlRecord[] {
-    const { segments } = this.#owner
+    const segments = [...this.#owner.segments, ...this.#owner.leaving]
     return this.#control.snapshot(
       partition => segments.some(segment => segment.spans.has(partition)),
       sequence => segments.some(segment => segment.isCold && segment.sequence === sequence),

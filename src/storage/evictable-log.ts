@@ -50,7 +50,9 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
     free: async segment => {
       if (segment.readers > 0) return false
       forget(recovered, segment, logOf)
+      recovered.leaving.add(segment)
       await pool.release(segment.slot, recovered.meta.logId)
+      recovered.leaving.delete(segment)
       return true
     },
   }

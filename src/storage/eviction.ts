@@ -66,7 +66,7 @@ export class Eviction {
   isExhausted = false
   #running: Promise<void> | undefined
   #again = false
-  /** In this round. */
+  /** In this round, since something was taken away. */
   #cleanings = 0
 
   constructor(log: EvictionLog, cleaning: Cleaning, compaction: Compaction, metrics: Metrics, logger: Logger) {
@@ -144,6 +144,8 @@ export class Eviction {
       start: endOffset,
     }))
     await this.#take(cuts, 'budget')
+    // there is something new to clean; else the rest would go, too, where a cleaning makes room
+    this.#cleanings = 0
     return true
   }
 

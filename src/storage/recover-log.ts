@@ -43,6 +43,8 @@ export interface RecoveredLog {
   readonly nextPartition: PartitionId
   /** Cold ones first, then hot ones, oldest first; the last one is active. */
   readonly segments: Segment[]
+  /** Dead ones whose slots are not marked free on the device yet: until then a start would find them. */
+  readonly leaving: Set<Segment>
   readonly control: LogControl
   readonly chain: ChainLink
   readonly logAgeMark: LogAgeMark | undefined
@@ -102,10 +104,7 @@ const recoverFrom = async (
     )
     const all = logs.get(logControlPartition)
     if (all !== undefined) await replayControl(reader, all, control)
-  } else {
-    control.applyBatch(checkpoint.control)
-    for (const batch of controlBatches) control.applyBatch(batch)
-  }
+  } else applyAll(control, [checkpoint.control, ...controlBatches])
   const knowsStarts = checkpoint !== undefined || startsAreKnown(logs, control)
   const lostStarts = knowsStarts ? takeLostStarts(logs, control) : []
   const { found } = scanned
@@ -137,6 +136,7 @@ const recoverFrom = async (
     logs,
     nextPartition: nextPartitionAfter([logs.keys(), control.removed]),
     segments,
+    leaving: new Set(),
     control,
     chain,
     logAgeMark,
@@ -278,6 +278,19 @@ const replayControl = async (reader: BatchReader, log: PartitionLog, control: Lo
     if (nextOffset === offset) return
     offset = nextOffset
   }
+}
+
+/**
+ * A snapshot among them no longer names removed partitions of which nothing was left in the log; the checkpoint's summaries may still do. Ids are not
+ * used twice: what was removed stays so.
+ */
+const applyAll = (control: LogControl, batches: readonly Buffer[]): void => {
+  const removed = new Set<number>()
+  for (const batch of batches) {
+    control.applyBatch(batch)
+    for (const partition of control.removed) removed.add(partition)
+  }
+  for (const partition of removed) control.removed.add(partition)
 }
 
 /** Log starts and removals rule over what the segments hold. */

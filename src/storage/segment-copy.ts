@@ -65,9 +65,14 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
       const isMissing = !segment.isCold || damages > state.damages
       if (isMissing && frame.baseOffset > state.next) parts.onLost(log, state.next, frame.baseOffset - 1)
       state.damages = damages
-      if (byteLengthOf(batch) === batch.length && hasValidCrc(batch)) cold.add(state.copy, batch, logAge, compactedAt)
-      else parts.onLost(log, frame.baseOffset, endOffset - 1)
-      state.next = endOffset
+      state.next = frame.baseOffset
+      if (byteLengthOf(batch) === batch.length && hasValidCrc(batch)) {
+        cold.add(state.copy, batch, logAge, compactedAt)
+        state.next = endOffset
+      } else {
+        // lost unless a copy of its group follows
+        damages++
+      }
     }
     walk.skip()
     if (!cold.isDue) continue

@@ -1,5 +1,5 @@
 import { CrashReport, crashEverywhere } from '../support/sim/crash-points.ts'
-import { scenarioOf, scenarios } from '../support/sim/scenarios.ts'
+import { scenarioOf, soakPlan } from '../support/sim/scenarios.ts'
 
 const wanted = Number(process.env['COUNT'] ?? 100_000)
 const firstSeed = Number(process.env['SEED'] ?? 1)
@@ -12,18 +12,21 @@ let failures = 0
 let seed = firstSeed
 let toldAt = 0
 
+const failed = (error: unknown): void => {
+  failures++
+  console.log(`FAILED: ${scenarioOf(seed)}: ${(error as Error).message}`)
+  console.log(`  again: SEED=${seed} npm run soak -- crash`)
+}
+
+// what is thrown past every promise that somebody waits for
+process.on('unhandledRejection', failed)
+process.on('uncaughtException', failed)
+
 for (; total.crashes + total.recoveryCrashes < wanted && seed <= lastSeed; seed++) {
-  const name = scenarioOf(seed)
-  const scenario = scenarios[name]
-  // a run of many steps has many points: about as many crashes of each seed
-  const share = Math.min(1, 20 / scenario.steps)
   try {
-    total.add(
-      await crashEverywhere({ ...scenario, seed, crashesPerPoint: 2, share, mostPoints: 150, recoveryShare: 0.01 }),
-    )
+    total.add(await crashEverywhere(soakPlan(seed)))
   } catch (error) {
-    failures++
-    console.log(`FAILED: seed ${seed} (${name}): ${(error as Error).message}`)
+    failed(error)
   }
   if (seconds() - toldAt < 30) continue
   toldAt = seconds()

@@ -85,22 +85,25 @@ export const crashEverywhere = async (plan: CrashPlan): Promise<CrashReport> => 
       return isTried
     },
   )
-  await reportHistory(machine, () =>
-    machine.clock.run(
-      (async () => {
-        for (let start = 0; start <= plan.restarts; start++) {
-          await run.open()
-          await run.steps(plan.steps)
-          report.evictedRecords += run.metrics.count('storageEvictedRecords')
-          report.cleanings += run.metrics.count('storageCleanings')
-          report.compactedRecords += run.metrics.count('storageCompactedRecords')
-          await run.close()
-        }
-      })(),
-    ),
-  )
+  try {
+    await reportHistory(machine, () => machine.clock.run(runThrough(run, plan, report)))
+  } catch (error) {
+    throw new Error(`seed ${plan.seed}, point ${report.points}: ${(error as Error).message}`, { cause: error })
+  }
   report.removedPartitions = run.removedPartitions
   return report
+}
+
+/** The workload, with its clean restarts. */
+const runThrough = async (run: LogRun, plan: CrashPlan, report: CrashReport): Promise<void> => {
+  for (let start = 0; start <= plan.restarts; start++) {
+    await run.open()
+    await run.steps(plan.steps)
+    report.evictedRecords += run.metrics.count('storageEvictedRecords')
+    report.cleanings += run.metrics.count('storageCleanings')
+    report.compactedRecords += run.metrics.count('storageCompactedRecords')
+    await run.close()
+  }
 }
 
 /** Calls `visit` with copies of the machine, and what they are to go through, at each point that `tries` wants. */
