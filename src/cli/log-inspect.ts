@@ -65,7 +65,8 @@ const row = (segment: SegmentSummary): (string | number)[] => {
   const { firstLogAge, lastLogAge, ending, damages } = segment
   const ages = firstLogAge === undefined ? '-' : ageRange(duration(firstLogAge), duration(lastLogAge ?? 0))
   const state = damages > 0 ? `${endings[ending]}, ${damages} damaged` : endings[ending]
-  return [slot, kind, sequence, firstGroup, lastGroup, groups, mebibytes(usedBytes), partitions, ages, state]
+  const ofGroups = kind === 'cold' ? ['-', '-', '-'] : [firstGroup, lastGroup, groups]
+  return [slot, kind, sequence, ...ofGroups, mebibytes(usedBytes), partitions, ages, state]
 }
 
 const columns = [

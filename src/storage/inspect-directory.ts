@@ -103,6 +103,18 @@ const inspectSlot = async (
   }
 }
 
+/** Whether the slot still holds this segment: a running gateway reuses slots, and marks them free on the device before it does. */
+export const holdsSegment = async (
+  files: Files,
+  directory: string,
+  number: number,
+  header: SlotHeader,
+): Promise<boolean> => {
+  const now = await inspectSlot(files, directory, number, new Set())
+  // a header that does not verify may be damage that came meanwhile
+  return now !== undefined && (now.header === undefined || isSameSegment(now.header, header))
+}
+
 /** The slot for reading; blocks that the device cannot read are zeros. Undefined when it is gone. */
 export const openSlot = async (
   files: Files,

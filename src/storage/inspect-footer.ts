@@ -52,7 +52,8 @@ export const segmentOfFooter = (
   return footer.index !== undefined && takeSegmentIndex(segment, footer.index) ? segment : undefined
 }
 
-const emptySegment = (number: number, file: RandomAccessFile, header: SlotHeader): Segment =>
+/** A segment of which only the header is known. */
+export const emptySegment = (number: number, file: RandomAccessFile, header: SlotHeader): Segment =>
   new Segment({ number, path: file.path, file, preparedBytes: 0, taken: true }, header, firstGroupPosition)
 
 /** Builds the index of a segment anew from what a walk finds in it. */

@@ -31,9 +31,14 @@ export interface FoundFrames {
   readonly damages: Damage[]
 }
 
+/** The Kafka batch in the frame. */
+export const batchOfFrame = ({ bytes, at }: WalkedFrame): Buffer =>
+  bytes.subarray(at + frameHeaderBytes, at + frameBytes(bytes, at))
+
 const frameBytes = (bytes: Buffer, at: number): number => frameHeaderBytes + frameBatchBytes(bytes, at)
 
-const walkedFrame = (bytes: Buffer, at: number, position: number): WalkedFrame => {
+/** The frame whose header stands at `at`, at `position` of its slot. */
+export const walkedFrame = (bytes: Buffer, at: number, position: number): WalkedFrame => {
   const firstOffset = baseOffsetOf(bytes, at + frameHeaderBytes)
   const lastOffset = firstOffset + frameLastOffsetDelta(bytes, at)
   return { position, partition: framePartition(bytes, at), firstOffset, lastOffset, bytes, at }

@@ -1,10 +1,11 @@
 import { partitionId } from '../core/brand.ts'
 import { recordCountOf } from '../wire/kafka/record-batch.ts'
 import { trailerBytes } from './footer.ts'
-import { frameBatchBytes, frameHeaderBytes } from './frame.ts'
-import { inspectColdSegments } from './inspect-cold.ts'
+import { frameHeaderBytes } from './frame.ts'
+import { type InspectedCold, inspectColdSegments } from './inspect-cold.ts'
 import type { Damage } from './inspect-damage.ts'
 import {
+  holdsSegment,
   type InspectedDirectory,
   type InspectedSlot,
   inspectSlots,
@@ -12,7 +13,7 @@ import {
   openSlot,
 } from './inspect-directory.ts'
 import { RebuiltIndex, segmentOfFooter } from './inspect-footer.ts'
-import type { WalkedFrame } from './inspect-frames.ts'
+import { batchOfFrame, type WalkedFrame } from './inspect-frames.ts'
 import { OffsetTrail } from './inspect-offsets.ts'
 import type { VerifiedMissing, VerifyNote, VerifyReport } from './inspect-report.ts'
 import { type InspectedSegment, type InspectPlatform, inspectSegments, walkWithoutHeader } from './inspect-segments.ts'
@@ -101,32 +102,40 @@ export class VerifyLook {
 
   /** Copies of batches whose first place is free again. */
   async #coldSegments(): Promise<void> {
-    const observer = {
-      frame: (partition: number, batch: Buffer) => {
-        this.#counts.frames++
-        this.#counts.records += recordCountOf(batch)
-        this.#observer.batch?.(partition, batch)
-      },
-      damage: (damage: Damage) => this.#damage(damage),
-    }
     // slots that a running gateway took meanwhile are not listed
     const now = { ...this.#inspected, slots: await this.#slotsNow() }
-    let before = this.#mark()
-    for await (const { slot, header, end, segment } of inspectColdSegments(
-      this.#platform,
-      now,
-      this.#control.cold,
-      observer,
-    )) {
-      this.#doneSlots++
-      if (await this.#forgetsFreed(slot.number, header, before)) continue
-      before = this.#mark()
-      this.#counts.segments++
-      this.#counts.bytes += end - firstGroupPosition
-      for (const { partition, firstOffset, endOffset } of segment?.allSpans() ?? []) {
-        this.#trail.held({ partition, first: firstOffset, last: endOffset - 1 })
-      }
+    for await (const cold of inspectColdSegments(this.#platform, now, this.#control.cold)) await this.#coldSegment(cold)
+  }
+
+  async #coldSegment({ slot, header, end, footer, segment, steps }: InspectedCold): Promise<void> {
+    const damages: Damage[] = []
+    const ranges = [...(segment?.allSpans() ?? [])].map(({ partition, firstOffset, endOffset }) => ({
+      partition,
+      first: firstOffset,
+      last: endOffset - 1,
+    }))
+    if (footer.state !== 'intact') {
+      damages.push({ slot: slot.number, position: end, bytes: header.slotBytes - end, cause: 'footer' })
     }
+    for await (const step of steps()) {
+      if (step.kind === 'damage') {
+        damages.push(step.damage)
+        continue
+      }
+      const { partition, firstOffset, lastOffset } = step.frame
+      this.#batch(partition, batchOfFrame(step.frame))
+      if (segment === undefined) ranges.push({ partition, first: firstOffset, last: lastOffset })
+    }
+    this.#doneSlots++
+    if (damages.length > 0 && !(await this.#isStillThere(slot.number, header))) return this.#freedMeanwhile(slot.number)
+    for (const range of ranges) this.#trail.held(range)
+    for (const damage of damages) {
+      this.#damage(damage)
+      const { partition, first, last } = damage
+      if (partition !== undefined) this.#trail.lose({ partition, first: first!, last: last! })
+    }
+    this.#counts.segments++
+    this.#counts.bytes += end - firstGroupPosition
   }
 
   /** Holes above the log starts: below them segments are freed as a rule. */
@@ -185,15 +194,20 @@ export class VerifyLook {
   }
 
   #frame(slot: number, frame: WalkedFrame): void {
-    const { bytes, at, partition, position, firstOffset: first, lastOffset: last } = frame
-    const length = frameBatchBytes(bytes, at)
-    const batch = bytes.subarray(at + frameHeaderBytes, at + frameHeaderBytes + length)
-    this.#counts.frames++
-    this.#counts.records += recordCountOf(batch)
+    const { partition, position, firstOffset: first, lastOffset: last } = frame
+    const batch = batchOfFrame(frame)
     if (!this.#trail.take(frame)) {
-      this.#damage({ slot, position, bytes: frameHeaderBytes + length, cause: 'offsets', partition, first, last })
+      const bytes = frameHeaderBytes + batch.length
+      this.#damage({ slot, position, bytes, cause: 'offsets', partition, first, last })
     }
     if (partition === logControlPartition) this.#control.applyBatch(batch)
+    this.#batch(partition, batch)
+  }
+
+  /** A batch that verifies. */
+  #batch(partition: number, batch: Buffer): void {
+    this.#counts.frames++
+    this.#counts.records += recordCountOf(batch)
     this.#observer.batch?.(partition, batch)
   }
 
@@ -288,8 +302,12 @@ export class VerifyLook {
     this.#damages.length = before.damages
     this.#trail.missing.length = before.missing
     this.#moreDamages = before.more
-    this.#note(slot, 'was freed while it was read; what it held is gone and was not judged')
+    this.#freedMeanwhile(slot)
     return true
+  }
+
+  #freedMeanwhile(slot: number): void {
+    this.#note(slot, 'was freed while it was read; what it held is gone and was not judged')
   }
 
   /** Whether a segment that was listed at the beginning went meanwhile. */
@@ -301,11 +319,8 @@ export class VerifyLook {
     })
   }
 
-  /** Whether the slot still holds this segment: a running gateway reuses slots, and marks them free before it does. */
-  async #isStillThere(slot: number, header: SlotHeader): Promise<boolean> {
-    const now = (await this.#slotsNow()).find(({ number }) => number === slot)
-    // a header that does not verify may be damage that came meanwhile
-    return now !== undefined && (now.header === undefined || isSameSegment(now.header, header))
+  #isStillThere(slot: number, header: SlotHeader): Promise<boolean> {
+    return holdsSegment(this.#platform.files, this.#inspected.directory, slot, header)
   }
 
   #slotsNow(): Promise<InspectedSlot[]> {

@@ -60,6 +60,11 @@ export class OffsetTrail {
     this.missing = this.missing.flatMap(hole => without(hole, range))
   }
 
+  /** What a cold segment answers for and does not have; a newer one may hold it. */
+  lose(range: MissingOffsets): void {
+    if (this.missing.length < this.#maxMissing) this.missing.push(range)
+  }
+
   /** Notes a hole, but for what a cold segment answers for or lies in one that was met. */
   addMissing(missing: MissingOffsets): void {
     let left = [missing]

@@ -1,8 +1,8 @@
 import { frameBatchBytes, frameHeaderBytes, framePartition } from './frame.ts'
 import { groupFlags, groupHeaderBytes, readGroupHeader } from './group.ts'
 import { batchIsIntact } from './group-scan.ts'
-import { type InspectedDirectory, inspectDirectory } from './inspect-directory.ts'
-import { RebuiltIndex, segmentOfFooter } from './inspect-footer.ts'
+import { type InspectedDirectory, type InspectedSlot, inspectDirectory, openSlot } from './inspect-directory.ts'
+import { emptySegment, inspectFooter, RebuiltIndex, segmentOfFooter } from './inspect-footer.ts'
 import { type InspectedSegment, type InspectPlatform, inspectSegments } from './inspect-segments.ts'
 import type { SegmentEnding } from './inspect-walk.ts'
 import { firstGroupPosition } from './layout.ts'
@@ -16,6 +16,7 @@ export interface SegmentSummary {
   readonly kind: 'hot' | 'cold'
   readonly sequence: number
   readonly logEpoch: number
+  /** A cold segment has no groups: 0. */
   readonly firstGroup: number
   readonly lastGroup: number
   readonly groups: number
@@ -55,6 +56,10 @@ export const summarizeDirectory = async (
     const { segment, summary } = await summarize(found)
     segments.push(summary)
     if (newestSalt !== undefined) incarnation ??= await findIncarnation(found, segment, newestSalt)
+  }
+  for (const slot of inspected.slots) {
+    const summary = slot.header?.kind === 'cold' ? await summarizeCold(platform, inspected, slot) : undefined
+    if (summary !== undefined) segments.push(summary)
   }
   // its first group may have been evicted: the state of the log control partition names it again
   incarnation ??= await newestIncarnation(platform, inspected, progress)
@@ -101,8 +106,27 @@ const summarize = async (found: InspectedSegment): Promise<{ segment: Segment; s
   return { segment: rebuilt.segment, summary: summaryOf(found, rebuilt.segment, 'walk', walk.ending, damages) }
 }
 
+/** What the footer says; while it is written there is none, and until the log publishes it the segment does not count. */
+const summarizeCold = async (
+  { files }: InspectPlatform,
+  { directory }: InspectedDirectory,
+  slot: InspectedSlot,
+): Promise<SegmentSummary | undefined> => {
+  const { header, number } = slot
+  const file = header === undefined ? undefined : await openSlot(files, directory, number, () => {})
+  if (header === undefined || file === undefined) return undefined
+  try {
+    const footer = await inspectFooter(file, header)
+    const segment = segmentOfFooter(number, file, header, footer) ?? emptySegment(number, file, header)
+    const isWhole = footer.state === 'intact'
+    return summaryOf({ slot, header }, segment, 'footer', isWhole ? 'sealed' : 'open', 0)
+  } finally {
+    await file.close()
+  }
+}
+
 const summaryOf = (
-  { slot, header }: InspectedSegment,
+  { slot, header }: Pick<InspectedSegment, 'slot' | 'header'>,
   segment: Segment,
   source: SegmentSummary['source'],
   ending: SegmentEnding,
@@ -119,11 +143,11 @@ const summaryOf = (
     sequence: header.sequence,
     logEpoch: header.logEpoch,
     firstGroup: header.firstGroup,
-    lastGroup: segment.lastGroup,
-    groups: segment.lastGroup - header.firstGroup + 1,
+    lastGroup: segment.isCold ? 0 : segment.lastGroup,
+    groups: segment.isCold ? 0 : segment.lastGroup - header.firstGroup + 1,
     usedBytes: segment.end,
     fileBytes: slot.fileBytes,
-    partitions: spans.length,
+    partitions: new Set(spans.map(({ partition }) => partition)).size,
     ...(spans.length === 0 ? {} : ages),
     source,
     ending,

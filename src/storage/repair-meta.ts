@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { StartError } from '../core/errors.ts'
 import { logDirectory, metaPath } from './data-directory.ts'
-import { frameBatchBytes, frameHeaderBytes } from './frame.ts'
 import { inspectSlots, openSlot } from './inspect-directory.ts'
+import { batchOfFrame } from './inspect-frames.ts'
 import { type InspectPlatform, inspectSegments } from './inspect-segments.ts'
 import { blockBytes } from './layout.ts'
 import { logControlPartition } from './log.ts'
@@ -68,10 +68,9 @@ const metaFromSlots = async (platform: InspectPlatform, directory: string): Prom
     for await (const step of walk.steps()) {
       if (step.kind === 'group') starts.set(step.header.logEpoch, step.header.salt)
       if (step.kind !== 'group' && step.kind !== 'stray') continue
-      for (const { partition, bytes, at } of step.frames) {
-        if (partition !== logControlPartition) continue
-        const batch = bytes.subarray(at + frameHeaderBytes, at + frameHeaderBytes + frameBatchBytes(bytes, at))
-        for (const record of controlRecords(batch)) {
+      for (const frame of step.frames) {
+        if (frame.partition !== logControlPartition) continue
+        for (const record of controlRecords(batchOfFrame(frame))) {
           if (record.kind === 'restored') lastGroups.set(record.parent.logId, record.parent.lastGroup)
         }
       }

@@ -1,7 +1,6 @@
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
@@ -10,25 +9,16 @@ import { isSound } from '../../../src/storage/inspect-report.ts'
 import { verifyDirectory } from '../../../src/storage/inspect-verify.ts'
 import { decodeSlotHeader } from '../../../src/storage/slot.ts'
 import { contentOf, openGolden } from '../../support/golden/golden-log.ts'
+import { goldenFolder, unpackGolden } from '../../support/golden/unpack-golden.ts'
 import { type GoldenKind, goldenKinds, writeGolden } from '../../support/golden/write-golden.ts'
 
 // Directories that an earlier build of this format version wrote. When one of these tests fails the format has changed, or what is read of it:
 // then the format version has to rise, and the old directories stay. GOLDEN=write makes them anew, for a kind that is added.
-const folder = fileURLToPath(new URL('../../golden/format-1/', import.meta.url))
 const kinds = Object.keys(goldenKinds) as GoldenKind[]
 let directory: string
 
-const unpack = async (kind: GoldenKind): Promise<void> => {
-  await mkdir(join(directory, 'log'))
-  const source = join(folder, kind)
-  for (const name of await readdir(source, { recursive: true })) {
-    if (!name.endsWith('.gz')) continue
-    await writeFile(join(directory, name.slice(0, -'.gz'.length)), gunzipSync(await readFile(join(source, name))))
-  }
-}
-
 const expected = async (kind: GoldenKind): Promise<unknown> =>
-  JSON.parse(await readFile(join(folder, kind, 'expected.json'), 'utf8'))
+  JSON.parse(await readFile(join(goldenFolder, kind, 'expected.json'), 'utf8'))
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'brooklet-golden-'))
@@ -38,14 +28,14 @@ afterEach(async () => {
 })
 
 if (process.env['GOLDEN'] === 'write') {
-  it.each(kinds)('%s is written', kind => writeGolden(kind, join(folder, kind)))
+  it.each(kinds)('%s is written', kind => writeGolden(kind, join(goldenFolder, kind)))
 }
 
 describe('golden directories of format 1', () => {
   it.each(kinds)(
     '%s: topics, records, offsets, groups, retained messages and gaps are what they were, also at a second start',
     async kind => {
-      await unpack(kind)
+      await unpackGolden(kind, directory)
       for (const seed of [20, 21]) {
         const golden = await openGolden(directory, seed)
         expect(await contentOf(golden)).toEqual(await expected(kind))
@@ -58,7 +48,7 @@ describe('golden directories of format 1', () => {
     for (const kind of kinds) {
       await rm(directory, { recursive: true })
       await mkdir(directory)
-      await unpack(kind)
+      await unpackGolden(kind, directory)
       const report = await verifyDirectory({ files: nodeFiles, clock: nodeClock }, directory)
       expect([kind, isSound(report)]).toEqual([kind, kind !== 'damaged'])
       if (kind !== 'damaged') continue
@@ -69,7 +59,7 @@ describe('golden directories of format 1', () => {
   it('what each is for is in it', async () => {
     const kindsOf = async (kind: GoldenKind): Promise<(string | undefined)[]> => {
       const copy = join(directory, kind)
-      await cp(join(folder, kind), copy, { recursive: true })
+      await cp(join(goldenFolder, kind), copy, { recursive: true })
       const slots = (await readdir(join(copy, 'log'))).map(name => join(copy, 'log', name))
       return Promise.all(
         slots.map(async path => decodeSlotHeader(gunzipSync(await readFile(path)).subarray(0, 4096))?.kind),
