@@ -154,6 +154,9 @@ export const settingTable = {
     'Addresses for health, metrics and the API; empty = off',
   ),
   ...listenerSettings,
+  'tls.connections.max': row(count(), 2000, 'TLS connections of MQTT and Kafka clients at a time', {
+    docs: 'Each takes about 25 KiB beside what any connection takes, which `memory.budget` does not see.',
+  }),
   listeners: row(listeners, noListenerRules, 'Settings that hold for single listeners', {
     docs:
       'Each URL is one of `mqtt.listen`, `kafka.listen` or `http.listen`; what is not given for it holds as for all. Limits of connections ' +

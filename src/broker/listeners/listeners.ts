@@ -27,11 +27,17 @@ export class Listeners {
   readonly #parts: ListenersParts
   readonly #mqttCount: ConnectionCount
   readonly #kafkaCount: ConnectionCount
+  readonly #tlsCount: ConnectionCount
 
   constructor(parts: ListenersParts) {
     this.#parts = parts
     this.#mqttCount = mqttCount('mqtt', parts.settings)
     this.#kafkaCount = kafkaCount('kafka', parts.settings)
+    this.#tlsCount = new ConnectionCount({
+      ...unlimited,
+      name: 'TLS',
+      connections: parts.settings['tls.connections.max'],
+    })
   }
 
   /** Rejects with Node's `code` when it cannot bind. */
@@ -63,16 +69,19 @@ export class Listeners {
     return settingsOf(this.#parts.settings, url)
   }
 
-  /** A listener with settings of its own is counted twice: with all of its front, and by itself. HTTP has limits of its own. */
+  /** A connection counts with all of its front, with all that speak TLS, and at a listener with settings of its own. HTTP has other limits. */
   #gateOf(url: ListenUrl): CountingGate {
     const { settings, clock } = this.#parts
     const isKafka = frontOf(url) === 'kafka'
     const counts = [isKafka ? this.#kafkaCount : this.#mqttCount]
+    if (isTls(url)) counts.push(this.#tlsCount)
     const name = formatListenUrl(url)
     if (settings.listeners.has(name)) counts.push((isKafka ? kafkaCount : mqttCount)(name, this.settingsOf(url)))
     return new CountingGate(counts, clock)
   }
 }
+
+const unlimited = { perAddress: Number.POSITIVE_INFINITY, newPerSecond: Number.POSITIVE_INFINITY }
 
 const mqttCount = (name: string, settings: Settings): ConnectionCount =>
   new ConnectionCount({
