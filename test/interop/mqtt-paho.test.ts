@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect } from 'vitest'
-import { knownFailures } from '../conformance/known-failures.ts'
 import { Gateway } from '../support/gateway.ts'
 import { requireFolder } from '../support/tools.ts'
 
@@ -55,6 +54,6 @@ for (const { file, version, cases } of [
     const failures = [...results].filter(([, failure]) => failure !== null)
     for (const [name, failure] of failures) process.stderr.write(`${file} ${name}: ${failure}\n`)
     expect(results.size).toBe(cases)
-    expect(failures.map(([name]) => name).sort()).toEqual(knownFailures[`paho ${version}`])
+    expect(failures.map(([name]) => name).sort()).toEqual([])
   })
 }

@@ -59,6 +59,9 @@ export const foreignClients: readonly ForeignClient[] = [
   },
 ]
 
+/** Paho's MQTT client for Python. */
+export const pahoPython = python('paho-mqtt', 'paho_client.py')
+
 /** What must be done before the client can be tried; undefined: nothing. */
 export const missing = ({ needs, language }: ForeignClient): string | undefined =>
   existsSync(needs) ? undefined : `run test/interop/clients/install ${language}`

@@ -17,7 +17,7 @@ import {
 } from './mqtt-wire.ts'
 
 /** How long a test waits for what must come. */
-export const patience = { ms: 15_000 }
+const patienceMs = 15_000
 
 /**
  * An MQTT client that a test leads by hand: bytes out, packets in, nothing by itself. What the broker must not send at all fails the
@@ -171,7 +171,7 @@ export class WireClient {
   }
 
   async #until(isThere: () => boolean, what: string): Promise<void> {
-    const endMs = Date.now() + patience.ms
+    const endMs = Date.now() + patienceMs
     while (!isThere()) {
       if (this.#fault !== undefined) throw this.#fault
       const leftMs = endMs - Date.now()
