@@ -73,6 +73,7 @@ const crashUnderLoad = async (gateway: Gateway, load: Load, { seed, cycles, cras
     }
   }
   await load.finish()
+  await untilQuiet(gateway)
   await addCounters(report, gateway)
   await checkPromises(load, addresses)
   for (const { name, acked } of load.promised) expect(acked, `${name}: there was load`).toBeGreaterThan(cycles)
@@ -81,14 +82,34 @@ const crashUnderLoad = async (gateway: Gateway, load: Load, { seed, cycles, cras
   return report
 }
 
-const addCounters = async (report: CrashLoopReport, gateway: Gateway): Promise<void> => {
+/** Counters of the storage engine, in this process of the gateway. */
+const countersOf = async (gateway: Gateway): Promise<Omit<CrashLoopReport, 'acknowledged'>> => {
   const text = await (await fetch(`${gateway.httpUrl}/metrics`)).text()
   const count = (name: string): number =>
     text
       .split('\n')
       .filter(line => line.startsWith(`brooklet_storage_${name}_total`))
       .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
-  report.evictedRecords += count('evicted_records')
-  report.cleanings += count('cleanings')
-  report.compactedRecords += count('compacted_records')
+  return {
+    evictedRecords: count('evicted_records'),
+    cleanings: count('cleanings'),
+    compactedRecords: count('compacted_records'),
+  }
+}
+
+const addCounters = async (report: CrashLoopReport, gateway: Gateway): Promise<void> => {
+  const { evictedRecords, cleanings, compactedRecords } = await countersOf(gateway)
+  report.evictedRecords += evictedRecords
+  report.cleanings += cleanings
+  report.compactedRecords += compactedRecords
+}
+
+/** The room that the last appends have asked for is made: nothing goes any more while the log is read. */
+const untilQuiet = async (gateway: Gateway): Promise<void> => {
+  let before = ''
+  for (let now = JSON.stringify(await countersOf(gateway)); now !== before; ) {
+    before = now
+    await pause(1000)
+    now = JSON.stringify(await countersOf(gateway))
+  }
 }
