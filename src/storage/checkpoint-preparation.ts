@@ -17,9 +17,10 @@ export class CheckpointPreparation {
   readonly #before: (() => void)[] = []
   #recovered: readonly RecoveredBatch[]
 
-  constructor(log: PreparedLog, recovered: readonly RecoveredBatch[]) {
+  constructor(log: PreparedLog, recovered: readonly RecoveredBatch[], first: () => void) {
     this.#log = log
     this.#recovered = recovered
+    this.#before.push(first)
   }
 
   /** Headers that recovery found; until they are taken there is no checkpoint, it would forget them. */

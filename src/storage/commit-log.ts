@@ -87,7 +87,7 @@ export class CommitLog implements Log {
     this.#logs = recovered.logs
     this.#segments = segments
     this.#logAge = new LogAge(clock, recovered.logAgeMark)
-    this.#control = new ControlWriter(recovered.control, this.#controlOwner(), clock)
+    this.#control = new ControlWriter(recovered.control, this.#controlOwner(), clock, recovered.unrepeated)
     const damage = new DamageReports(recovered.control.gaps, this.#control, metrics, logger)
     this.#reader = new BatchReader(
       tail,
@@ -100,7 +100,7 @@ export class CommitLog implements Log {
     const stamp = () => ({ logEpoch, logAge: this.logAge, seed })
     this.#gatherer = new GroupGatherer(this.#writer.arenas, chain.group + 1, options.commitMaxBytes, stamp)
     const prepared = { gatherer: this.#gatherer, settled: () => this.whenDurable(this.openGroup) }
-    this.#preparation = new CheckpointPreparation(prepared, recovered.producerBatches)
+    this.#preparation = new CheckpointPreparation(prepared, recovered.producerBatches, () => this.#control.repeat())
     this.#segmentWriter = new SegmentWriter(
       { slotBytes: meta.slotBytes, align: options.align },
       () => this.#room.takeSlot(),
@@ -370,8 +370,7 @@ export class CommitLog implements Log {
     indexGroup(segment, arena, arenaGroupStart, position, group.frameCount, logOf, onControl)
     this.#options.memory.give(group.bytes - groupHeaderBytes)
     this.#checkpointer.grown(placement.writeBytes)
-    const number = groupNumber(group.number)
-    for (const listener of this.#listeners) listener(number, group.partitions)
+    for (const listener of this.#listeners) listener(groupNumber(group.number), group.partitions)
     this.#waiters.resolveThrough(group.number)
   }
 

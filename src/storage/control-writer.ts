@@ -1,6 +1,8 @@
 import type { GroupNumber } from '../core/brand.ts'
+import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ControlRecord } from './control-record.ts'
+import { ControlRepeats } from './control-repeats.ts'
 import { logControlPartition } from './log.ts'
 import { controlBatch, controlRecords, type LogControl } from './log-control.ts'
 import type { PartitionLog } from './partition-log.ts'
@@ -28,14 +30,36 @@ export class ControlWriter {
   readonly #control: LogControl
   readonly #owner: ControlOwner
   readonly #clock: Clock
+  readonly #repeats = new ControlRepeats()
 
-  constructor(control: LogControl, owner: ControlOwner, clock: Clock) {
+  /** `unrepeated`: records that recovery found behind the last checkpoint. */
+  constructor(control: LogControl, owner: ControlOwner, clock: Clock, unrepeated: readonly ControlRecord[]) {
     this.#control = control
     this.#owner = owner
     this.#clock = clock
+    this.#repeats.add(unrepeated)
   }
 
   append(records: readonly ControlRecord[]): GroupNumber {
+    const group = this.#appendBatch(records)
+    this.#repeats.add(records)
+    return group
+  }
+
+  /** Appends what stands in the log only once a second time: before a checkpoint. What has no room is left for the next one. */
+  repeat(): void {
+    const { gaps } = this.#control
+    // one that was summed meanwhile would be counted twice
+    const isCurrent = (record: ControlRecord): boolean =>
+      record.kind !== 'gap' || gaps.covers(record.gap.partition, record.gap.first, record.gap.last)
+    try {
+      this.#repeats.flush(isCurrent, records => this.#appendBatch(records))
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
+    }
+  }
+
+  #appendBatch(records: readonly ControlRecord[]): GroupNumber {
     return this.#owner.appendControlBatch(controlBatch(records, this.#clock.wallMs()))
   }
 

@@ -7,6 +7,7 @@ import { BatchReader } from './batch-reader.ts'
 import { BlockCache } from './block-cache.ts'
 import { type Checkpoint, readCheckpoint } from './checkpoint.ts'
 import { readColdIndex, takeColdSegments, withoutHeld } from './cold-recovery.ts'
+import type { ControlRecord } from './control-record.ts'
 import { logDirectory, openDataDirectory, writeMeta } from './data-directory.ts'
 import { withoutDuplicates } from './duplicate-segments.ts'
 import { frameBatchBytes, frameHeaderBytes, framePartition } from './frame.ts'
@@ -14,7 +15,7 @@ import type { ChainLink } from './group-scan.ts'
 import { IndexLoader } from './index-loader.ts'
 import { firstTopicPartitionId, logControlPartition, type RecoveredBatch } from './log.ts'
 import type { LogAgeMark } from './log-age.ts'
-import { LogControl, type Losses } from './log-control.ts'
+import { controlRecords, LogControl, type Losses } from './log-control.ts'
 import { type Meta, maxStarts } from './meta.ts'
 import { type FoundSegments, readSlotHeaders } from './open-segments.ts'
 import { type CommitLogOptions, maxSlotsFor, type StoragePlatform, slotBytesFor } from './options.ts'
@@ -46,6 +47,8 @@ export interface RecoveredLog {
   /** Dead ones whose slots are not marked free on the device yet: until then a start would find them. */
   readonly leaving: Set<Segment>
   readonly control: LogControl
+  /** What the log control partition says behind the checkpoint. */
+  readonly unrepeated: readonly ControlRecord[]
   readonly chain: ChainLink
   readonly logAgeMark: LogAgeMark | undefined
   /** Damage that no record names yet. */
@@ -138,6 +141,7 @@ const recoverFrom = async (
     segments,
     leaving: new Set(),
     control,
+    unrepeated: controlBatches.flatMap(batch => [...controlRecords(batch)]),
     chain,
     logAgeMark,
     losses: { lost, logEnds, parent: newParent(meta, control, logs) },

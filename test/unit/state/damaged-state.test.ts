@@ -177,6 +177,24 @@ describe('a flipped bit in the records of state', { timeout: 120_000 }, () => {
   )
 })
 
+describe('a flipped bit in the log control partition, and no checkpoint any more', { timeout: 120_000 }, () => {
+  it('lets nothing come back that was deleted', async () => {
+    const machine = new SimMachine(3)
+    const { producerId } = await onMachine(machine, () => fill(machine))
+    machine.crash('power')
+    machine.dropCheckpoints()
+    let expected: unknown
+    for (const place of [undefined, ...placesIn(machine, new Set([logControlPartition]))]) {
+      const copy = machine.fork(1)
+      if (place !== undefined) copy.disk.flipBit(place.path, place.at, place.at % 8)
+      const found = await onMachine(copy, async () => stateOf(await openGateway(copy), producerId))
+      expected ??= found
+      expect(found, JSON.stringify(place)).toEqual(expected)
+      copy.clock.crash()
+    }
+  })
+})
+
 describe('a flipped bit in a record of state that no checkpoint has seen', { timeout: 120_000 }, () => {
   /** Runs `before`, cuts the power, flips a bit in each place of the partition's newest records in turn, and runs `after` on what is left. */
   const flipNewest = async (
