@@ -8,6 +8,8 @@ import { host, OutputFailed } from './platform/node/host.ts'
 const exitFailed = 1
 const exitUsage = 64
 const exitBug = 70
+/** Of sysexits.h: an input or output error. */
+const exitOutput = 74
 
 /** The errors of commander are sentences, and suggestions stand in lines of their own. */
 const oneLine = (text: string): string =>
@@ -68,14 +70,16 @@ const isExpected = (error: unknown): error is Error =>
   error instanceof OutputFailed
 
 /** Every way out: settings and starts that cannot be end in one line, bugs in a trace, and the supervisor restarts us. */
-const fail = (error: unknown): never => {
+const fail = (error: unknown): void => {
+  // help was asked for: the end comes by itself, once it is written
+  if (error instanceof CommanderError && error.exitCode === 0) return
   if (isExpected(error)) {
     const hint =
       error instanceof ConnectionLost ? '; is the gateway running, and is --bootstrap its Kafka listener?' : ''
     process.stderr.write(`brooklet: ${error.message}${hint}\n`)
-    process.exit(exitFailed)
+    process.exit(error instanceof OutputFailed ? exitOutput : exitFailed)
   }
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : exitUsage)
+  if (error instanceof CommanderError) process.exit(exitUsage)
   if (error instanceof StartError) {
     process.stderr.write(`brooklet: ${error.message}\n`)
     process.exit(error.exitCode)

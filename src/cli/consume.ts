@@ -9,14 +9,14 @@ import { type FetchedRecord, PartitionReader } from '../client/partition-reader.
 import { sleep } from '../platform/clock.ts'
 import { host } from '../platform/node/host.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
-import { oneOfWords, type StartPoint, startPoint, wholeNumber } from './option-values.ts'
+import { endPoint, type StartPoint, startPoint, wholeNumber } from './option-values.ts'
 import { type OutOfRange, outOfRangeLine } from './out-of-range.ts'
 import { jsonLine, plainLine } from './record-text.ts'
 
 interface ConsumeFlags extends ClusterFlags {
   readonly group?: string
   readonly from?: StartPoint
-  readonly until?: 'end'
+  readonly until?: StartPoint
   readonly max?: number
   readonly json?: boolean
 }
@@ -29,7 +29,7 @@ const metadataEveryMs = 30_000
 /** Told to stop, it waits so long for the commit of what is printed. */
 const lastCommitMs = 3_000
 
-/** Reads until told to stop, `--max` records are out, or every partition has reached its end of now (`--until end`). */
+/** Reads until told to stop, `--max` records are out, or every partition has reached the place that `--until` names. */
 class Consumption {
   readonly #cluster: Cluster
   readonly #topic: string
@@ -67,7 +67,7 @@ class Consumption {
 
   async run(): Promise<void> {
     const { partitions } = await this.#cluster.topic(this.#topic)
-    if (this.#flags.until !== undefined) await this.#rememberEnds(partitions.length)
+    if (this.#flags.until !== undefined) await this.#rememberEnds(partitions.length, this.#flags.until)
     if (this.#flags.group !== undefined) return this.#runInGroup(this.#flags.group)
     this.#sayWhereItStarts()
     await this.#open([...partitions.keys()].map(partition => ({ topic: this.#topic, partition })))
@@ -170,10 +170,15 @@ class Consumption {
     this.#readers.push(new PartitionReader(this.#cluster, source, start, { ...readerOptions, onOutOfRange }))
   }
 
-  async #rememberEnds(partitions: number): Promise<void> {
+  /** Nothing is waited for: beyond what is there now no place is looked for. */
+  async #rememberEnds(partitions: number, until: StartPoint): Promise<void> {
     const sources = Array.from({ length: partitions }, (_, partition) => ({ topic: this.#topic, partition }))
     const ends = await offsetsFor(this.#cluster, sources, latestOffset)
-    for (const partition of sources.keys()) this.#ends.set(partition, ends[partition] ?? 0)
+    const found = 'timestamp' in until ? await offsetsFor(this.#cluster, sources, until.timestamp) : []
+    for (const partition of sources.keys()) {
+      const end = ends[partition] ?? 0
+      this.#ends.set(partition, 'offset' in until ? Math.min(until.offset, end) : (found[partition] ?? end))
+    }
   }
 
   /** One fetch of all partitions. True when something was printed. */
@@ -240,7 +245,11 @@ export const consumeCommand = (): Command =>
       'earliest, latest, an offset or a time (default: latest; with --until: earliest); in a group only where it has committed nothing',
       startPoint,
     )
-    .option('--until <end>', 'end: stop at what is the end of the topic now', oneOfWords(['end']))
+    .option(
+      '--until <point>',
+      'end, an offset or a time: stop before it, at the latest at what is the end of the topic now',
+      endPoint,
+    )
     .option('-n, --max <n>', 'stop after so many records', wholeNumber(1, Number.MAX_SAFE_INTEGER))
     .option('--json', 'one JSON object a line, with headers')
     .action((topic: string, flags: ConsumeFlags) =>

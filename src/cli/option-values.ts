@@ -32,18 +32,27 @@ export const oneOfWords =
     throw wrong(words.length === 1 ? words[0]! : `one of ${words.join(', ')}`, nearestWord(text, words) ?? words[0]!)
   }
 
-/** For `--from` and `--to`: `earliest`, `latest`, an offset, or a time in ISO 8601. */
-export const startPoint = (text: string): StartPoint => {
-  if (text === 'earliest') return { timestamp: earliestOffset }
-  if (text === 'latest') return { timestamp: latestOffset }
-  if (/^\d+$/.test(text)) return { offset: wholeNumber(0, Number.MAX_SAFE_INTEGER)(text) }
-  // Date.parse finds dates in nearly everything
-  const time = isoTime.test(text) ? Date.parse(text) : Number.NaN
-  // below zero there are only the names
-  if (!Number.isNaN(time)) return { timestamp: Math.max(0, time) }
-  const nearest = nearestWord(text, ['earliest', 'latest']) ?? 'earliest'
-  throw wrong('earliest, latest, an offset or a time such as 2026-05-01T12:00:00Z', nearest)
-}
+/** For an option that takes a place by one of these names, as an offset, or as a time in ISO 8601. */
+const place =
+  (names: Readonly<Record<string, number>>) =>
+  (text: string): StartPoint => {
+    const named = Object.hasOwn(names, text) ? names[text] : undefined
+    if (named !== undefined) return { timestamp: named }
+    if (/^\d+$/.test(text)) return { offset: wholeNumber(0, Number.MAX_SAFE_INTEGER)(text) }
+    // Date.parse finds dates in nearly everything
+    const time = isoTime.test(text) ? Date.parse(text) : Number.NaN
+    // below zero there are only the names
+    if (!Number.isNaN(time)) return { timestamp: Math.max(0, time) }
+    const words = Object.keys(names)
+    const nearest = nearestWord(text, words) ?? words[0]!
+    throw wrong(`${words.join(', ')}, an offset or a time such as 2026-05-01T12:00:00Z`, nearest)
+  }
+
+/** For `--from` and `--to`: `earliest`, `latest`, an offset, or a time. */
+export const startPoint = place({ earliest: earliestOffset, latest: latestOffset })
+
+/** For `--until`: `end`, an offset, or a time. */
+export const endPoint = place({ end: latestOffset })
 
 /** For repeated options: `name=value`, collected. `example` is shown when it is not. */
 export const assignment =

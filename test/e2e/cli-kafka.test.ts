@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { deleteRecords } from '../../src/wire/kafka/contracts/delete-records.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
@@ -133,6 +134,27 @@ describe('produce and consume', () => {
     expect({ code: reader.child.exitCode, stderr: reader.stderr }).toEqual({ code: 0, stderr: '' })
   })
 
+  it('stop before an offset or a time, and wait for neither', async () => {
+    await output('topics', 'create', 'timed', '--partitions', '1')
+    const producer = new Kafka({ brokers: [gateway.addresses.kafka], logLevel: logLevel.NOTHING }).producer()
+    await producer.connect()
+    const noon = Date.UTC(2026, 4, 1, 12)
+    for (let hour = 0; hour < 5; hour++) {
+      await producer.send({ topic: 'timed', messages: [{ value: `${hour}`, timestamp: `${noon + hour * 3_600_000}` }] })
+    }
+    await producer.disconnect()
+    const values = async (...args: string[]): Promise<unknown[]> =>
+      jsonLines(await output('consume', 'timed', ...args, '--json')).map(({ value }) => value)
+    expect(await values('--until', '2')).toEqual([0, 1])
+    expect(await values('--from', '1', '--until', '3')).toEqual([1, 2])
+    expect(await values('--until', '99')).toEqual([0, 1, 2, 3, 4])
+    expect(await values('--until', '0')).toEqual([])
+    expect(await values('--until', '2026-05-01T14:30:00Z')).toEqual([0, 1, 2])
+    expect(await values('--from', '2026-05-01T13:00:00Z', '--until', '2026-05-01T14:00:00Z')).toEqual([1])
+    expect(await values('--until', '2027-01-01')).toEqual([0, 1, 2, 3, 4])
+    expect((await brooklet('consume', 'timed', '--until', 'latest')).code).toBe(64)
+  })
+
   it.runIf(existsSync('/dev/full'))('end in one line when their output has no room', async () => {
     await output('topics', 'create', 'full')
     await produced('full', ['x'])
@@ -140,6 +162,10 @@ describe('produce and consume', () => {
     for (const words of [
       ['topics', 'list', ...address],
       ['consume', 'full', '--from', 'earliest', ...address],
+      ['version'],
+      ['--help'],
+      ['log', 'dump', '--help'],
+      ['log', 'verify', gateway.dataDirectory],
     ]) {
       const child = spawn(process.execPath, [mainFile, ...words], {
         stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
@@ -150,7 +176,20 @@ describe('produce and consume', () => {
       })
       await once(child, 'close')
       expect(stderr).toMatch(/^brooklet: the output cannot be written \(ENOSPC.*\)\n$/)
-      expect(child.exitCode).toBe(1)
+      expect(child.exitCode).toBe(74)
+    }
+  })
+
+  it('end quietly when nobody reads', async () => {
+    for (const words of [['--help'], ['config', 'reference'], ['log', 'dump', gateway.dataDirectory]]) {
+      const child = spawn(process.execPath, [mainFile, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
+      child.stdout!.destroy()
+      let stderr = ''
+      child.stderr!.on('data', chunk => {
+        stderr += chunk
+      })
+      await once(child, 'close')
+      expect([child.exitCode, stderr]).toEqual([0, ''])
     }
   })
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { assignment, oneOfWords, startPoint, wholeNumber } from '../../../src/cli/option-values.ts'
+import { assignment, endPoint, oneOfWords, startPoint, wholeNumber } from '../../../src/cli/option-values.ts'
 
 it.each([
   ['1', 1],
@@ -42,6 +42,13 @@ it.each(['9007199254740992', '-1', 'x1', '2026-99-01', 'yesterday', '', 'earlist
   'refuses %j as a place to start from',
   text => expect(() => startPoint(text)).toThrow(/nearest: /),
 )
+
+it('reads the end, an offset or a time as a place to stop at', () => {
+  expect(endPoint('end')).toEqual({ timestamp: -1 })
+  expect(endPoint('7')).toEqual({ offset: 7 })
+  expect(endPoint('2026-05-01')).toEqual({ timestamp: Date.UTC(2026, 4, 1) })
+  for (const text of ['earliest', 'latest', '-1', 'toString']) expect(() => endPoint(text)).toThrow('nearest: end')
+})
 
 it('collects name=value; only the first = parts them', () => {
   const take = assignment('a=b')
