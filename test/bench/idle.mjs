@@ -1,6 +1,6 @@
 // Resident memory of a gateway with default settings that nobody talks to, ten seconds after its start. A smaps line says what of it is
 // memory of its own and what is mapped files (the node program for the most part, shared with other node processes).
-// Options: --runs=5 --seconds=10 --set.KEY=VALUE
+// Short: --runs=2. Options: --runs=5 --seconds=10 --set.KEY=VALUE
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -46,5 +46,5 @@ export default async options => {
     'bar MiB': barMiB,
   }
   process.stdout.write(`${table([row])}\n`)
-  return { settings, row, runs, failed: row['RSS MiB'] >= barMiB }
+  return { settings, row, runs, checks: [{ name: 'RSS MiB', value: row['RSS MiB'], atMost: barMiB }] }
 }

@@ -78,6 +78,8 @@ const summary = (name, runs) => {
   }
 }
 
+const lost = runs => runs.filter(one => one.void !== undefined).length
+
 export default async options => {
   const load = {
     connections: Number(options.connections ?? 50),
@@ -112,9 +114,10 @@ export default async options => {
   }
   process.stdout.write(`${table(rows)}\n`)
   for (const [name, ratio] of Object.entries(ratios)) {
-    if (!Number.isNaN(ratio))
-      process.stdout.write(`${name}: ${ratio.toFixed(2)}${name === 'overNats' ? ` (bar ${bar})` : ''}\n`)
+    if (!Number.isNaN(ratio)) process.stdout.write(`${name}: ${ratio.toFixed(2)}\n`)
   }
-  const failed = runs.some(one => one.void !== undefined) || ratios.overNats < bar
-  return { load, settings, rows, ratios, runs, failed }
+  const checks = [{ name: 'runs in which an acknowledged record is missing', value: lost(runs), atMost: 0 }]
+  if (!Number.isNaN(ratios.overNats))
+    checks.push({ name: 'rate over that of NATS', value: ratios.overNats, atLeast: bar })
+  return { load, settings, rows, ratios, runs, checks }
 }

@@ -1,7 +1,7 @@
 // p99 of acknowledgements (MQTT QoS 1, a paced load) while something else goes on in the same process: 1,000 scrypt hashes one at a time, 100 lookups of a
 // resolver that never answers, and a Kafka consumer that reads a cold log from its beginning. Each beside the quiet stretches before and after it; at most
 // twice theirs. For information, because the product does neither: four hashes at once, and lookups that hold threads of the pool (getaddrinfo).
-// Options: --rate=2000 --seconds=8 --megabytes=256 --hashes=1000 --directory=/path
+// Short: --seconds=5 --hashes=200 --megabytes=128. Options: --rate=2000 --seconds=8 --megabytes=256 --hashes=1000 --directory=/path
 import { execFileSync, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -109,7 +109,7 @@ export default async options => {
   const count = Number(options.hashes ?? 1000)
   const server = `127.0.0.1:${resolver.address().port}`
   const during = [
-    ['1,000 scrypt hashes, one at a time', () => disturb(commands, { kind: 'scrypt', count, atOnce: 1 }), true],
+    [`${count} scrypt hashes, one at a time`, () => disturb(commands, { kind: 'scrypt', count, atOnce: 1 }), true],
     [
       '100 lookups of a dead resolver',
       () => disturb(commands, { kind: 'resolve', count: 100, server, timeoutMs: seconds * 1000 }),
@@ -153,11 +153,9 @@ export default async options => {
   }
   await gateway.end('SIGTERM')
   resolver.close()
-  const judged = rows.filter(row => row.bar === bar)
-  const worst = Math.max(...judged.map(({ ratio }) => ratio))
-  const failed = worst > bar
-  process.stdout.write(
-    `${table(rows)}\np99 of acks beside other work: ${worst.toFixed(2)}x at worst (at most ${bar}): ${failed ? 'MISSED' : 'held'}\n`,
-  )
-  return { rows, failed }
+  process.stdout.write(`${table(rows)}\n`)
+  const checks = rows
+    .filter(row => row.bar === bar)
+    .map(({ beside, ratio }) => ({ name: `p99 ack beside ${beside} over that without`, value: ratio, atMost: bar }))
+  return { rows, checks }
 }

@@ -1,6 +1,6 @@
 // Bytes that the device takes, on an ext4 of its own behind a loop device (root). First lap: slots are made, zeros first. Second lap: they
 // are used again. `log` is what Brooklet hands to the device as groups, padding included; `payload` is what devices sent.
-// Options: --payload=120 --rate=10000 --low-rate=10 --low-seconds=60 --budget=64MiB --partitions=64 --directory=/path
+// Short: --high-seconds=8 --low-seconds=10. Options: --payload=120 --rate=10000 --low-rate=10 --high-seconds=30 --low-seconds=60 --budget=64MiB --partitions=64 --directory=/path
 import { mkdirSync } from 'node:fs'
 import { startGateway } from './support/gateway-process.mjs'
 import { mountLoop } from './support/loop-device.mjs'
@@ -76,6 +76,7 @@ export default async options => {
   const rate = Number(options.rate ?? 10_000)
   const lowRate = Number(options['low-rate'] ?? 10)
   const lowSeconds = Number(options['low-seconds'] ?? 60)
+  const highSeconds = Number(options['high-seconds'] ?? 30)
   const partitions = Number(options.partitions ?? 64)
   const settings = { 'disk.budget': options.budget ?? '64MiB', 'num.partitions': partitions }
   const rows = []
@@ -103,7 +104,7 @@ export default async options => {
       const isFull = async () => (await metricsOf(gateway)).evicted > 0
       bytesAt.first = await stretch(gateway, `first lap, ${rate}/s, ${partitions} partitions`, rate, 300, isFull)
       // the slots that are made ahead are there when the first data has gone; one lap more to be sure of it
-      bytesAt.second = await stretch(gateway, `second lap, ${rate}/s, ${partitions} partitions`, rate, 30)
+      bytesAt.second = await stretch(gateway, `second lap, ${rate}/s, ${partitions} partitions`, rate, highSeconds)
       bytesAt.secondLow = await stretch(gateway, `second lap, ${lowRate}/s`, lowRate, lowSeconds)
     })
     await withGateway(loop, 'laps', { ...settings, 'commit.linger.ms': 1000 }, async gateway => {
@@ -124,23 +125,27 @@ export default async options => {
         stretch(gateway, `first lap, ${rate}/s, ${count} partitions, 8 s`, rate, 8),
       )
     }
-    for (const [perSecond, seconds, synced] of [
-      [rate, 15, true],
-      [rate, 15, false],
-      [lowRate, 30, true],
+    for (const [perSecond, seconds, synced, count] of [
+      [rate, 8, true, 1],
+      [rate, 8, true, 16],
+      [rate, 8, true, 64],
+      [rate, 8, false, 64],
+      [lowRate, lowSeconds / 2, true, 64],
     ]) {
-      const directory = `${loop.directory}/files-${perSecond}-${synced}`
+      const directory = `${loop.directory}/files-${perSecond}-${synced}-${count}`
       mkdirSync(directory)
       loop.flush()
       const before = writtenToDevice(loop.directory)
-      const model = { rate: perSecond, seconds, partitions, payloadBytes, lingerMs: 5, synced }
-      const { events, commits } = await runPartitionFiles(directory, model)
+      const model = { rate: perSecond, seconds, partitions: count, payloadBytes, lingerMs: 5, synced }
+      const { events, commits, logBytes } = await runPartitionFiles(directory, model)
       loop.flush()
       const device = writtenToDevice(loop.directory) - before
       note({
-        name: `a file per partition, ${perSecond}/s, ${synced ? 'synced' : 'not synced'}`,
+        name: `a file per partition, ${perSecond}/s, ${count} partitions, ${synced ? 'synced' : 'not synced'}`,
         events,
         commits,
+        'log/payload': logBytes / (events * payloadBytes),
+        'device/log': device / logBytes,
         'device B/event': device / events,
         'device B/commit': device / commits,
       })
@@ -156,11 +161,11 @@ export default async options => {
         bytesAt.lingering['device B/event'] / bytesAt.secondLow['device B/event'],
         bars.lingerShare,
       ],
-    ].map(([name, value, bar]) => ({ name, value, bar, held: value <= bar ? 'yes' : 'NO' }))
+    ].map(([name, value, atMost]) => ({ name, value, atMost }))
     const names = [...new Set(rows.flatMap(row => Object.keys(row)))]
     const full = rows.map(row => Object.fromEntries(names.map(name => [name, row[name] ?? Number.NaN])))
-    process.stdout.write(`${table(full)}\n\n${table(checks)}\n`)
-    return { settings, rows, checks, failed: checks.some(({ held }) => held === 'NO') }
+    process.stdout.write(`${table(full)}\n`)
+    return { settings, rows, checks }
   } finally {
     loop.close()
   }

@@ -7,13 +7,14 @@ import { join } from 'node:path'
 const batchBytes = 61
 const recordBytes = 64
 
-/** Stores `rate` events a second for `seconds`; resolves with `{ events, payloadBytes, commits }`. */
+/** Stores `rate` events a second for `seconds`; resolves with `{ events, logBytes, commits }`. */
 export const runPartitionFiles = async (directory, { rate, seconds, partitions, payloadBytes, lingerMs, synced }) => {
   const names = Array.from({ length: partitions }, (_, index) => join(directory, `partition-${index}.log`))
   const files = await Promise.all(names.map(name => open(name, 'a')))
   const startedMs = performance.now()
   let events = 0
   let commits = 0
+  let logBytes = 0
   const total = Math.floor(rate * seconds)
   while (events < total) {
     const due = Math.min(total, Math.floor(((performance.now() - startedMs) / 1000) * rate))
@@ -24,7 +25,9 @@ export const runPartitionFiles = async (directory, { rate, seconds, partitions, 
     }
     await Promise.all(
       [...counts].map(async ([at, count]) => {
-        await files[at].write(Buffer.alloc(batchBytes + count * (recordBytes + payloadBytes), 1))
+        const batch = Buffer.alloc(batchBytes + count * (recordBytes + payloadBytes), 1)
+        logBytes += batch.length
+        await files[at].write(batch)
         if (synced) await files[at].datasync()
       }),
     )
@@ -32,5 +35,5 @@ export const runPartitionFiles = async (directory, { rate, seconds, partitions, 
     await new Promise(done => setTimeout(done, lingerMs))
   }
   for (const file of files) await file.close()
-  return { events, payloadBytes: events * payloadBytes, commits }
+  return { events, logBytes, commits }
 }
