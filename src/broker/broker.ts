@@ -5,7 +5,7 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ProducersView } from '../state/producers.ts'
 import type { StateLog } from '../state/state-log.ts'
-import type { DurableListener, LeaderEpoch, Log, PartitionOffsets, ReadBatches } from '../storage/log.ts'
+import type { DiskUsage, DurableListener, LeaderEpoch, Log, PartitionOffsets, ReadBatches } from '../storage/log.ts'
 import { type AdvanceWait, AdvanceWaits } from './advance-waits.ts'
 import { type BatchRules, checkClientBatch, checkRecordKeys, stampAppendTime } from './client-batch.ts'
 import { type FoundOffset, offsetAtMaxTimestamp, offsetByTimestamp } from './offset-search.ts'
@@ -139,6 +139,10 @@ export class Broker {
 
   sizeBytes(partition: PartitionId): number {
     return this.#parts.log.sizeBytes(partition)
+  }
+
+  diskUsage(): DiskUsage {
+    return this.#parts.log.diskUsage()
   }
 
   leaderEpochs(partition: PartitionId): readonly LeaderEpoch[] {

@@ -48,6 +48,13 @@ test.skipIf(why !== undefined)(why === undefined ? name : `${name} [${why}]`, as
   const properties = ['--producer-props', `bootstrap.servers=${gateway.addresses.kafka}`]
   expect(await callTool('ProducerPerformance', [...topic, ...load, ...properties])).toContain('2000 records sent')
 
+  const directories = await callTool('LogDirsCommand', [...server, '--describe', '--topic-list', 'tools'])
+  const { brokers } = JSON.parse(directories.split('\n').at(-1)!)
+  expect(brokers).toMatchObject([{ broker: 1, logDirs: [{ error: null }] }])
+  const sizes: { partition: string; size: number }[] = brokers[0].logDirs[0].partitions
+  expect(sizes.map(({ partition }) => partition).sort()).toEqual(['tools-0', 'tools-1', 'tools-2'])
+  expect(sizes.reduce((sum, { size }) => sum + size, 0)).toBeGreaterThan(2000 * 100)
+
   await callTool('TopicCommand', [...server, '--delete', ...topic])
   expect(await callTool('TopicCommand', [...server, '--list'])).toBe('')
 })

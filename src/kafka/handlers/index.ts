@@ -10,6 +10,7 @@ import { handleDeleteTopics } from './delete-topics.ts'
 import { handleDescribeCluster } from './describe-cluster.ts'
 import { handleDescribeConfigs } from './describe-configs.ts'
 import { handleDescribeGroups } from './describe-groups.ts'
+import { handleDescribeLogDirs } from './describe-log-dirs.ts'
 import { handleDescribeTopicPartitions } from './describe-topic-partitions.ts'
 import { handleFetch } from './fetch.ts'
 import { handleFindCoordinator } from './find-coordinator.ts'
@@ -50,6 +51,7 @@ export const handlers: readonly RegisteredHandler[] = [
   handleOffsetForLeaderEpoch,
   handleDescribeConfigs,
   handleAlterConfigs,
+  handleDescribeLogDirs,
   handleCreatePartitions,
   handleDeleteGroups,
   handleIncrementalAlterConfigs,

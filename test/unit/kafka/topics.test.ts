@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ZERO_UUID } from '../../../src/core/uuid.ts'
 import type { ResponseOf } from '../../../src/wire/kafka/api.ts'
+import { BatchBuilder } from '../../../src/wire/kafka/batch-builder.ts'
 import {
   createPartitions,
   createTopics,
   deleteTopics,
   describeCluster,
+  describeLogDirs,
   describeTopicPartitions,
   metadata,
 } from '../../../src/wire/kafka/contracts/index.ts'
@@ -317,5 +319,41 @@ describe('describe cluster', () => {
     ])
     const body = { includeClusterAuthorizedOperations: false, endpointType: 2 }
     expect((await client.request(describeCluster, 1, body)).errorCode).toBe(errorCodes.MISMATCHED_ENDPOINT_TYPE)
+  })
+})
+
+describe('log directories', () => {
+  it('are one, with the bytes of each partition that is asked for', async () => {
+    for (const name of ['a', 'b']) server.open.broker.topics.ensure(name)
+    const [partition] = server.open.broker.topics.get('a').partitions
+    const builder = new BatchBuilder()
+    const value = Buffer.from('a value')
+    builder.append(1, null, value, 0, value.length, Buffer.from([0]))
+    const batch = Buffer.from(builder.finish(0, 0))
+    await server.open.broker.whenDurable(server.log.append([{ partition: partition!, batch }]).group)
+    const all = await client.request(describeLogDirs, 5, { topics: null })
+    expect([all.errorCode, all.results.length]).toEqual([0, 1])
+    const [directory] = all.results
+    expect(directory).toMatchObject({ errorCode: 0, totalBytes: 0, usableBytes: 0, isCordoned: false })
+    expect(directory!.logDir).toMatch(/^\/.*\/log$/)
+    expect(directory!.topics.map(({ name, partitions }) => [name, partitions.length])).toEqual([
+      ['a', 4],
+      ['b', 4],
+    ])
+    const some = await client.request(describeLogDirs, 1, {
+      topics: [
+        { topic: 'a', partitions: [0, 1, 9] },
+        { topic: 'none', partitions: [0] },
+      ],
+    })
+    expect(some.results[0]!.topics).toEqual([
+      {
+        name: 'a',
+        partitions: [
+          { partitionIndex: 0, partitionSize: batch.length, offsetLag: 0, isFutureKey: false },
+          { partitionIndex: 1, partitionSize: 0, offsetLag: 0, isFutureKey: false },
+        ],
+      },
+    ])
   })
 })
