@@ -177,6 +177,57 @@ describe('a flipped bit in the records of state', { timeout: 120_000 }, () => {
   )
 })
 
+describe.each([
+  ['with checkpoints: no state is lost', true],
+  ['without: it starts with what is left', false],
+])('a slot that is lost as a whole, %s', { timeout: 120_000 }, (_, hasCheckpoints) => {
+  /** Topics, committed offsets and so on; records may have gone with the slot. */
+  const stateAlone = async (gateway: OpenGateway) => {
+    const { gaps: _gaps, topics, ...content } = await contentOf(gateway)
+    return {
+      ...content,
+      topics: Object.entries(topics).map(([name, topic]) => [name, { ...(topic as object), partitions: 0 }]),
+    }
+  }
+
+  it('deleted', async () => {
+    const machine = new SimMachine(4)
+    await onMachine(machine, () => fill(machine))
+    machine.crash('power')
+    const intact = machine.fork(1)
+    const expected = await onMachine(intact, async () => stateAlone(await openGateway(intact)))
+    intact.clock.crash()
+    for (const name of machine.disk.list(`${directory}/log`)) {
+      const copy = machine.fork(1)
+      const path = `${directory}/log/${name}`
+      copy.disk.note(`${name} deleted`)
+      copy.disk.remove(path)
+      if (!hasCheckpoints) copy.dropCheckpoints()
+      await onMachine(copy, async () => {
+        const gateway = await openGateway(copy)
+        if (hasCheckpoints) expect(await stateAlone(gateway), name).toEqual(expected)
+        gateway.broker.topics.create({ name: 'another', partitions: 1 })
+        expect(await produce(gateway, 'another', batchOf('mine'))).toBe(0)
+        await gateway.close()
+      })
+      copy.crash('power')
+      // the log alone gives the state again
+      copy.dropCheckpoints()
+      await onMachine(copy, async () => {
+        const gateway = await openGateway(copy)
+        const { topics, ...content } = await stateAlone(gateway)
+        const others = topics.filter(([topic]) => topic !== 'another')
+        if (hasCheckpoints) expect({ ...content, topics: others }, name).toEqual(expected)
+        expect((await contentOf(gateway)).topics['another']).toMatchObject({
+          partitions: [{ records: ['0 1 null mine'] }],
+        })
+        await gateway.close()
+      })
+      copy.clock.crash()
+    }
+  })
+})
+
 describe('a flipped bit in the log control partition, and no checkpoint any more', { timeout: 120_000 }, () => {
   it('lets nothing come back that was deleted', async () => {
     const machine = new SimMachine(3)
