@@ -138,7 +138,13 @@ function checkTls(settings: Settings, report: Report): void {
 function checkListenerRules(settings: Settings, report: Report): void {
   const urls = listenKeys.flatMap(key => settings[key].map(formatListenUrl))
   for (const url of settings.listeners.keys()) {
-    if (urls.includes(url)) continue
-    report('listeners', `${url} is in none of ${listenKeys.join(', ')}`, nearestWord(url, urls) ?? urls[0])
+    if (!urls.includes(url))
+      report('listeners', `${url} is in none of ${listenKeys.join(', ')}`, nearestWord(url, urls) ?? urls[0])
+  }
+  // what the log can take is worked out for the largest of all
+  const largest = settings['mqtt.max.packet.bytes']
+  for (const [url, { 'mqtt.max.packet.bytes': own = 0 }] of settings.listeners) {
+    if (own <= largest) continue
+    report('listeners', `mqtt.max.packet.bytes of ${url} is above that for all (${formatBytes(largest)})`)
   }
 }

@@ -1,4 +1,4 @@
-import { duration, integer, MINUTE_MS, SECOND_MS } from './quantities.ts'
+import { bytes, duration, integer, KiB, MINUTE_MS, MiB, SECOND_MS } from './quantities.ts'
 import { row, type Setting } from './setting-row.ts'
 import { oneOf, text } from './value-types.ts'
 
@@ -43,6 +43,16 @@ export const listenerSettings = {
   'mqtt.connection.rate.max': row(countOrAny, any, 'New MQTT connections in a second', {
     docs: 'More are closed at once, before a TLS handshake. They come back: clients should wait longer each time.',
   }),
+  'mqtt.max.packet.bytes': row(bytes({ min: KiB, max: 32 * MiB }), MiB, 'Largest MQTT packet; at most half a log slot'),
+  'mqtt.publish.rate.max': row(countOrAny, any, 'Publishes that one client may send in a second', {
+    docs: 'A client that sends more is read more slowly; nothing of it is dropped.',
+  }),
+  'mqtt.publish.bytes.rate.max': row(
+    bytes({ min: KiB, unlimited: '-1' }),
+    any,
+    'Bytes of publishes that one client may send in a second',
+    { docs: 'As `mqtt.publish.rate.max`. A publish that is larger than that is taken, and paid for afterwards.' },
+  ),
   'kafka.connections.max': row(count, 1000, 'Kafka connections at a time', { kafka: 'max.connections' }),
   'kafka.connections.per.address.max': row(countOrAny, any, 'Kafka connections at a time from one address', {
     kafka: 'max.connections.per.ip',

@@ -1,3 +1,4 @@
+import { MAX_TOPIC_LEVELS } from '../wire/mqtt/topic-name.ts'
 import { type DeliverRule, deliver } from './deliver.ts'
 import { formatListenUrl, httpSchemes, kafkaSchemes, type ListenUrl, listenUrl, mqttSchemes } from './listen-url.ts'
 import { type ListenerRules, listeners } from './listener-rules.ts'
@@ -295,7 +296,11 @@ export const settingTable = {
   'mqtt.keep.alive.max': row(seconds({ max: 65_535 }), 0, 'Longest keep alive a client may have; 0 = any', {
     docs: 'MQTT 5 clients that ask for more are told this one. A plain number is seconds, as in MQTT.',
   }),
-  'mqtt.max.packet.bytes': row(bytes({ min: KiB, max: 32 * MiB }), MiB, 'Largest MQTT packet; at most half a log slot'),
+  'mqtt.topic.levels.max': row(
+    integer({ min: 1, max: MAX_TOPIC_LEVELS }),
+    MAX_TOPIC_LEVELS,
+    'Levels of a topic that clients may publish or subscribe to',
+  ),
   'mqtt.auto.topics.max': row(
     integer({ max: 100_000 }),
     64,

@@ -197,6 +197,11 @@ export const metricTable = {
     help: 'Records that a deliver rule published to subscribers',
     label: 'topic',
   },
+  mqttRatePauses: {
+    name: 'mqtt_rate_pauses_total',
+    type: 'counter',
+    help: 'Times a client had to wait because of mqtt.publish.rate.max or mqtt.publish.bytes.rate.max',
+  },
   mqttRefusedConnections: {
     name: 'mqtt_refused_connections_total',
     type: 'counter',

@@ -1,6 +1,7 @@
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import type { Timer } from '../platform/clock.ts'
 import type { Connection } from '../platform/network.ts'
+import type { ConnectionRefusal } from '../platform/stream-server.ts'
 import { ProtocolViolation } from '../wire/mqtt/protocol-violation.ts'
 import { frameKinds, PublishScanner } from '../wire/mqtt/publish-scanner.ts'
 import { encodeDisconnect } from '../wire/mqtt/server-packets.ts'
@@ -9,6 +10,7 @@ import { type CloseReason, reasonCodes, violationReason } from './errors.ts'
 import type { ConnectRequest } from './handlers/connect.ts'
 import { handlePacket } from './handlers/packet.ts'
 import { countPublishes, handlePublish } from './handlers/publish.ts'
+import { type InboundRate, inboundRateFor } from './inbound-rate.ts'
 import { Output } from './output.ts'
 import { ReceivedBytes } from './received-bytes.ts'
 import type { MqttServices } from './services.ts'
@@ -30,6 +32,8 @@ const scanner = new PublishScanner()
  */
 export class MqttConnection {
   readonly services: MqttServices
+  /** There is no room for it: its CONNECT is answered with that. */
+  readonly refusal: ConnectionRefusal | undefined
   /** Undefined until CONNECT is accepted. */
   client: Client | undefined
   /** A CONNECT that waits for an AUTH of the client. */
@@ -39,6 +43,9 @@ export class MqttConnection {
   readonly #input = new ReceivedBytes()
   readonly #output: Output
   readonly #connectTimer: Timer
+  /** Undefined: no limit. */
+  readonly #rate: InboundRate | undefined
+  #rateTimer: Timer | undefined
   #heldBytes = 0
   /** A packet is being handled. */
   #isBusy = false
@@ -52,9 +59,16 @@ export class MqttConnection {
   #isClosed = false
   #receivedMs: number
 
-  constructor(socket: Connection, services: MqttServices, ended: (connection: MqttConnection) => void) {
+  constructor(
+    socket: Connection,
+    services: MqttServices,
+    ended: (connection: MqttConnection) => void,
+    refusal?: ConnectionRefusal,
+  ) {
     const { clock, outbound, limits } = services
     this.services = services
+    this.refusal = refusal
+    this.#rate = inboundRateFor(limits)
     this.#socket = socket
     this.#ended = ended
     this.#output = new Output(socket, clock, outbound)
@@ -244,13 +258,32 @@ export class MqttConnection {
   }
 
   #publish(client: Client, frameEnd: number): boolean {
+    if (this.#rate !== undefined && this.#isOverRate(this.#rate)) return false
     if (!handlePublish(client, this.#input.bytes, scanner)) {
       this.#parkForRoom()
       return false
     }
     // a publish that is refused may end the connection
     if (!this.#isClosed) this.#input.at = frameEnd
+    this.#rate?.took(scanner.needBytes)
     if (client.acks.count >= this.services.limits.maxInflight) this.#isParked = true
+    return true
+  }
+
+  /** Then the client waits until its time comes. What a lost one had sent is not held up. */
+  #isOverRate(rate: InboundRate): boolean {
+    const { clock, metrics } = this.services
+    const waitMs = this.#isOver ? 0 : rate.waitMs(clock.monotonicMs())
+    if (waitMs === 0) return false
+    this.#isParked = true
+    // acknowledgements wake the connection meanwhile
+    if (this.#rateTimer !== undefined) return true
+    metrics.add('mqttRatePauses')
+    this.#rateTimer = clock.after(waitMs, () => {
+      this.#rateTimer = undefined
+      this.#isParked = false
+      this.#run()
+    })
     return true
   }
 

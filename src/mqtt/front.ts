@@ -10,7 +10,7 @@ import type { Clock, Timer } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Listener } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
-import type { SetupRefusal } from '../platform/stream-server.ts'
+import type { ConnectionRefusal, SetupRefusal } from '../platform/stream-server.ts'
 import type { MqttInflightView } from '../state/mqtt-inflight.ts'
 import type { RetainedView } from '../state/retained.ts'
 import type { StateLog } from '../state/state-log.ts'
@@ -29,7 +29,7 @@ import { PublishState } from './publish-state.ts'
 import { PublishStore } from './publish-store.ts'
 import { ReadGate } from './read-gate.ts'
 import { explainRoute } from './route-explanation.ts'
-import type { MqttServices } from './services.ts'
+import type { MqttLimits, MqttServices } from './services.ts'
 import { Sessions } from './sessions.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { TopicRoutes } from './topic-routes.ts'
@@ -115,12 +115,16 @@ export class MqttFront {
     const addresses: MqttAddress[] = []
     try {
       for (const url of settings['mqtt.listen']) {
+        const services = { ...this.#services, limits: limitsOf(listeners.settingsOf(url)) }
         const options = {
-          webSocket: { subprotocol: 'mqtt', maxFrameBytes: 2 * settings['mqtt.max.packet.bytes'] },
+          webSocket: { subprotocol: 'mqtt', maxFrameBytes: 2 * services.limits.maxPacketBytes },
+          tells: true,
           onRefused: (reason: SetupRefusal, remote: string, why: string) =>
             this.#services.closeLog.closed(reason, { remote }, why),
         }
-        const listener = await listeners.open(url, options, connection => this.#connected(connection))
+        const listener = await listeners.open(url, options, (connection, refusal) =>
+          this.#connected(connection, services, refusal),
+        )
         this.#listeners.push(listener)
         const { host, port } = listener.address
         addresses.push({ scheme: url.scheme, address: url.path ?? formatAddress(host, port) })
@@ -176,9 +180,9 @@ export class MqttFront {
     })
   }
 
-  #connected(socket: Connection): void {
+  #connected(socket: Connection, services: MqttServices, refusal: ConnectionRefusal | undefined): void {
     const ended = (connection: MqttConnection): void => void this.#connections.delete(connection)
-    this.#connections.add(new MqttConnection(socket, this.#services, ended))
+    this.#connections.add(new MqttConnection(socket, services, ended, refusal))
   }
 }
 
@@ -188,6 +192,19 @@ const shown = (client: Client, nowMs: number): ConnectedClient => ({
   protocolVersion: client.version,
   connectedMs: Math.round(nowMs - client.connectedAtMs),
   subscriptions: client.session.subscriptions.size,
+})
+
+/** Of all listeners, or of one with settings of its own. */
+const limitsOf = (settings: Settings): MqttLimits => ({
+  maxPacketBytes: settings['mqtt.max.packet.bytes'],
+  maxInflight: settings['mqtt.inflight.max'],
+  maxSubscriptions: settings['mqtt.subscriptions.max'],
+  maxTopicLevels: settings['mqtt.topic.levels.max'],
+  publishesPerSecond: settings['mqtt.publish.rate.max'],
+  publishBytesPerSecond: settings['mqtt.publish.bytes.rate.max'],
+  keepAliveMaxMs: settings['mqtt.keep.alive.max'],
+  connectTimeoutMs: settings['mqtt.connect.timeout.ms'],
+  sessionExpiryMaxMs: settings['mqtt.session.expiry.max.ms'],
 })
 
 /** Puts together what connections and packet handlers work with. */
@@ -223,7 +240,15 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   })
   return {
     broker,
-    ingest: new Ingest({ broker, routes, subscriptions, clock, clockQuality, metrics }),
+    ingest: new Ingest({
+      broker,
+      routes,
+      subscriptions,
+      maxTopicLevels: settings['mqtt.topic.levels.max'],
+      clock,
+      clockQuality,
+      metrics,
+    }),
     store,
     state,
     work,
@@ -239,14 +264,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     clock,
     random,
     metrics,
-    limits: {
-      maxPacketBytes: settings['mqtt.max.packet.bytes'],
-      maxInflight: settings['mqtt.inflight.max'],
-      maxSubscriptions: settings['mqtt.subscriptions.max'],
-      keepAliveMaxMs: settings['mqtt.keep.alive.max'],
-      connectTimeoutMs: settings['mqtt.connect.timeout.ms'],
-      sessionExpiryMaxMs: settings['mqtt.session.expiry.max.ms'],
-    },
+    limits: limitsOf(settings),
     denied: settings['mqtt.subscribe.deny'],
     hotPath: parts.hotPath ?? true,
   }

@@ -40,6 +40,7 @@ export interface IngestParts {
   readonly clock: Clock
   readonly clockQuality: () => ClockQuality
   readonly metrics: Metrics
+  readonly maxTopicLevels: number
   /** Plans of all connections together. */
   readonly maxPlans?: number
 }
@@ -143,7 +144,8 @@ export class Ingest {
     const plan: PublishPlan = {
       topicBytes,
       topic: topic ?? '',
-      fault: topic === undefined ? 'a topic must be well-formed UTF-8' : topicNameFault(topic),
+      fault:
+        topic === undefined ? 'a topic must be well-formed UTF-8' : topicNameFault(topic, this.#parts.maxTopicLevels),
       isMalformed: topic === undefined || /[+#]/.test(topic),
       open: undefined,
       hasSubscribers: false,

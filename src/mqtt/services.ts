@@ -22,6 +22,10 @@ export interface MqttLimits {
   /** Receive Maximum, told to clients; of those that do not know it, what goes beyond is not read. */
   readonly maxInflight: number
   readonly maxSubscriptions: number
+  readonly maxTopicLevels: number
+  /** What one client may publish; it waits for more. */
+  readonly publishesPerSecond: number
+  readonly publishBytesPerSecond: number
   /** 0: any. */
   readonly keepAliveMaxMs: number
   readonly connectTimeoutMs: number

@@ -38,6 +38,8 @@ export type SetupRefusal =
 export interface ConnectionRefusal {
   readonly reason: SetupRefusal
   readonly why: string
+  /** The client may be told, which costs what its setup costs. */
+  readonly mayBeTold: boolean
 }
 
 /** Asked for each connection when the address of its client is known, before anything more is spent on it. */
@@ -58,9 +60,14 @@ export interface StreamOptions {
   /** For all of that together; a connection that is not through is closed. */
   readonly setupTimeoutMs: number
   readonly gate: ConnectionGate
+  /** Refused connections at a time that are set up all the same, so that their protocol can say why; 0: all are closed at once. */
+  readonly maxTold: number
   /** Told of each connection that is closed for one of these, so that nothing is lost silently. */
   readonly onRefused: (reason: SetupRefusal, remote: string, why: string) => void
 }
+
+/** With a refusal: a connection that the gate has refused, which is only here to be told and closed. */
+export type OnConnection = (connection: Connection, refusal?: ConnectionRefusal) => void
 
 /**
  * Listens for streams of bytes. Rejects with Node's `code` when it cannot bind; a Unix socket that nobody listens at any more is replaced. Closing
@@ -69,5 +76,5 @@ export interface StreamOptions {
 export type ListenStream = (
   address: StreamAddress,
   options: StreamOptions,
-  onConnection: (connection: Connection) => void,
+  onConnection: OnConnection,
 ) => Promise<Listener>

@@ -44,7 +44,7 @@ export class KafkaTestServer {
     const hasKeyedRoute = (topic: string) => keyedTopics.includes(topic)
     const live = await LiveSettings.open(nodeFiles, dataDirectory ?? '/nonexistent', loaded, logger)
     follow?.(live)
-    const listeners = testListeners(loaded.settings)
+    const listeners = testListeners(loaded.settings, clock)
     const parts = { broker, groups, topicConfigs, loaded, live, hasKeyedRoute, clock, listeners, logger }
     return new KafkaTestServer(under, await KafkaServer.start(parts))
   }

@@ -49,7 +49,7 @@ export class MqttServer {
       gatewayId: 'gw-1',
       clock,
       clockQuality: clockQuality ?? (() => 'synchronised'),
-      listeners: testListeners(loaded.settings),
+      listeners: testListeners(loaded.settings, clock),
       random: nodeRandom,
       logger,
       metrics,

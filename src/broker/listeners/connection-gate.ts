@@ -26,11 +26,20 @@ export class ConnectionCount {
   /** Why one more is too many. */
   refusal(host: string, nowMs: number): ConnectionRefusal | undefined {
     const { name, connections, perAddress, newPerSecond } = this.#limits
-    if (this.#open >= connections) return { reason: 'connections.max', why: `${name} has ${connections} connections` }
+    if (this.#open >= connections)
+      return { reason: 'connections.max', why: `${name} has ${connections} connections`, mayBeTold: true }
     if (host !== '' && (this.#byAddress.get(host) ?? 0) >= perAddress)
-      return { reason: 'address.connections.max', why: `${name} has ${perAddress} connections from this address` }
+      return {
+        reason: 'address.connections.max',
+        why: `${name} has ${perAddress} connections from this address`,
+        mayBeTold: true,
+      }
     if (this.#rate.waitMs(nowMs) > 0)
-      return { reason: 'connection.rate.max', why: `${name} had ${newPerSecond} new connections within a second` }
+      return {
+        reason: 'connection.rate.max',
+        why: `${name} had ${newPerSecond} new connections within a second`,
+        mayBeTold: false,
+      }
     return undefined
   }
 

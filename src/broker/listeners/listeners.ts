@@ -2,8 +2,8 @@ import { formatListenUrl, frontOf, isTls, isWebSocket, type ListenUrl } from '..
 import type { ListenerSettings } from '../../config/listener-settings.ts'
 import { type Settings, settingsOf } from '../../config/settings.ts'
 import type { Clock } from '../../platform/clock.ts'
-import type { Connection, Listener } from '../../platform/network.ts'
-import type { ListenStream, StreamOptions, WebSocketOptions } from '../../platform/stream-server.ts'
+import type { Listener } from '../../platform/network.ts'
+import type { ListenStream, OnConnection, StreamOptions, WebSocketOptions } from '../../platform/stream-server.ts'
 import type { TlsIdentity } from '../../platform/tls-identity.ts'
 import { parseProxyHeader } from '../../wire/proxy-protocol.ts'
 import { ConnectionCount, CountingGate } from './connection-gate.ts'
@@ -20,7 +20,11 @@ export interface FrontOptions {
   /** For `ws` and `wss`. */
   readonly webSocket?: WebSocketOptions
   readonly onRefused: StreamOptions['onRefused']
+  /** Its protocol can tell clients that they are too many. */
+  readonly tells?: boolean
 }
+
+const maxTold = 16
 
 /** Opens the listeners of the fronts as the settings say. */
 export class Listeners {
@@ -43,8 +47,8 @@ export class Listeners {
   /** Rejects with Node's `code` when it cannot bind. */
   open(
     url: ListenUrl,
-    { webSocket, onRefused }: FrontOptions,
-    onConnection: (connection: Connection) => void,
+    { webSocket, onRefused, tells = false }: FrontOptions,
+    onConnection: OnConnection,
   ): Promise<Listener> {
     const { host, port, path } = url
     const settings = this.settingsOf(url)
@@ -54,6 +58,7 @@ export class Listeners {
       webSocket: isWebSocket(url) ? webSocket : undefined,
       setupTimeoutMs: settings['connection.setup.timeout.ms'],
       gate: this.#gateOf(url),
+      maxTold: tells ? maxTold : 0,
       onRefused,
     }
     return this.#parts.listen(path === undefined ? { host, port } : { path }, options, onConnection)

@@ -1,3 +1,4 @@
+import type { ConnectionRefusal } from '../../platform/stream-server.ts'
 import { type ConnectPacket, decodeConnect, decodeReason, UnsupportedVersion } from '../../wire/mqtt/client-packets.ts'
 import type { Properties } from '../../wire/mqtt/properties.ts'
 import { encodeForwarded } from '../../wire/mqtt/publish-properties.ts'
@@ -59,9 +60,11 @@ export function handleConnectAuth(
 
 async function connect(connection: MqttConnection, request: ConnectRequest): Promise<void> {
   const { packet, clientId } = request
+  if (connection.refusal !== undefined) return turnAway(connection, request, connection.refusal)
   const fault = clientIdFault(packet)
   if (fault !== undefined) return refuse(connection, request, reasonCodes.clientIdentifierNotValid, fault)
-  const willFault = packet.will === undefined ? undefined : topicNameFault(packet.will.topic)
+  const willFault =
+    packet.will === undefined ? undefined : topicNameFault(packet.will.topic, connection.services.limits.maxTopicLevels)
   if (willFault !== undefined) return refuse(connection, request, reasonCodes.topicNameInvalid, `will: ${willFault}`)
   const { authenticationMethod, authenticationData } = packet.properties
   if (authenticationMethod === undefined) return accept(connection, request, undefined)
@@ -95,21 +98,31 @@ async function authenticate(
   )
 }
 
+/** A limit of connections had no room for it, which is counted already. */
+function turnAway(connection: MqttConnection, request: ConnectRequest, { why }: ConnectionRefusal): void {
+  answerRefusal(connection, request, reasonCodes.quotaExceeded, why)
+  connection.endWith(undefined)
+}
+
 /** CONNACK says why, then the connection ends. [MQTT-3.2.2-7] */
 function refuse(
   connection: MqttConnection,
-  { packet }: ConnectRequest,
+  request: ConnectRequest,
   reasonCode: number,
   why: string,
   reason: CloseReason = 'protocol',
 ): void {
+  answerRefusal(connection, request, reasonCode, why)
+  connection.close(reason, why)
+}
+
+function answerRefusal(connection: MqttConnection, { packet }: ConnectRequest, reasonCode: number, why: string): void {
   const { requestProblemInformation, maximumPacketSize = Number.POSITIVE_INFINITY } = packet.properties
   const code = connackCode(packet.version, reasonCode)
   const full = encodeConnack(packet.version, false, code, { reasonString: why })
   // [MQTT-3.2.2-19]
   const isShort = requestProblemInformation === false || full.length > maximumPacketSize
   connection.write(isShort ? encodeConnack(packet.version, false, code) : full)
-  connection.close(reason, why)
 }
 
 async function accept(

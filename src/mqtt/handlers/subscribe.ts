@@ -2,6 +2,7 @@ import { decodeSubscribe, type SubscribePacket, type SubscriptionRequest } from 
 import { ProtocolViolation } from '../../wire/mqtt/protocol-violation.ts'
 import { encodeSuback } from '../../wire/mqtt/server-packets.ts'
 import { filterCovers } from '../../wire/mqtt/topic-filter.ts'
+import { levelCount } from '../../wire/mqtt/topic-name.ts'
 import type { Client } from '../client.ts'
 import { reasonCodes } from '../errors.ts'
 import { sendRetained } from '../retained-reader.ts'
@@ -25,9 +26,11 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
   }
   const retainedFor: Subscription[] = []
   const codes = packet.subscriptions.map(request => {
-    const denied = deniedReason(services, request.filter)
+    const filter = sharedFilterOf(request.filter)?.filter ?? request.filter
+    const isDeep = levelCount(filter) > services.limits.maxTopicLevels
+    const denied = isDeep ? reasonCodes.topicFilterInvalid : deniedReason(services, filter)
     if (denied !== undefined) {
-      services.metrics.add('mqttRefused', 1, 'subscribe denied')
+      services.metrics.add('mqttRefused', 1, isDeep ? 'topic.levels.max' : 'subscribe denied')
       return codeFor(client, denied)
     }
     const { subscription, isNew } = subscribe(client, request, packet.properties.subscriptionIdentifiers?.[0] ?? 0)
@@ -60,8 +63,7 @@ function excess(client: Client, { subscriptions }: SubscribePacket): string | un
 
 /** A rule denies the filters that it covers. */
 function deniedReason({ denied }: MqttServices, filter: string): number | undefined {
-  const plain = sharedFilterOf(filter)?.filter ?? filter
-  return denied.find(({ mqtt }) => filterCovers(mqtt, plain))?.reason
+  return denied.find(({ mqtt }) => filterCovers(mqtt, filter))?.reason
 }
 
 function subscribe(

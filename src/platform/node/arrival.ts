@@ -1,25 +1,34 @@
 import type { Socket } from 'node:net'
-import type { ProxiedEnds, SetupRefusal, StreamOptions } from '../stream-server.ts'
+import type { ConnectionRefusal, ProxiedEnds, SetupRefusal, StreamOptions } from '../stream-server.ts'
 import { type Ends, remoteOf } from './network.ts'
+
+/** What the arrivals of one listener share. */
+export interface Lobby {
+  readonly options: StreamOptions
+  /** Those that are not settled. */
+  readonly underWay: Set<Arrival>
+  /** Sockets of those who are refused, and are to be told. */
+  readonly refused: Set<Socket>
+}
 
 /** An accepted socket whose protocol has not begun: it has a time for that, and is closed when something is wrong. */
 export class Arrival {
   readonly socket: Socket
   /** What it is at, for the reason when it ends there. */
   stage: 'proxy.header' | 'tls' | 'websocket' = 'tls'
-  readonly #underWay: Set<Arrival>
-  readonly #options: StreamOptions
+  /** Why it may not stay. */
+  refusal: ConnectionRefusal | undefined
+  readonly #lobby: Lobby
   readonly #deadline: NodeJS.Timeout
   #ends: Ends
   #settled = false
 
-  /** `underWay` has those of the listener that are not settled. */
-  constructor(socket: Socket, ends: Ends, options: StreamOptions, underWay: Set<Arrival>) {
+  constructor(socket: Socket, ends: Ends, lobby: Lobby) {
     this.socket = socket
     this.#ends = ends
-    this.#underWay = underWay.add(this)
-    this.#options = options
-    const { setupTimeoutMs } = options
+    this.#lobby = lobby
+    lobby.underWay.add(this)
+    const { setupTimeoutMs } = lobby.options
     this.#deadline = setTimeout(
       () => this.refuse('setup.timeout', `its setup took more than ${setupTimeoutMs} ms`),
       setupTimeoutMs,
@@ -37,14 +46,14 @@ export class Arrival {
     this.#ends = { host: source.host, remote: remoteOf(source.host, source.port), local: destination }
   }
 
-  /** Asks the gate, now that the client is known. */
+  /** Asks the gate, now that the client is known. False: it is closed. */
   enter(): boolean {
-    const { gate } = this.#options
+    const { gate } = this.#lobby.options
     const { host } = this.#ends
     const refusal = gate.enter(host)
-    if (refusal !== undefined) this.refuse(refusal.reason, refusal.why)
-    else this.socket.once('close', () => gate.leave(host))
-    return refusal === undefined
+    if (refusal !== undefined) return this.#turnAway(refusal)
+    this.socket.once('close', () => gate.leave(host))
+    return true
   }
 
   /** Whoever settles it has it: false when it is gone or refused. */
@@ -52,15 +61,28 @@ export class Arrival {
     if (this.#settled) return false
     this.#settled = true
     clearTimeout(this.#deadline)
-    this.#underWay.delete(this)
+    this.#lobby.underWay.delete(this)
     return true
   }
 
   /** Counts it, once, and closes: at once, or as `close` does. */
   refuse(reason: SetupRefusal, why: string, close: () => void = () => this.socket.destroy()): void {
     if (!this.settle()) return
-    this.#options.onRefused(reason, this.#ends.remote, why)
+    if (this.refusal === undefined) this.#lobby.options.onRefused(reason, this.#ends.remote, why)
     close()
+  }
+
+  #turnAway(refusal: ConnectionRefusal): boolean {
+    const { options, refused } = this.#lobby
+    if (!refusal.mayBeTold || refused.size >= options.maxTold) {
+      this.refuse(refusal.reason, refusal.why)
+      return false
+    }
+    this.refusal = refusal
+    options.onRefused(refusal.reason, this.#ends.remote, refusal.why)
+    refused.add(this.socket)
+    this.socket.once('close', () => refused.delete(this.socket))
+    return true
   }
 
   /** A client that connects and says nothing is one that looks whether we are there. */

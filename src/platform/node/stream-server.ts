@@ -1,7 +1,6 @@
 import { createServer, type Socket } from 'node:net'
-import type { Connection } from '../network.ts'
-import type { ListenStream, StreamAddress, StreamOptions } from '../stream-server.ts'
-import { Arrival } from './arrival.ts'
+import type { ListenStream, OnConnection, StreamAddress, StreamOptions } from '../stream-server.ts'
+import { Arrival, type Lobby } from './arrival.ts'
 import { boundAddress, type Ends, endsOf, listenTcp, SocketConnection } from './network.ts'
 import { takeProxyHeader } from './proxy-header.ts'
 import { Handshakes } from './tls-server.ts'
@@ -13,12 +12,13 @@ const maxUnknown = 1000
 
 /** The real listener: each socket passes the header of its proxy, the gate, TLS and the upgrade to WebSocket, as far as there are these. */
 export const listenStream: ListenStream = async (address, options, onConnection) => {
-  const underWay = new Set<Arrival>()
+  const lobby: Lobby = { options, underWay: new Set(), refused: new Set() }
   const setUp = await setUps(options, onConnection)
   const server = createServer({ noDelay: true, keepAlive: true }, socket => {
-    const arrival = new Arrival(socket, endsAt(address, socket), options, underWay)
+    const arrival = new Arrival(socket, endsAt(address, socket), lobby)
     if (options.proxyHeader === undefined) setUp(arrival)
-    else if (underWay.size > maxUnknown) arrival.refuse('connections.max', `${maxUnknown} connections are being set up`)
+    else if (lobby.underWay.size > maxUnknown)
+      arrival.refuse('connections.max', `${maxUnknown} connections are being set up`)
     else takeProxyHeader(arrival, options.proxyHeader, () => setUp(arrival))
   })
   if ('path' in address) await listenUnix(server, address.path)
@@ -27,7 +27,7 @@ export const listenStream: ListenStream = async (address, options, onConnection)
     address: 'path' in address ? { host: '', port: 0 } : boundAddress(server),
     close: async () => {
       server.close()
-      for (const arrival of [...underWay]) {
+      for (const arrival of [...lobby.underWay]) {
         arrival.settle()
         arrival.socket.destroy()
       }
@@ -42,12 +42,12 @@ const endsAt = (address: StreamAddress, socket: Socket): Ends =>
 /** The way from a known client to its protocol. */
 const setUps = async (
   { tls, webSocket }: StreamOptions,
-  onConnection: (connection: Connection) => void,
+  onConnection: OnConnection,
 ): Promise<(arrival: Arrival) => void> => {
   const upgrades = webSocket && (await WebSocketUpgrades.open(webSocket, onConnection))
   const secured = (socket: Socket, arrival: Arrival): void => {
     if (upgrades) upgrades.begin(socket, arrival)
-    else if (arrival.settle()) onConnection(new SocketConnection(socket, arrival.ends))
+    else if (arrival.settle()) onConnection(new SocketConnection(socket, arrival.ends), arrival.refusal)
   }
   const handshakes = tls && new Handshakes(tls, secured)
   return arrival => {

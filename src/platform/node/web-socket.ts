@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { WebSocket, WebSocketServer } from 'ws'
 import type { Connection, ListenAddress } from '../network.ts'
-import type { WebSocketOptions } from '../stream-server.ts'
+import type { OnConnection, WebSocketOptions } from '../stream-server.ts'
 import type { Arrival } from './arrival.ts'
 import type { Ends } from './network.ts'
 
@@ -78,25 +78,18 @@ export class WebSocketUpgrades {
   readonly #server = createServer()
   readonly #sockets: WebSocketServer
   readonly #subprotocol: string
-  readonly #onConnection: (connection: Connection) => void
+  readonly #onConnection: OnConnection
   readonly #underWay = new WeakMap<Duplex, Arrival>()
 
   /** `ws` is loaded only where there is such a listener. */
-  static async open(
-    options: WebSocketOptions,
-    onConnection: (connection: Connection) => void,
-  ): Promise<WebSocketUpgrades> {
+  static async open(options: WebSocketOptions, onConnection: OnConnection): Promise<WebSocketUpgrades> {
     const { WebSocketServer: Server } = await import('ws')
     // compression would cost memory per connection, and payloads of devices are small
     const sockets = new Server({ noServer: true, maxPayload: options.maxFrameBytes, perMessageDeflate: false })
     return new WebSocketUpgrades(sockets, options, onConnection)
   }
 
-  private constructor(
-    sockets: WebSocketServer,
-    { subprotocol }: WebSocketOptions,
-    onConnection: (connection: Connection) => void,
-  ) {
+  private constructor(sockets: WebSocketServer, { subprotocol }: WebSocketOptions, onConnection: OnConnection) {
     this.#sockets = sockets
     this.#subprotocol = subprotocol
     this.#onConnection = onConnection
@@ -128,7 +121,7 @@ export class WebSocketUpgrades {
       return
     }
     this.#sockets.handleUpgrade(request, stream, head, webSocket => {
-      if (arrival?.settle()) this.#onConnection(new WebSocketConnection(webSocket, arrival.ends))
+      if (arrival?.settle()) this.#onConnection(new WebSocketConnection(webSocket, arrival.ends), arrival.refusal)
       else webSocket.terminate()
     })
   }

@@ -1,4 +1,4 @@
-import { commonFault, isSystemTopic } from './topic-name.ts'
+import { commonFault, isSystemTopic, MAX_TOPIC_LEVELS } from './topic-name.ts'
 
 /** Why a text is no topic filter, or undefined. [MQTT-4.7.1-1] [MQTT-4.7.1-2] */
 export function topicFilterFault(filter: string): string | undefined {
@@ -9,7 +9,7 @@ export function topicFilterFault(filter: string): string | undefined {
     if (level.includes('+')) return '+ fills a whole level of a topic filter'
     if (level.includes('#')) return '# stands alone in the last level of a topic filter'
   }
-  return commonFault(filter)
+  return commonFault(filter, MAX_TOPIC_LEVELS)
 }
 
 /** Does the filter match the topic name? A leading wildcard does not match topics that begin with `$`. */

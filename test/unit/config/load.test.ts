@@ -172,6 +172,7 @@ describe('problems', () => {
     [['listeners={ mqtt://127.0.0.1:1883: { tls: { cert: x } } }'], 'tls.cert (--set): has no meaning for mqtt'],
     [['listeners={ http://127.0.0.1:8190: { proxy.protocol: v2 } }'], 'has no meaning for http'],
     [['listeners={ plaintext://127.0.0.1:9092: { mqtt.connections.max: 1 } }'], 'has no meaning for plaintext'],
+    [['listeners={ mqtt://127.0.0.1:1883: { mqtt.max.packet.bytes: 2MiB } }'], 'is above that for all (1MiB)'],
     [['listeners=[]'], 'a map of URLs is expected'],
     [['listeners={ mqtt://127.0.0.1: 1, mqtt://127.0.0.1:1883: {} }'], 'stands there twice'],
     [['mqtt.listen=mqt://127.0.0.1:1'], 'nearest: mqtt://127.0.0.1:1'],

@@ -7,7 +7,7 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import type { Connection, Listener } from '../../../src/platform/network.ts'
 import { listenStream } from '../../../src/platform/node/stream-server.ts'
-import type { StreamAddress, StreamOptions } from '../../../src/platform/stream-server.ts'
+import type { ConnectionRefusal, StreamAddress, StreamOptions } from '../../../src/platform/stream-server.ts'
 import type { TlsCredentials, TlsIdentity, TlsRules } from '../../../src/platform/tls-identity.ts'
 import { parseProxyHeader } from '../../../src/wire/proxy-protocol.ts'
 import { makeCertificate, type TestCertificate } from '../../support/test-certificates.ts'
@@ -23,6 +23,7 @@ afterEach(async () => {
 class EchoServer {
   readonly refused: [reason: string, why: string][] = []
   readonly connections: Connection[] = []
+  readonly refusals: (ConnectionRefusal | undefined)[] = []
   listener!: Listener
 
   static async start(options: Partial<StreamOptions> = {}, address: StreamAddress = loopback): Promise<EchoServer> {
@@ -33,8 +34,9 @@ class EchoServer {
     }
     server.listener = await listenStream(
       address,
-      { setupTimeoutMs: 5000, gate: openGate, onRefused, ...options },
-      connection => {
+      { setupTimeoutMs: 5000, gate: openGate, maxTold: 0, onRefused, ...options },
+      (connection, refusal) => {
+        server.refusals.push(refusal)
         server.connections.push(connection)
         connection.onData(chunk => connection.write([chunk]))
       },
@@ -352,7 +354,7 @@ describe('the header of a proxy', () => {
   it('does not undo a pause of who takes the connection', async () => {
     let taken: Connection | undefined
     const seen: string[] = []
-    const options = { setupTimeoutMs: 5000, gate: openGate, proxyHeader, onRefused: () => undefined }
+    const options = { setupTimeoutMs: 5000, gate: openGate, maxTold: 0, proxyHeader, onRefused: () => undefined }
     const listener = await listenStream(loopback, options, connection => {
       taken = connection
       connection.onData(chunk => seen.push(String(chunk)))
@@ -374,7 +376,7 @@ describe('a gate', () => {
     const inside: string[] = []
     const gate: StreamOptions['gate'] = {
       enter(host) {
-        if (inside.length === 1) return { reason: 'connections.max', why: 'full' }
+        if (inside.length === 1) return { reason: 'connections.max', why: 'full', mayBeTold: true }
         inside.push(host)
         return undefined
       },
@@ -395,6 +397,33 @@ describe('a gate', () => {
     plain.write('no TLS')
     await closed(plain)
     await until(() => inside.length === 0)
+  })
+})
+
+describe('those who are refused and may be told', () => {
+  const full: ConnectionRefusal = { reason: 'connections.max', why: 'full', mayBeTold: true }
+
+  it('are set up and handed over with the reason, so many at a time; counted once each', async () => {
+    const gate: StreamOptions['gate'] = { enter: () => full, leave: () => expect.unreachable('nobody came in') }
+    const server = await EchoServer.start({ gate, maxTold: 1, tls: new TestIdentity(gateway) })
+    const first = await dialTls(server.port)
+    expect(await echoed(first, 'why?')).toBe('why?')
+    await expect(dialTls(server.port)).rejects.toThrow()
+    expect([server.refusals, server.refused.length]).toEqual([[full], 2])
+    const firstClosed = new Promise<void>(resolve => server.connections[0]!.onClose(() => resolve()))
+    first.destroy()
+    await firstClosed
+    const broken = await dial(server.port)
+    broken.write('no TLS')
+    await closed(broken)
+    expect(server.refused.map(([reason]) => reason)).toEqual(Array(3).fill('connections.max'))
+  })
+
+  it('are closed at once where telling is not worth it', async () => {
+    const gate: StreamOptions['gate'] = { enter: () => ({ ...full, mayBeTold: false }), leave: () => undefined }
+    const server = await EchoServer.start({ gate, maxTold: 5 })
+    await closed(await dial(server.port))
+    expect([server.refused, server.connections]).toEqual([[['connections.max', 'full']], []])
   })
 })
 
