@@ -31,6 +31,16 @@ export const metricTable = {
   },
   storageTornTails: { name: 'storage_torn_tails_total', type: 'counter', help: 'Torn tails cut at start' },
   storageDamages: { name: 'storage_damages_total', type: 'counter', help: 'Damaged ranges found', label: 'cause' },
+  storageQuarantined: {
+    name: 'storage_quarantined_total',
+    type: 'counter',
+    help: 'Slots kept aside because of damage',
+  },
+  storageQuarantineDropped: {
+    name: 'storage_quarantine_dropped_total',
+    type: 'counter',
+    help: 'Slots kept aside that were deleted because their space was needed',
+  },
   storageEvictedBytes: {
     name: 'storage_evicted_bytes_total',
     type: 'counter',

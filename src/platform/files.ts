@@ -27,6 +27,8 @@ export interface Files {
   readSmall(path: string): Promise<Buffer | undefined>
   /** Replaces the file's content: temporary file, sync, rename, directory sync. After a crash either the old or the new content. */
   replaceSmall(path: string, content: Uint8Array): Promise<void>
+  /** Gives the file another name in its directory. After a crash it has either the old or the new one; durable when it resolves. */
+  rename(from: string, to: string): Promise<void>
   /** Removes a file and syncs its directory. Nothing happens when it does not exist. */
   remove(path: string): Promise<void>
   /** Removes a directory with all that is in it. */

@@ -161,7 +161,7 @@ export class BatchReader {
           continue
         }
         const lastOffset = baseOffset + frameLastOffsetDelta(buffer, at)
-        if (baseOffset > expected && isMissing()) this.#lost(log, Math.max(expected, offset), baseOffset - 1)
+        if (baseOffset > expected && isMissing()) this.#lost(log, segment, Math.max(expected, offset), baseOffset - 1)
         walk.skippedDamage = false
         // before `expected`: the copy of a group that a recovery wrote again
         if (lastOffset < offset || lastOffset < expected) {
@@ -181,13 +181,14 @@ export class BatchReader {
         }
         walk.skip()
       }
-      if (expected < endOffset && isMissing()) this.#lost(log, Math.max(expected, offset), endOffset - 1)
+      if (expected < endOffset && isMissing()) this.#lost(log, segment, Math.max(expected, offset), endOffset - 1)
     } finally {
       segment.readers--
     }
   }
 
-  #lost(log: PartitionLog, first: number, last: number): void {
+  #lost(log: PartitionLog, { slot }: Segment, first: number, last: number): void {
+    slot.damaged = true
     if (first <= last) this.#reportLost(log, first, last)
   }
 

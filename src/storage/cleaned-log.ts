@@ -4,6 +4,7 @@ import { BatchReader } from './batch-reader.ts'
 import type { CleanedLog } from './cleaner.ts'
 import type { CompactedLog } from './compactor.ts'
 import type { ControlWriter } from './control-writer.ts'
+import type { DamageReports } from './damage-reports.ts'
 import { reservedSlots, spareSlots } from './options.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { RecoveredLog } from './recover-log.ts'
@@ -18,7 +19,7 @@ export interface CleanedParts {
   readonly random: Random
   logAge(): number
   isWritable(): boolean
-  reportLost(log: PartitionLog, first: number, last: number): void
+  readonly damage: DamageReports
   /** The next group begins another segment. */
   sealActive(): void
   footersWritten(): Promise<void>
@@ -29,11 +30,13 @@ const maxPauseMs = 100
 
 /** The log as the cleaner and the compactor see it. */
 export const cleanedLog = (parts: CleanedParts): CleanedLog & CompactedLog => {
-  const { recovered, removing, control, clock, random } = parts
+  const { recovered, removing, control, clock, random, damage } = parts
   const { pool, logs, segments, meta, indexLoader } = recovered
   let newest = segments.reduce((most, { isCold, sequence }) => (isCold ? Math.max(most, sequence) : most), 0)
   // numbers of cold segments that went are not used again while a record may name them
   for (const sequence of recovered.control.cold.keys()) newest = Math.max(newest, sequence)
+  const onLost = (log: PartitionLog, first: number, last: number): void =>
+    damage.report(log, first, last, parts.logAge())
   let chunkSinceMs = clock.monotonicMs()
   return {
     segments,
@@ -43,12 +46,7 @@ export const cleanedLog = (parts: CleanedParts): CleanedLog & CompactedLog => {
       return parts.logAge()
     },
     logs: () => logs.values(),
-    scanReader: new BatchReader(
-      noNewestBytes,
-      new SegmentScan(),
-      segment => indexLoader.load(segment),
-      (log, first, last) => parts.reportLost(log, first, last),
-    ),
+    scanReader: new BatchReader(noNewestBytes, new SegmentScan(), segment => indexLoader.load(segment), onLost),
     sealActive: () => parts.sealActive(),
     get footersDue() {
       return !pool.outOfSpace && segments.some(({ sealed, hasFooter }) => sealed && !hasFooter)
@@ -68,7 +66,8 @@ export const cleanedLog = (parts: CleanedParts): CleanedLog & CompactedLog => {
     rewriteControl: () => control.rewrite(),
     writeControl: records => control.write(records),
     addSegment: segment => void segments.unshift(segment),
-    onLost: (log, first, last) => parts.reportLost(log, first, last),
+    onLost,
+    lossesRecorded: () => damage.recorded(),
     pause: async () => {
       const spentMs = clock.monotonicMs() - chunkSinceMs
       // half of the time is left to others while there is room, less and less of it until appends are refused

@@ -5,7 +5,7 @@ import type { ControlRecord } from './control-record.ts'
 import type { LogLookup } from './live-bytes.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { Segment } from './segment.ts'
-import type { Slot } from './slot-pool.ts'
+import type { Slot } from './slot-file.ts'
 
 /** What writing and publishing of cold segments needs of the log. */
 export interface ColdLog {
@@ -28,6 +28,8 @@ export interface ColdLog {
   addSegment(segment: Segment): void
   /** Batches cannot be read any more: these offsets are gone. */
   onLost(log: PartitionLog, first: number, last: number): void
+  /** Gap records of all that was told so are durable when it resolves; rejects when one cannot be written. */
+  lossesRecorded(): Promise<void>
   /** Waits between chunks, so that appends are not starved. */
   pause(): Promise<void>
   /** False: the log closes, or can no longer be written. */
@@ -92,6 +94,8 @@ export class ColdPublication {
       // everything died meanwhile
       if (cold.segment.spans.size === 0) return await this.#log.releaseSlot(slot)
       await cold.finish(this.#log.logAge)
+      // the copy has no trace of what could not be read
+      await this.#log.lossesRecorded()
       if (!this.#log.isOpen()) throw new Error('the log closes')
       this.#unpublished = cold
       await this.#log.writeControl([{ kind: 'cold', cold: cold.place }])

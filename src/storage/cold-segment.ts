@@ -7,8 +7,8 @@ import { alignDown, alignUp, blockBytes, firstGroupPosition, footerCost, saltSee
 import type { PartitionSpan } from './partition-span.ts'
 import { Segment } from './segment.ts'
 import { encodeSlotHeader } from './slot.ts'
+import type { Slot } from './slot-file.ts'
 import { coldHeader } from './slot-header-repair.ts'
-import type { Slot } from './slot-pool.ts'
 
 /** Written and synced at once: whole blocks of flash, and so few that a commit that comes meanwhile waits little longer than for another commit. */
 const chunkBytes = 64 * 1024

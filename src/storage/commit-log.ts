@@ -153,7 +153,7 @@ export class CommitLog implements Log {
       memory: options.memory,
       sealActive: () => this.#segmentWriter.sealActive(),
       footersWritten: () => this.#checkpointer.footersWritten(),
-      reportLost: (log, first, last) => damage.report(log, first, last, this.logAge),
+      damage,
     })
     pool.onChange(() => this.#space.changed())
     sampleStorage(metrics, recovered, platform.checkpoints)

@@ -46,6 +46,7 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
       if (span.blocks === undefined) await indexLoader.load(span.segment)
       return span.blocks
     },
+    dropQuarantined: () => pool.dropQuarantined(),
     writeControl: records => control.write(records),
     free: async segment => {
       if (segment.readers > 0) return false

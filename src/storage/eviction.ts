@@ -25,6 +25,8 @@ export interface EvictionLog {
   readonly logAge: number
   readonly defaultRetention: RetentionLimits
   readonly blocksOf: BlocksOf
+  /** Deletes the bytes of damaged slots that were kept aside; false when there are none. */
+  dropQuarantined(): Promise<boolean>
   /**
    * Appends the records in one group, or throws and appends nothing; log starts count as durable when it resolves.
    */
@@ -132,7 +134,8 @@ export class Eviction {
     if (cleaned !== 'nothing') return cleaned
     const compacted = await this.#compaction.run(true)
     if (compacted !== 'nothing') return compacted
-    return (await this.#evictNext()) || (await this.#cleaning.sealRefusing()) ? 'gained' : 'nothing'
+    const hasGained = (await this.#evictNext()) || (await this.#cleaning.sealRefusing())
+    return hasGained || (await this.#log.dropQuarantined()) ? 'gained' : 'nothing'
   }
 
   /** Takes away what the policy names. */

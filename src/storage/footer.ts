@@ -3,7 +3,7 @@ import { crc32c } from '../core/crc32c.ts'
 import { alignUp, blockBytes, footerCost, formatVersion, getInt64, getUint64, putInt64, putUint64 } from './layout.ts'
 import type { PartitionSpan } from './partition-span.ts'
 import type { Segment } from './segment.ts'
-import type { Slot } from './slot-pool.ts'
+import type { Slot } from './slot-file.ts'
 
 /** 'BKFT' */
 const footerMagic = 0x424b4654

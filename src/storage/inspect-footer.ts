@@ -54,7 +54,11 @@ export const segmentOfFooter = (
 
 /** A segment of which only the header is known. */
 export const emptySegment = (number: number, file: RandomAccessFile, header: SlotHeader): Segment =>
-  new Segment({ number, path: file.path, file, preparedBytes: 0, taken: true }, header, firstGroupPosition)
+  new Segment(
+    { number, path: file.path, file, preparedBytes: 0, taken: true, damaged: false },
+    header,
+    firstGroupPosition,
+  )
 
 /** Builds the index of a segment anew from what a walk finds in it. */
 export class RebuiltIndex {

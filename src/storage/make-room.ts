@@ -8,7 +8,7 @@ import { Compactor } from './compactor.ts'
 import { type EvictableParts, evictableLog } from './evictable-log.ts'
 import { Eviction } from './eviction.ts'
 import { Housekeeping } from './housekeeping.ts'
-import type { Slot } from './slot-pool.ts'
+import type { Slot } from './slot-file.ts'
 
 const retentionCheckMs = 10_000
 

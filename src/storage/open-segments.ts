@@ -2,7 +2,7 @@ import type { Logger } from '../platform/logger.ts'
 import { blockBytes, firstGroupPosition } from './layout.ts'
 import { Segment } from './segment.ts'
 import { decodeSlotHeader } from './slot.ts'
-import type { Slot } from './slot-pool.ts'
+import type { Slot } from './slot-file.ts'
 
 /** What the slots of a directory hold, as their headers say. */
 export interface FoundSegments {

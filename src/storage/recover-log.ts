@@ -13,6 +13,7 @@ import { withoutDuplicates } from './duplicate-segments.ts'
 import { frameBatchBytes, frameHeaderBytes, framePartition } from './frame.ts'
 import type { ChainLink } from './group-scan.ts'
 import { IndexLoader } from './index-loader.ts'
+import { blockBytes } from './layout.ts'
 import { firstTopicPartitionId, logControlPartition, type RecoveredBatch } from './log.ts'
 import type { LogAgeMark } from './log-age.ts'
 import { controlRecords, LogControl, type Losses } from './log-control.ts'
@@ -24,8 +25,9 @@ import { PartitionLog } from './partition-log.ts'
 import { type LostOffsets, Recovery } from './recovery.ts'
 import { movedBytes, writeInPlace, writeNewestAgain, writeNewestElsewhere } from './rewrite-newest.ts'
 import type { Segment } from './segment.ts'
+import type { Slot } from './slot-file.ts'
 import { repairSlotHeaders } from './slot-header-repair.ts'
-import { markFree, SlotPool } from './slot-pool.ts'
+import { SlotPool } from './slot-pool.ts'
 import { checkSlotSize } from './slot-size-check.ts'
 import { Tail } from './tail.ts'
 
@@ -70,7 +72,12 @@ export const recoverLog = async (platform: StoragePlatform, options: CommitLogOp
   const directory = logDirectory(options.directory)
   await files.makeDirectory(directory)
   const maxSlots = maxSlotsFor(options.budgetBytes, slotBytes)
-  const pool = new SlotPool({ ...platform, logger }, { directory, slotBytes, maxSlots, reserve: options.reserve })
+  const pool = new SlotPool({ ...platform, logger }, options.metrics, {
+    directory,
+    slotBytes,
+    maxSlots,
+    reserve: options.reserve,
+  })
   try {
     return await recoverFrom(platform, options, meta, directory, pool)
   } catch (error) {
@@ -116,6 +123,7 @@ const recoverFrom = async (
   await settleSlots(pool, meta, found, segments)
   const logEnds = unseenLogEnds(logs, control)
   applyControl(control, logs)
+  markDamaged(logs, control)
   report(recovery, options, logger)
 
   const logEpoch =
@@ -268,9 +276,23 @@ const settleSlots = async (
 ): Promise<void> => {
   const keptSlots = new Set(kept.map(segment => segment.slot))
   for (const { slot } of [...found.segments, ...found.cold]) {
-    if (!keptSlots.has(slot)) await markFree(slot, meta.logId, meta.slotBytes)
+    if (!keptSlots.has(slot)) await pool.discard(slot, meta.logId)
+  }
+  for (const slot of found.unreadable) {
+    // zeros are a slot that was prepared and never used
+    if (!keptSlots.has(slot) && (await hasContent(slot))) {
+      slot.damaged = true
+      await pool.discard(slot, meta.logId)
+    }
   }
   for (const slot of [...pool.slots]) await pool.settle(slot, !keptSlots.has(slot))
+  pool.settled()
+}
+
+const hasContent = async ({ file, preparedBytes }: Slot): Promise<boolean> => {
+  const start = Buffer.alloc(Math.min(preparedBytes, 2 * blockBytes))
+  await file.read(start, 0)
+  return start.some(byte => byte !== 0)
 }
 
 /** All records of the log control partition, oldest first. */
@@ -317,6 +339,17 @@ const applyControl = (control: LogControl, logs: Map<number, PartitionLog>): voi
     if (offset > log.logEnd) {
       log.logEnd = offset
       log.advanceHighWatermark(offset)
+    }
+  }
+}
+
+/** Slots with stretches of which a gap record says that they are damaged: also what an earlier start, or a reader, found. */
+const markDamaged = (logs: ReadonlyMap<number, PartitionLog>, control: LogControl): void => {
+  for (const { partition, first, last, reason } of control.gaps.list) {
+    const spans = reason === 'damage' ? logs.get(partition)?.spans : undefined
+    // a stretch lost at the end of a segment is in none of its spans
+    for (const { segment, from, endOffset } of spans ?? []) {
+      if (from <= last && endOffset >= first) segment.slot.damaged = true
     }
   }
 }

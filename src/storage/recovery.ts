@@ -202,7 +202,7 @@ export class Recovery {
         continue
       }
       if (witness !== undefined) {
-        this.damagedRanges++
+        this.#damageIn(segment)
         await this.#passDamage(segment, reader, witness.position, witness.header.number)
         this.chain = { group: witness.header.number - 1, crc: witness.header.previousCrc, salt: witness.header.salt }
         this.#take(segment, witness)
@@ -212,7 +212,7 @@ export class Recovery {
         // a segment between them may have been freed: then nothing needs to be missing here
         const adjacent = next.sequence === segment.sequence + 1
         const saved = await this.#passDamage(segment, reader, reader.length, next.header.firstGroup, adjacent)
-        if (adjacent || saved) this.damagedRanges++
+        if (adjacent || saved) this.#damageIn(segment)
         return true
       }
       const durable = this.#checkpoint?.chain
@@ -230,6 +230,11 @@ export class Recovery {
       if (copyEnd === undefined) return
       segment.end = copyEnd
     }
+  }
+
+  #damageIn({ slot }: Segment): void {
+    slot.damaged = true
+    this.damagedRanges++
   }
 
   /** The chain stands where the next segment begins. */
@@ -255,7 +260,7 @@ export class Recovery {
 
   /** The log ends before a group that the checkpoint saw on the device: damage, and no torn tail. */
   async #passLostEnd(segment: Segment, reader: SlotReader, end: ChainLink): Promise<void> {
-    this.damagedRanges++
+    this.#damageIn(segment)
     await this.#passDamage(segment, reader, reader.length, end.group + 1)
     // numbers go on behind those that were given; nothing here is to be written again
     this.chain = end

@@ -21,7 +21,7 @@ import { minSlots, type StoragePlatform } from './options.ts'
 import { Quarantine } from './quarantine.ts'
 import type { RepairPlan } from './repair-plan.ts'
 import { decodeSlotHeader, slotFileName } from './slot.ts'
-import { markFree } from './slot-pool.ts'
+import { markFree } from './slot-file.ts'
 
 const MiB = 1024 * 1024
 
@@ -125,9 +125,11 @@ const isNamed = (log: Log, { partition, first, last }: MissingOffsets): boolean 
 
 const namedRecords = (log: Log): number => log.gaps().reduce((sum, { first, last }) => sum + last - first + 1, 0)
 
-/** A slot of which recovery has made nothing belongs to no segment: from now on its header says so. */
+/** A slot of which recovery has made nothing, and that it has not set aside, belongs to no segment: from now on its header says so. */
 const freeWithoutHeader = async (files: Files, directory: string, slot: number, meta: Meta): Promise<void> => {
-  const file = await files.open(join(logDirectory(directory), slotFileName(slot)))
+  const path = join(logDirectory(directory), slotFileName(slot))
+  if (!(await files.exists(path))) return
+  const file = await files.open(path)
   try {
     const block = Buffer.alloc(blockBytes)
     await file.read(block, 0)

@@ -4,7 +4,7 @@ import { readGroupHeader } from './group.ts'
 import { alignDown, alignUp, blockBytes, firstGroupPosition } from './layout.ts'
 import type { Segment } from './segment.ts'
 import { encodeSlotHeader } from './slot.ts'
-import type { Slot } from './slot-pool.ts'
+import type { Slot } from './slot-file.ts'
 
 /** Where the newest group stands. */
 export interface NewestGroup {

@@ -38,6 +38,10 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
   /** By the row of their spans. */
   const copied = new Map<number, CopiedSpan>()
   const walk = new FrameWalk(segment, firstGroupPosition, noNewestBytes, new SegmentScan())
+  const lost = (log: PartitionLog, first: number, last: number): void => {
+    segment.slot.damaged = true
+    parts.onLost(log, first, last)
+  }
   let isWhole = true
   let damages = 0
   while (await walk.find()) {
@@ -63,7 +67,7 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
     if (frame.baseOffset >= state.next) {
       // a hole in a cold segment was made on purpose, unless damage stands where its batches stood
       const isMissing = !segment.isCold || damages > state.damages
-      if (isMissing && frame.baseOffset > state.next) parts.onLost(log, state.next, frame.baseOffset - 1)
+      if (isMissing && frame.baseOffset > state.next) lost(log, state.next, frame.baseOffset - 1)
       state.damages = damages
       state.next = frame.baseOffset
       if (byteLengthOf(batch) === batch.length && hasValidCrc(batch)) {
@@ -79,7 +83,8 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
     await cold.flush()
     await parts.pause()
   }
-  if (isWhole) isWhole = finish(segment, copied, cold, walk.skippedDamage ? damages + 1 : damages, parts)
+  if (isWhole)
+    isWhole = finish(segment, copied, cold, walk.skippedDamage ? damages + 1 : damages, { ...parts, onLost: lost })
   // a stretch that went on where another ended is the copy of both
   for (const { copy, next } of copied.values()) cold.extend(copy, Math.max(next, copy.endOffset))
   return isWhole

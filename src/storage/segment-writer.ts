@@ -4,7 +4,7 @@ import { alignUp, blockBytes, firstGroupPosition, footerCost, groupAlignBytes } 
 import { arenaGroupStart, type OpenGroup } from './open-group.ts'
 import { Segment } from './segment.ts'
 import { encodeSlotHeader, type SlotHeader } from './slot.ts'
-import type { Slot } from './slot-pool.ts'
+import type { Slot } from './slot-file.ts'
 
 /** A group goes on in the tail block when at least this much of it is free and the group is no longer than a block. */
 const minTailBytes = blockBytes / 4

@@ -3,7 +3,7 @@ import { firstGroupPosition, footerCost, saltSeed } from './layout.ts'
 import { PartitionSpan } from './partition-span.ts'
 import { SegmentSpans } from './segment-spans.ts'
 import type { SlotHeader } from './slot.ts'
-import type { Slot } from './slot-pool.ts'
+import type { Slot } from './slot-file.ts'
 
 /** One frame as it enters the index. */
 export interface IndexedFrame {

@@ -5,7 +5,7 @@ import { findFirstGroup, type ScannedGroup } from './group-scan.ts'
 import { firstGroupPosition } from './layout.ts'
 import { Segment } from './segment.ts'
 import { encodeSlotHeader, type SlotHeader } from './slot.ts'
-import type { Slot } from './slot-pool.ts'
+import type { Slot } from './slot-file.ts'
 import { SlotReader } from './slot-reader.ts'
 
 /** What tells segments of this log from other bytes. */

@@ -1,22 +1,12 @@
-import { join } from 'node:path'
+import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Files, RandomAccessFile } from '../platform/files.ts'
+import type { Files } from '../platform/files.ts'
 import type { Logger } from '../platform/logger.ts'
+import { DamagedSlots } from './damaged-slots.ts'
 import { alignDown, blockBytes } from './layout.ts'
-import { reservedSlots } from './options.ts'
-import { salvagingFile } from './salvaging-file.ts'
-import { encodeSlotHeader, slotFileName, slotOfFileName } from './slot.ts'
-
-/** One slot file. */
-export interface Slot {
-  readonly number: number
-  readonly path: string
-  readonly file: RandomAccessFile
-  /** Zeros (or earlier content) stand on the device up to here: a write below it needs no new space. */
-  preparedBytes: number
-  /** Holds a segment. */
-  taken: boolean
-}
+import { minSlots, reservedSlots } from './options.ts'
+import { slotOfFileName } from './slot.ts'
+import { markFree, openSlotFile, type Slot } from './slot-file.ts'
 
 const stepBytes = 1024 * 1024
 /**
@@ -42,10 +32,13 @@ export class SlotPool {
   readonly #slotBytes: number
   readonly #reserve: boolean
   readonly #slots = new Map<number, Slot>()
+  readonly #quarantine: DamagedSlots
   /** May be taken: all of it is prepared. */
   readonly #free: Slot[] = []
   /** Slots that hold no segment. */
   #idle = 0
+  /** Slots there may be while the budget shrinks: those in use then, and the reserve, without which none of them becomes free. */
+  #shrinkingFrom = 0
   /** A slot was taken since the start. */
   #begun = false
   /** Taken, or free, but not fully prepared. */
@@ -58,6 +51,7 @@ export class SlotPool {
 
   constructor(
     platform: { readonly files: Files; readonly clock: Clock; readonly logger: Logger },
+    metrics: Metrics,
     options: { directory: string; slotBytes: number; maxSlots: number; reserve: boolean },
   ) {
     this.#files = platform.files
@@ -67,6 +61,7 @@ export class SlotPool {
     this.#slotBytes = options.slotBytes
     this.#maxSlots = options.maxSlots
     this.#reserve = options.reserve
+    this.#quarantine = new DamagedSlots(platform.files, options.directory, platform.logger, metrics)
   }
 
   /** Called after a slot became free or was prepared further. */
@@ -85,11 +80,13 @@ export class SlotPool {
    */
   resize(maxSlots: number): void {
     this.#maxSlots = maxSlots
-    while (this.#slots.size > maxSlots && this.#free.length > reservedSlots) {
+    this.#shrinkingFrom = this.#inUse + reservedSlots
+    const cannotDelete = (error: unknown): void =>
+      this.#logger.warn({ error: String(error) }, 'a slot past the budget cannot be deleted before the next start')
+    void this.#quarantine.shrink(this.#quarantineLimit).catch(cannotDelete)
+    while (this.#isOver && this.#free.length > reservedSlots) {
       this.#idle--
-      void this.#remove(this.#free.pop()!).catch((error: unknown) => {
-        this.#logger.warn({ error: String(error) }, 'a slot past the budget cannot be deleted before the next start')
-      })
+      void this.#remove(this.#free.pop()!).catch(cannotDelete)
     }
     this.prepare()
     this.#onChange()
@@ -101,12 +98,12 @@ export class SlotPool {
 
   /** Slots that the budget still has room for: those that hold nothing, prepared or not, and those that can be made. */
   get available(): number {
-    return this.#idle + Math.max(0, this.#maxSlots - this.#slots.size)
+    return this.#idle + Math.max(0, Math.max(this.#maxSlots, this.#shrinkingFrom) - this.#fileCount)
   }
 
   /** Slots of the budget that hold nothing; negative while it shrinks. */
   get unused(): number {
-    return this.#maxSlots - this.#slots.size + this.#idle
+    return this.#maxSlots - this.#fileCount + this.#idle
   }
 
   /** Free slots at hand now, prepared to their end. */
@@ -119,18 +116,21 @@ export class SlotPool {
   }
 
   get usedBytes(): number {
-    return this.#slots.size * this.#slotBytes
+    return this.#fileCount * this.#slotBytes
+  }
+
+  /** Slots kept aside because of damage. */
+  get quarantinedCount(): number {
+    return this.#quarantine.count
   }
 
   /** Takes a slot file found at start in. Its file may be shorter than a slot: the crash came while it was prepared. */
   async adoptFile(name: string): Promise<void> {
+    if (this.#quarantine.adopt(name)) return
     const number = slotOfFileName(name)
     if (number === undefined) return
-    const path = join(this.#directory, name)
-    const file = await this.#open(path)
-    const slot: Slot = { number, path, file, preparedBytes: 0, taken: true }
-    this.#slots.set(number, slot)
-    slot.preparedBytes = Math.min(this.#slotBytes, alignDown(await file.size(), blockBytes))
+    const slot = await this.#openSlot(number, true, {})
+    slot.preparedBytes = Math.min(this.#slotBytes, alignDown(await slot.file.size(), blockBytes))
   }
 
   /** Recovery found out what the slot holds. Past the budget a free slot is deleted. */
@@ -140,6 +140,11 @@ export class SlotPool {
       return
     }
     await this.#offer(slot)
+  }
+
+  /** All slots are settled. They may be more than a budget that was lowered meanwhile pays for. */
+  settled(): void {
+    if (this.#isOver) this.#shrinkingFrom = this.#inUse + reservedSlots
   }
 
   /** For recovery: slots beside those in use with so many bytes prepared; at last a new one, if the file system has room for it. */
@@ -152,6 +157,19 @@ export class SlotPool {
     } catch (error) {
       this.#complain(error)
     }
+  }
+
+  /** Recovery found a slot of which nothing is needed: marks it free on the device, or keeps it aside. */
+  async discard(slot: Slot, logId: string): Promise<void> {
+    if (slot.damaged && (await this.#setAside(slot))) return
+    await markFree(slot, logId, this.#slotBytes)
+  }
+
+  /** Deletes what is kept aside of damaged slots; false when there is nothing. */
+  async dropQuarantined(): Promise<boolean> {
+    const dropped = await this.#quarantine.shrink(0)
+    this.prepare()
+    return dropped > 0
   }
 
   /** A free slot, or undefined: see `onChange`. The first one of a start may be prepared in part: preparing does not delay it. */
@@ -170,6 +188,7 @@ export class SlotPool {
 
   /** The slot's content is dead and nobody reads it: marks it free on the device, then offers it again. */
   async release(slot: Slot, logId: string): Promise<void> {
+    if (slot.damaged && (await this.#setAside(slot))) return this.#onChange()
     await markFree(slot, logId, this.#slotBytes)
     await this.#offer(slot)
     this.#onChange()
@@ -217,13 +236,49 @@ export class SlotPool {
   }
 
   get #wantsNew(): boolean {
-    return this.#slots.size < this.#maxSlots && (this.#reserve || this.#free.length < aheadSlots)
+    if (this.#fileCount < this.#maxSlots) return this.#reserve || this.#free.length < aheadSlots
+    return this.#fileCount < this.#shrinkingFrom && this.#idle < reservedSlots
+  }
+
+  /** What occupies the budget. */
+  get #fileCount(): number {
+    return this.#slots.size + this.#quarantine.count
+  }
+
+  get #inUse(): number {
+    return this.#fileCount - this.#idle
+  }
+
+  get #isOver(): boolean {
+    return this.#fileCount > this.#maxSlots
+  }
+
+  get #quarantineLimit(): number {
+    return DamagedSlots.limit(this.#maxSlots, minSlots)
+  }
+
+  /** False: the slot is to be used again, because the budget or the file system does not let it be kept. */
+  async #setAside(slot: Slot): Promise<boolean> {
+    const limit = this.#quarantineLimit
+    if (limit === 0) return false
+    try {
+      await this.#quarantine.take(slot)
+    } catch (error) {
+      this.#logger.warn({ slot: slot.number, error: String(error) }, 'a damaged slot cannot be kept aside')
+      return false
+    }
+    this.#slots.delete(slot.number)
+    await slot.file.close()
+    await this.#quarantine.shrink(limit)
+    this.prepare()
+    return true
   }
 
   /** Past the budget a free slot is deleted, but not the ones that the log needs to shrink. */
   async #offer(slot: Slot): Promise<void> {
-    if (this.#slots.size > this.#maxSlots && this.#free.length >= reservedSlots) await this.#remove(slot)
+    if (this.#isOver && this.#free.length >= reservedSlots) await this.#remove(slot)
     else this.#addFree(slot)
+    this.#shrinkingFrom = Math.min(this.#shrinkingFrom, this.#inUse + reservedSlots)
   }
 
   #stepDone(): void {
@@ -285,7 +340,7 @@ export class SlotPool {
   /** One step of the oldest slot that is not prepared; a slot that was taken comes first because commits wait for it. */
   async #prepareStep(zeros: Buffer): Promise<void> {
     const slot = this.#unprepared[0] ?? (await this.#create())
-    if (!slot.taken && this.#slots.size > this.#maxSlots && this.#free.length >= reservedSlots) {
+    if (!slot.taken && this.#isOver && this.#free.length >= reservedSlots) {
       this.#unprepared.shift()
       this.#idle--
       return this.#remove(slot)
@@ -303,10 +358,11 @@ export class SlotPool {
     slot.preparedBytes += length
   }
 
-  async #open(path: string, options: { create?: boolean } = {}): Promise<RandomAccessFile> {
-    return salvagingFile(await this.#files.open(path, options), position =>
-      this.#logger.error({ path, position }, 'a block of a slot cannot be read'),
-    )
+  async #openSlot(number: number, taken: boolean, options: { create?: boolean }): Promise<Slot> {
+    const slot = await openSlotFile(this.#files, this.#directory, number, options, this.#logger)
+    slot.taken = taken
+    this.#slots.set(number, slot)
+    return slot
   }
 
   async #create(): Promise<Slot> {
@@ -319,17 +375,6 @@ export class SlotPool {
   async #createFile(taken: boolean): Promise<Slot> {
     let number = 1
     while (this.#slots.has(number)) number++
-    const path = join(this.#directory, slotFileName(number))
-    const file = await this.#open(path, { create: true })
-    const slot: Slot = { number, path, file, preparedBytes: 0, taken }
-    this.#slots.set(number, slot)
-    return slot
+    return this.#openSlot(number, taken, { create: true })
   }
-}
-
-/** Overwrites the slot's header, so that no start takes its old content for a segment. Durable when it resolves. */
-export const markFree = async (slot: Pick<Slot, 'file'>, logId: string, slotBytes: number): Promise<void> => {
-  const header = { logId, sequence: 0, salt: 0n, slotBytes, firstGroup: 0, previousCrc: 0, logEpoch: 0 }
-  await slot.file.write(encodeSlotHeader({ ...header, kind: 'free' }), 0)
-  await slot.file.sync()
 }

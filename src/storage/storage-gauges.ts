@@ -13,6 +13,7 @@ export const sampleStorage = (
       ['hot', segments.filter(({ isCold }) => !isCold).length],
       ['cold', segments.filter(({ isCold }) => isCold).length],
       ['free', pool.freeCount],
+      ['quarantined', pool.quarantinedCount],
     ])
   metrics.gauge('storageSlots', slots)
   const bytes = (): ReadonlyMap<string, number> =>

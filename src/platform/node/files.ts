@@ -136,6 +136,11 @@ export const nodeFiles: Files = {
     await syncDirectory(dirname(path))
   },
 
+  async rename(from, to) {
+    await fs.rename(from, to)
+    await syncDirectory(dirname(to))
+  },
+
   async remove(path) {
     await fs.rm(path, { force: true })
     if (await nodeFiles.exists(dirname(path))) await syncDirectory(dirname(path))

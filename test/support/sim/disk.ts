@@ -34,7 +34,7 @@ export interface Subset {
 /** What a power cut does to each piece that was not synced. */
 export type Tear = 'random' | 'lose' | 'keep' | Subset
 
-export type DiskOperation = 'read' | 'write' | 'commit' | 'sync' | 'create' | 'replace' | 'remove'
+export type DiskOperation = 'read' | 'write' | 'commit' | 'sync' | 'create' | 'replace' | 'rename' | 'remove'
 
 export interface DiskFault {
   /** Of the file, or what its path begins with. */
@@ -205,6 +205,13 @@ export class SimDisk {
   replace(path: string, content: Uint8Array): void {
     if (!this.#directories.has(parentOf(path))) throw fail('ENOENT', path)
     this.#files.set(path, newFile(Buffer.from(content)))
+  }
+
+  rename(from: string, to: string): void {
+    const file = this.#files.get(from)
+    if (file === undefined) throw fail('ENOENT', from)
+    this.#files.delete(from)
+    this.#files.set(to, file)
   }
 
   remove(path: string): void {

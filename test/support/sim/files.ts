@@ -84,6 +84,11 @@ export const simFiles = (io: SimIo, bugs: PlantedBugs = {}): Files => {
         disk.replace(path, bytes)
       })
     },
+    rename: (from, to) =>
+      io.change(io.speed.syncMs, `rename ${from} ${to}`, () => {
+        disk.check(from, 'rename')
+        disk.rename(from, to)
+      }),
     remove: path => io.change(io.speed.syncMs, `remove ${path}`, () => disk.remove(path)),
     removeDirectory: path => io.change(io.speed.syncMs, `rmdir ${path}`, () => disk.removeDirectory(path)),
     space: async () => {

@@ -4,7 +4,7 @@ import { type CleaningLog, planCleaning } from '../../../src/storage/cleaning-pl
 import { isDead, isHeldByControl, liveSegmentBytes } from '../../../src/storage/live-bytes.ts'
 import { PartitionLog } from '../../../src/storage/partition-log.ts'
 import { Segment } from '../../../src/storage/segment.ts'
-import type { Slot } from '../../../src/storage/slot-pool.ts'
+import type { Slot } from '../../../src/storage/slot-file.ts'
 
 const slotBytes = 1_000_000
 const logs = new Map<number, PartitionLog>()

@@ -6,7 +6,7 @@ import { PartitionLog } from '../../../src/storage/partition-log.ts'
 import { Segment } from '../../../src/storage/segment.ts'
 
 const segmentOf = (sequence: number, isSealed = true): Segment => {
-  const slot = { number: sequence, path: '', file: undefined as never, preparedBytes: 0, taken: true }
+  const slot = { number: sequence, path: '', file: undefined as never, preparedBytes: 0, taken: true, damaged: false }
   const header = {
     kind: 'hot' as const,
     logId: '0'.repeat(32),

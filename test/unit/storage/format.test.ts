@@ -8,7 +8,7 @@ import { saltSeed } from '../../../src/storage/layout.ts'
 import { decodeMeta, encodeMeta } from '../../../src/storage/meta.ts'
 import { Segment } from '../../../src/storage/segment.ts'
 import { decodeSlotHeader, encodeSlotHeader, type SlotHeader } from '../../../src/storage/slot.ts'
-import type { Slot } from '../../../src/storage/slot-pool.ts'
+import type { Slot } from '../../../src/storage/slot-file.ts'
 import { batchOf } from './test-log.ts'
 
 // docs/FORMAT.md in bytes: a change here is a change of the format

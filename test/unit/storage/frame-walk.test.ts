@@ -30,7 +30,14 @@ const exactBytes = (bytes: Buffer): StoredBytes => ({
 
 it('has the header of a frame and of its batch at hand wherever a window ends', async () => {
   const bytes = Buffer.alloc(4 * MiB)
-  const slot = { number: 1, path: '', file: memoryFile(bytes), preparedBytes: bytes.length, taken: true }
+  const slot = {
+    number: 1,
+    path: '',
+    file: memoryFile(bytes),
+    preparedBytes: bytes.length,
+    taken: true,
+    damaged: false,
+  }
   const cold = new ColdSegment(slot, { logId: '0'.repeat(32), sequence: 1, salt: 7n, slotBytes: bytes.length })
   const span = cold.spanFor(topic, 0, 0)
   for (let offset = 0; offset < 20; offset++) {

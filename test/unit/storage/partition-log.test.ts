@@ -3,7 +3,7 @@ import { partitionId } from '../../../src/core/brand.ts'
 import { PartitionLog } from '../../../src/storage/partition-log.ts'
 import { Segment } from '../../../src/storage/segment.ts'
 import type { SlotKind } from '../../../src/storage/slot.ts'
-import type { Slot } from '../../../src/storage/slot-pool.ts'
+import type { Slot } from '../../../src/storage/slot-file.ts'
 
 const spanIn = (kind: SlotKind, sequence: number, first: number, end: number, epochs: number[] = []) => {
   const header = { kind, logId: '', sequence, salt: 0n, slotBytes: 0, firstGroup: 0, previousCrc: 0, logEpoch: 0 }

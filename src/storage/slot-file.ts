@@ -1,0 +1,43 @@
+import { join } from 'node:path'
+import type { Files, RandomAccessFile } from '../platform/files.ts'
+import type { Logger } from '../platform/logger.ts'
+import { salvagingFile } from './salvaging-file.ts'
+import { encodeSlotHeader, slotFileName } from './slot.ts'
+
+/** One slot file. */
+export interface Slot {
+  readonly number: number
+  readonly path: string
+  readonly file: RandomAccessFile
+  /** Zeros (or earlier content) stand on the device up to here: a write below it needs no new space. */
+  preparedBytes: number
+  /** Holds a segment. */
+  taken: boolean
+  /** Bytes of it do not verify, or cannot be read: it is kept aside when nothing of it is needed any more. */
+  damaged: boolean
+}
+
+/** Opens the file of a slot, with `create` a new one; nothing of it counts as prepared. What cannot be read of it reads as zeros and is told. */
+export const openSlotFile = async (
+  files: Files,
+  directory: string,
+  number: number,
+  options: { create?: boolean },
+  logger: Logger,
+): Promise<Slot> => {
+  const path = join(directory, slotFileName(number))
+  const inner = await files.open(path, options)
+  const file = salvagingFile(inner, position => {
+    slot.damaged = true
+    logger.error({ path, position }, 'a block of a slot cannot be read')
+  })
+  const slot: Slot = { number, path, file, preparedBytes: 0, taken: true, damaged: false }
+  return slot
+}
+
+/** Overwrites the slot's header, so that no start takes its old content for a segment. Durable when it resolves. */
+export const markFree = async (slot: Pick<Slot, 'file'>, logId: string, slotBytes: number): Promise<void> => {
+  const header = { logId, sequence: 0, salt: 0n, slotBytes, firstGroup: 0, previousCrc: 0, logEpoch: 0 }
+  await slot.file.write(encodeSlotHeader({ ...header, kind: 'free' }), 0)
+  await slot.file.sync()
+}
