@@ -180,12 +180,13 @@ test('listeners have rules of their own: a proxy in front of one, a CA for anoth
       const client = new MqttClient(streamBuilder, { reconnectPeriod: 0, clientId: `proxied-${lastByte}` })
       clients.push(client)
       client.once('connect', () => resolve(client))
+      client.on('error', reject)
       client.once('close', () => reject(new Error('closed')))
     })
   }
   const seven = await proxied(7)
   await proxied(8)
-  await expect(proxied(7)).rejects.toThrow('closed')
+  await expect(proxied(7)).rejects.toThrow('Connection refused: Server unavailable')
   await seven.publishAsync('sensors/x', 'from behind the proxy', { qos: 1 })
   const listed = (await (await fetch(`${gateway!.httpUrl}/api/v1/clients`)).json()) as {
     clients: { address: string }[]
