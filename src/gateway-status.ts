@@ -49,6 +49,7 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
         listeners: addresses,
         memory: { residentBytes: host.residentBytes(), usedBytes: memory.usedBytes, budgetBytes: memory.limitBytes },
         disk: log.diskUsage(),
+        gaps: { listed: log.gaps().length, summed: log.summedGaps() },
         wear: parts.wear.summary(),
         clock: parts.clockWatch.summary(),
         topics: topics.length,

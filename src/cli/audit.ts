@@ -1,6 +1,7 @@
 import { Command } from 'commander'
-import type { GapSummary } from '../http/status.ts'
+import type { GapSummary, GatewayOverview } from '../http/status.ts'
 import { HttpClient } from './http-client.ts'
+import { plural } from './plural.ts'
 import { printList } from './table.ts'
 
 interface AuditFlags {
@@ -41,7 +42,11 @@ export const auditCommand = (): Command =>
     .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
     .option('--json', 'print JSON')
     .action(async ({ topic, http, json }: AuditFlags) => {
-      const all = await new HttpClient(http).get<GapSummary[]>('/api/v1/gaps')
+      const client = new HttpClient(http)
+      const [all, { gaps: known }] = await Promise.all([
+        client.get<GapSummary[]>('/api/v1/gaps'),
+        client.get<GatewayOverview>('/api/v1/gateway'),
+      ])
       const gaps = topic === undefined ? all : all.filter(gap => gap.topic === topic)
       printList(
         gaps,
@@ -56,4 +61,10 @@ export const auditCommand = (): Command =>
         },
         json,
       )
+      const { count, records } = known.summed
+      if (count === 0) return
+      const older = `and ${plural(count, 'older gap')} with ${plural(records, 'offset')} in all, no longer listed (gaps.max)`
+      // a list in JSON stays a list
+      const output = json ? process.stderr : process.stdout
+      output.write(`${older}\n`)
     })

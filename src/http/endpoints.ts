@@ -85,7 +85,7 @@ export const endpoints: readonly Endpoint[] = [
   json('/api/v1/openapi.json', 'Description of this API (OpenAPI 3.1)', status =>
     openApiDescription(endpoints, status.gateway().version),
   ),
-  json('/api/v1/gateway', 'Identity, listeners, memory, disk, wear and clock', status => status.gateway()),
+  json('/api/v1/gateway', 'Identity, listeners, memory, disk, gaps, wear and clock', status => status.gateway()),
   json('/api/v1/topics', 'All topics', status => status.topics()),
   json(
     '/api/v1/topics/{name}',

@@ -39,6 +39,12 @@ export interface GatewayOverview {
     /** Why topic data is not taken in at the moment, and what helps; null: it is. */
     readonly shortage: string | null
   }
+  /** Records that left the log before everybody had read them; the list is at `/api/v1/gaps`. */
+  readonly gaps: {
+    readonly listed: number
+    /** Older ones, past `gaps.max`, of which only the sum is kept. */
+    readonly summed: { readonly count: number; readonly records: number }
+  }
   readonly wear: WearSummary
   readonly clock: ClockSummary
   readonly topics: number

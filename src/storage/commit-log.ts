@@ -23,7 +23,6 @@ import {
   type Compaction,
   type DiskUsage,
   type DurableListener,
-  type Gap,
   type LeaderEpoch,
   type Log,
   logControlPartition,
@@ -51,6 +50,8 @@ export class CommitLog implements Log {
   readonly logEpoch: number
   readonly nextPartition: PartitionId
   readonly budget: DiskBudget
+  readonly gaps: Log['gaps']
+  readonly summedGaps: Log['summedGaps']
   readonly #options: CommitLogOptions
   readonly #recovered: RecoveredLog
   readonly #writer: CommitWriter
@@ -81,6 +82,8 @@ export class CommitLog implements Log {
     this.incarnation = random.bytes(8).toString('hex')
     this.logEpoch = logEpoch
     this.nextPartition = recovered.nextPartition
+    this.gaps = () => recovered.control.gaps.list
+    this.summedGaps = () => recovered.control.gaps.summed
     this.#options = options
     this.#recovered = recovered
     this.budget = new DiskBudget(recovered, platform.checkpoints, options, () => this.#room.soon())
@@ -209,10 +212,6 @@ export class CommitLog implements Log {
 
   leaderEpochs(partition: PartitionId): readonly LeaderEpoch[] {
     return this.#log(partition).leaderEpochs()
-  }
-
-  gaps(): readonly Gap[] {
-    return this.#recovered.control.gaps.list
   }
 
   append(batches: readonly BatchAppend[]): Appended {

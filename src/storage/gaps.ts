@@ -1,11 +1,5 @@
 import { type PartitionId, partitionId } from '../core/brand.ts'
-import type { Gap, GapReason } from './log.ts'
-
-/** What the oldest gap records were summed to. */
-export interface SummedGaps {
-  readonly count: number
-  readonly records: number
-}
+import type { Gap, GapReason, SummedGaps } from './log.ts'
 
 /**
  * The holes of the log. Adjacent ones of the same partition and reason are one; past `maxGaps` the oldest are summed, so that a long

@@ -83,6 +83,12 @@ export interface RecoveredBatch {
 /** What goes first when the budget is used up; the topic config `retention.class`. */
 export type RetentionClass = 'bulk' | 'normal' | 'critical'
 
+/** What the oldest gap records were summed to. */
+export interface SummedGaps {
+  readonly count: number
+  readonly records: number
+}
+
 /** When records of a partition go, and who has read them. */
 export interface Retention {
   /** -1: no limit. Log age, never record timestamps. */
@@ -153,6 +159,8 @@ export interface Log {
   /** In order; never empty for a partition with data. */
   leaderEpochs(partition: PartitionId): readonly LeaderEpoch[]
   gaps(): readonly Gap[]
+  /** Older gaps that are not listed any more: past `gaps.max` the oldest are summed. */
+  summedGaps(): SummedGaps
 
   /** Appends all of `batches` in one group or none. */
   append(batches: readonly BatchAppend[]): Appended

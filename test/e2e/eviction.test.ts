@@ -71,5 +71,29 @@ it('takes bulk data first, keeps critical data, lists what nobody had read, and 
   await Promise.all([producer.disconnect(), admin.disconnect()])
 })
 
+it('sums the oldest gaps past gaps.max, and says how many', async () => {
+  gateway = await Gateway.start({ settings: { 'disk.budget': '64MiB', 'num.partitions': '1', 'gaps.max': '1' } })
+  const kafka = new Kafka({ brokers: [gateway.addresses.kafka], logLevel: logLevel.NOTHING, retry: { retries: 30 } })
+  const admin = kafka.admin()
+  await admin.connect()
+  const producer = kafka.producer()
+  await producer.connect()
+  const topics = ['one', 'two', 'three']
+  await admin.createTopics({ topics: topics.map(topic => ({ topic })) })
+  const all = async (): Promise<boolean> => {
+    const lows = await Promise.all(topics.map(topic => lowOf(admin, topic)))
+    return lows.every(({ low }) => low !== '0')
+  }
+  while (!(await all())) {
+    for (const topic of topics) await producer.send({ topic, messages: [{ value }, { value }] })
+  }
+  const audit = await runBrooklet(['audit', '--gaps', '--http', gateway.addresses.http])
+  expect(audit.stdout).toMatch(/^and \d+ older gaps? with \d+ offsets? in all, no longer listed \(gaps\.max\)$/m)
+  const json = await runBrooklet(['audit', '--gaps', '--json', '--http', gateway.addresses.http])
+  expect(JSON.parse(json.stdout)).toHaveLength(1)
+  expect(json.stderr).toContain('no longer listed')
+  await Promise.all([producer.disconnect(), admin.disconnect()])
+})
+
 const lowOf = async (admin: Admin, topic: string): Promise<{ low: string; high: string }> =>
   (await admin.fetchTopicOffsets(topic))[0]!

@@ -12,6 +12,7 @@ import {
   type PartitionOffsets,
   type ReadBatches,
   type RecoveredBatch,
+  type SummedGaps,
 } from '../../src/storage/log.ts'
 import type { SegmentPins } from '../../src/storage/segment-pins.ts'
 import { BatchBuilder } from '../../src/wire/kafka/batch-builder.ts'
@@ -101,6 +102,10 @@ export class MemoryLog implements Log {
 
   gaps(): readonly Gap[] {
     return []
+  }
+
+  summedGaps(): SummedGaps {
+    return { count: 0, records: 0 }
   }
 
   append(batches: readonly BatchAppend[]): Appended {

@@ -30,6 +30,7 @@ export class FakeStatus implements GatewayStatus {
     listeners: { mqtt: '127.0.0.1:1883' },
     memory: { residentBytes: 3, usedBytes: 1, budgetBytes: 2 },
     disk: { logBytes: 1, viewBytes: 2, budgetBytes: 3, daysHeld: null, shortage: null },
+    gaps: { listed: 0, summed: { count: 0, records: 0 } },
     wear: {
       sinceStart: { deviceBytes: null, processBytes: null, logBytes: 0, records: 0 },
       hour: noRates,
