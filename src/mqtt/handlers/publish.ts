@@ -137,14 +137,18 @@ function distribute(
   client.connection.services.distribution.publish(publication, group)
 }
 
-/** What is not stored is not acknowledged: MQTT 5 has a word for it, before that the connection ends. QoS 0 is dropped. */
+/**
+ * What is not stored is not acknowledged: MQTT 5 has a word for it, before that the connection ends. QoS 0 is dropped. Only what a client
+ * may not publish is acknowledged before MQTT 5, as other brokers do: bridges of Mosquitto tell their state under $SYS.
+ */
 function refuse(client: Client, { qos, packetId }: PublishScanner, error: BrokerError): void {
   const { metrics } = client.connection.services
   metrics.add('mqttRefused', 1, error.kind)
   if (qos === 0) metrics.add('mqttDropped', 1, 'not stored')
-  else if (client.version === 5) {
+  else if (client.version === 5 || error.kind === 'notAuthorized') {
     const type = qos === 1 ? ackTypes.puback : ackTypes.pubrec
-    client.acknowledge(type, packetId, pubackReason(error.kind), undefined)
+    const reason = client.version === 5 ? pubackReason(error.kind) : reasonCodes.success
+    client.acknowledge(type, packetId, reason, undefined)
   } else client.connection.close('not.stored', error.message)
 }
 
