@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import { partitionId } from '../../../src/core/brand.ts'
 import { BrokerError } from '../../../src/core/errors.ts'
 import { MemoryBudget } from '../../../src/core/memory-budget.ts'
@@ -57,7 +58,19 @@ export class MemoryCheckpointStore implements CheckpointStore {
   async close(): Promise<void> {}
 }
 
-export const temporaryDirectory = (): string => mkdtempSync(join(tmpdir(), 'brooklet-storage-'))
+const made: string[] = []
+
+/** A new empty directory, removed with all others after the last test of the file, also when tests fail. */
+export const temporaryDirectory = (): string => {
+  const directory = mkdtempSync(join(tmpdir(), 'brooklet-storage-'))
+  made.push(directory)
+  return directory
+}
+
+// a log that a test left open may still make files
+afterAll(() => {
+  for (const directory of made.splice(0)) rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+})
 
 interface Life {
   ended: boolean
