@@ -92,6 +92,7 @@ export class PartitionLog {
   /** Bytes of live batches; a span that the log start cuts counts by its index where that is in memory. */
   get sizeBytes(): number {
     let { bytes } = this.spans
+    if (this.spans.firstOffset >= this.logStart && !this.spans.hasCut) return bytes
     const first = this.spanFrom(this.logStart)
     for (let index = 0; index < first; index++) bytes -= this.spans.at(index)!.bytes
     // only the first one is cut by the log start, others where a copy answers for their beginning

@@ -14,6 +14,11 @@ export class SpanList {
     return this.#segments.length
   }
 
+  /** Of the first span; infinite when there is none. */
+  get firstOffset(): number {
+    return this.#segments[0]?.spans.firstOffset(this.#rows[0]!) ?? Number.POSITIVE_INFINITY
+  }
+
   /** Counts from the end where negative. */
   at(index: number): PartitionSpan | undefined {
     const segment = this.#segments.at(index)

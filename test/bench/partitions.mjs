@@ -16,6 +16,8 @@ const loadFile = fileURLToPath(new URL('support/publish-load.mjs', import.meta.u
 const startBarMs = 2000
 const rateBar = 0.9
 const perTopic = 1000
+/** A request holds one for each partition of a topic. */
+const largestValueBytes = 16 * 1024
 const mebibyte = 2 ** 20
 
 const kafkaOf = gateway => new Kafka({ brokers: [gateway.kafka], logLevel: logLevel.NOTHING, requestTimeout: 60_000 })
@@ -34,14 +36,15 @@ const createTopics = async (gateway, partitions) => {
   return names
 }
 
-/** A record for every partition, again and again: each sweep fills about a slot. */
+/** A record for every partition, again and again: of many partitions each sweep fills about a slot. */
 const fill = async (gateway, topics, bytes, budgetBytes) => {
   const partitions = topics.reduce((sum, { numPartitions }) => sum + numPartitions, 0)
   const slotBytes = Math.min(64, Math.max(4, Math.floor(budgetBytes / 64 / mebibyte))) * mebibyte
-  const value = Buffer.alloc(Math.max(64, Math.floor(slotBytes / partitions) - 150), 'x')
+  const value = Buffer.alloc(Math.min(largestValueBytes, Math.max(64, Math.floor(slotBytes / partitions) - 150)), 'x')
+  const sweepBytes = partitions * (value.length + 150)
   const producer = kafkaOf(gateway).producer()
   await producer.connect()
-  for (let sent = 0; sent < bytes; sent += slotBytes) {
+  for (let sent = 0; sent < bytes; sent += sweepBytes) {
     await Promise.all(
       topics.map(({ topic, numPartitions }) => {
         const messages = Array.from({ length: numPartitions }, (_, partition) => ({ partition, value }))
