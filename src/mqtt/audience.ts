@@ -8,7 +8,7 @@ interface Grant {
   /** The highest of them. [MQTT-3.3.4-2] */
   readonly qos: 0 | 1 | 2
   readonly retainAsPublished: boolean
-  /** All of them. [MQTT-3.3.4-4] */
+  /** All of them. [MQTT-3.3.4-4] [MQTT-3.3.4-3] [MQTT-3.3.4-5] */
   readonly identifiers: readonly number[]
 }
 
@@ -18,7 +18,7 @@ interface Target extends Grant {
   readonly own: Grant | undefined
 }
 
-/** Who gets what is published to one topic. */
+/** Who gets what is published to one topic. [MQTT-3.3.2-3] [MQTT-4.5.0-1] */
 export class Audience {
   readonly targets: readonly Target[]
   readonly shares: readonly SharedSubscription[]
@@ -44,6 +44,7 @@ export class Audience {
       const wanted = session.clientId === publication.publisher ? target.own : target
       if (wanted === undefined) continue
       const qos = lowerQos(wanted.qos, publication.qos)
+      // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
       session.deliver(publication, qos, wanted.retainAsPublished && publication.retain, wanted.identifiers, undefined)
     }
     for (const share of this.shares) share.deliver(publication)

@@ -65,7 +65,9 @@ export class Client implements Sender {
     this.receiveMaximum = version === 5 ? (properties.receiveMaximum ?? maxUint16) : maxInflight
     this.#maxPacketBytes = properties.maximumPacketSize ?? anyPacketSize
     this.plans = new ClientPlans(this.clientId)
+    // [MQTT-3.3.2-12]
     this.inboundAliases = new InboundAliases(version === 5 ? maxTopicAliases : 0, services.aliasMemory)
+    // [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]
     this.#outboundAliases = new OutboundAliases(Math.min(maxTopicAliases, properties.topicAliasMaximum ?? 0))
   }
 
@@ -125,7 +127,7 @@ export class Client implements Sender {
     this.connection.write(encodePubrel(packetId, this.version === 5 ? reasonCode : 0))
   }
 
-  /** Acknowledges once `group` is durable, in the order of the packets. [MQTT-4.6.0-2]; undefined: there is nothing to wait for. */
+  /** Acknowledges once `group` is durable, in the order of the packets. [MQTT-4.6.0-2] [MQTT-4.6.0-3]; undefined: there is nothing to wait for. */
   acknowledge(type: AckType, packetId: number, reasonCode: number, group: GroupNumber | undefined): void {
     const ack = packAck(type, packetId, reasonCode)
     if (group !== undefined) {

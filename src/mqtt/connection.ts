@@ -135,12 +135,14 @@ export class MqttConnection {
     this.endWith(reasonCode, why)
   }
 
-  /** Ends the connection without counting it. */
+  /** Ends the connection without counting it. [MQTT-3.14.4-1] [MQTT-3.14.4-2] */
   endWith(reasonCode: number | undefined, why?: string): void {
     const { client } = this
+    // [MQTT-3.14.0-1]
     if (reasonCode !== undefined && client?.version === 5) {
       const problem = client.packet.properties.requestProblemInformation ?? true
       const full = encodeDisconnect(reasonCode, problem && why !== undefined ? { reasonString: why } : {})
+      // [MQTT-3.14.2-3] [MQTT-3.14.2-4]
       if (!client.offer(full)) client.offer(encodeDisconnect(reasonCode))
     }
     this.destroy()
@@ -239,7 +241,7 @@ export class MqttConnection {
     else this.#throttle()
   }
 
-  /** Handles one frame; false when more bytes are needed. */
+  /** Handles one frame; false when more bytes are needed. [MQTT-4.2.0-1] */
   #step(): boolean {
     const { bytes, at } = this.#input
     if (at === bytes.length) return this.#input.join(1)
@@ -247,6 +249,7 @@ export class MqttConnection {
     const { client } = this
     const kind = scanner.scan(bytes, at, bytes.length, client?.version ?? 4)
     if (kind === frameKinds.malformed) throw new ProtocolViolation('malformedPacket', 'a packet that is malformed')
+    // [MQTT-3.2.2-15]
     if (scanner.needBytes > limits.maxPacketBytes)
       throw new ProtocolViolation('packetTooLarge', `a packet of ${scanner.needBytes} bytes`)
     if (kind === frameKinds.incomplete) return this.#input.join(Math.max(scanner.needBytes, bytes.length - at + 1))
@@ -297,6 +300,7 @@ export class MqttConnection {
     })
   }
 
+  // [MQTT-4.13.1-1] [MQTT-4.13.2-1]
   #failed(error: unknown): void {
     if (error instanceof MalformedFrame) this.close('protocol', error.message, reasonCodes.malformedPacket)
     else if (error instanceof ProtocolViolation) {

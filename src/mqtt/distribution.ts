@@ -15,7 +15,7 @@ const turnCopies = 4096
 const congestedMs = 20
 const congestedRounds = 5
 
-/** Brings publications to their subscribers, in the order in which they came, none before it is durable. */
+/** Brings publications to their subscribers, in the order in which they came, none before it is durable. [MQTT-4.6.0-5] [MQTT-4.6.0-6] */
 export class Distribution {
   readonly #work: DurableWork
   readonly #subscriptions: Subscriptions

@@ -103,7 +103,7 @@ const violations = {
   badAuthenticationMethod: reasonCodes.badAuthenticationMethod,
 } as const satisfies Record<Violation, number>
 
-/** The reason code of the DISCONNECT or CONNACK that ends a connection for what its client did. */
+/** The reason code of the DISCONNECT or CONNACK that ends a connection for what its client did. [MQTT-3.14.2-1] */
 export const violationReason = (violation: Violation): number => violations[violation]
 
 /** Return codes of CONNACK before MQTT 5 (3.1.1 section 3.2.2.3), by the reason code of MQTT 5. */
@@ -116,6 +116,7 @@ const returnCodes: Readonly<Record<number, number>> = {
 }
 const serverUnavailable = 3
 
+// [MQTT-3.2.2-8]
 export const connackCode = (version: number, reasonCode: number): number =>
   version === 5 ? reasonCode : (returnCodes[reasonCode] ?? serverUnavailable)
 

@@ -117,6 +117,7 @@ export class MqttFront {
       for (const url of settings['mqtt.listen']) {
         const services = { ...this.#services, limits: limitsOf(listeners.settingsOf(url)) }
         const options = {
+          // [MQTT-6.0.0-4]
           webSocket: { subprotocol: 'mqtt', maxFrameBytes: 2 * services.limits.maxPacketBytes },
           tells: true,
           onRefused: (reason: SetupRefusal, remote: string, why: string) =>

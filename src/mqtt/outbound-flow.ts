@@ -95,7 +95,7 @@ export class OutboundFlow {
     return true
   }
 
-  /** The client is here: what it has not acknowledged goes first, again, then what waits. [MQTT-4.4.0-1] */
+  /** The client is here: what it has not acknowledged goes first, again, then what waits. [MQTT-4.4.0-1] [MQTT-4.6.0-1] */
   connect(sender: Sender): void {
     this.#sender = sender
     this.#resend = [...this.#inflight.keys()]
@@ -129,16 +129,17 @@ export class OutboundFlow {
     return left.filter(({ shared }) => shared !== undefined)
   }
 
-  /** PUBACK, with whatever reason. */
+  /** PUBACK, with whatever reason. [MQTT-4.3.2-3] [MQTT-4.4.0-2] */
   acknowledged(packetId: number): void {
     const outgoing = this.#inflight.get(packetId)
     if (outgoing?.qos === 1) this.#done(packetId, outgoing)
   }
 
-  /** PUBREC: an error ends it [MQTT-4.8.2-6], else PUBREL is the next step. */
+  /** PUBREC: an error ends it [MQTT-4.8.2-6], else PUBREL is the next step. [MQTT-4.3.3-3] */
   received(packetId: number, reasonCode: number): void {
     const outgoing = this.#inflight.get(packetId)
     if (outgoing?.qos !== 2) {
+      // [MQTT-3.6.2-1]
       this.#sender?.sendPubrel(packetId, reasonCodes.packetIdentifierNotFound)
       return
     }
@@ -147,11 +148,11 @@ export class OutboundFlow {
       return
     }
     outgoing.released = true
-    // [MQTT-4.3.3-4]
+    // [MQTT-4.3.3-4] [MQTT-4.6.0-4]
     this.#sender?.sendPubrel(packetId)
   }
 
-  /** PUBCOMP. */
+  /** PUBCOMP. [MQTT-4.3.3-5] */
   completed(packetId: number): void {
     const outgoing = this.#inflight.get(packetId)
     if (outgoing?.released) this.#done(packetId, outgoing)
@@ -174,7 +175,7 @@ export class OutboundFlow {
     return this.#resend.length === 0 && this.#maySend(sender)
   }
 
-  /** [MQTT-3.3.4-9] */
+  /** [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]; packets other than PUBLISH do not ask. [MQTT-3.3.4-10] [MQTT-4.9.0-3] */
   #maySend(sender: Sender): boolean {
     const sent = this.#inflight.size - this.#resend.length
     return sent < Math.min(sender.receiveMaximum, maxPacketId) && !sender.isSlow
@@ -189,17 +190,20 @@ export class OutboundFlow {
     }
     const packetId = this.#nextId()
     this.#inflight.set(packetId, outgoing)
+    // [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT-3.3.1-3]
     if (sender.send(publication, qos, retain, false, packetId, identifiers)) return
     // [MQTT-3.1.2-25]: as if it had been delivered
     this.#inflight.delete(packetId)
     this.#drop(outgoing, 'larger than the subscriber takes')
   }
 
+  // whether it has expired meanwhile is not asked: [MQTT-4.3.3-7]
   #sendAgain(): void {
     const packetId = this.#resend.shift()!
     const outgoing = this.#inflight.get(packetId)
     if (outgoing === undefined) return
     const { publication, qos, retain, identifiers, released } = outgoing
+    // [MQTT-4.3.3-6]
     if (released) this.#sender!.sendPubrel(packetId)
     // [MQTT-3.3.1-1]
     else if (!this.#sender!.send(publication, qos, retain, true, packetId, identifiers)) {
@@ -219,7 +223,7 @@ export class OutboundFlow {
     this.#parts.metrics.add('mqttDropped', 1, why)
   }
 
-  /** [MQTT-2.2.1-4]: one that is not in use. */
+  /** [MQTT-2.2.1-4]: one that is not in use. [MQTT-4.3.2-1] [MQTT-4.3.3-1] */
   #nextId(): number {
     do this.#lastId = this.#lastId >= maxPacketId ? 1 : this.#lastId + 1
     while (this.#inflight.has(this.#lastId))

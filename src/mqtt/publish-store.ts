@@ -50,6 +50,7 @@ export class PublishStore {
     const { routes, state, broker, clock, metrics } = this.#parts
     const changes: StateChange[] = []
     if (publish.qos === 2 && publish.packetId > 0) changes.push(state.hold(publish.clientId, publish.packetId))
+    // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
     if (publish.retain) changes.push(...this.#retain(publish))
     const open = routes.open(publish.topic)
     if (open === undefined) return changes.length === 0 ? undefined : state.write(changes, [])

@@ -52,6 +52,7 @@ export class Session {
     if (client === undefined) return
     if (client.isSlow) this.#metrics.add('mqttDropped', 1, 'slow subscriber')
     else if (publication.hasExpired(client.nowMs)) this.#metrics.add('mqttDropped', 1, 'expired')
+    // [MQTT-4.3.1-1]
     else if (!client.send(publication, 0, retain, false, 0, identifiers))
       this.#metrics.add('mqttDropped', 1, 'larger than the subscriber takes')
   }

@@ -32,6 +32,7 @@ export class Sessions {
 
   constructor(parts: SessionsParts) {
     this.#parts = parts
+    // [MQTT-4.1.0-2]
     this.#expiries = new Deadlines(parts.clock, session => this.end(session))
   }
 
@@ -57,7 +58,7 @@ export class Sessions {
     return this.#byClient.get(clientId)
   }
 
-  /** The session that the client goes on with, or a new one. It is present from now on. */
+  /** The session that the client goes on with, or a new one. It is present from now on. [MQTT-4.1.0-1] */
   begin(clientId: string): Session {
     const session = this.#byClient.get(clientId) ?? this.#make(clientId)
     this.#absent.delete(session)
@@ -99,6 +100,7 @@ export class Sessions {
     return session
   }
 
+  // [MQTT-3.1.2-23]
   #keepAbsent(session: Session): void {
     this.#absent.add(session)
     this.#expiries.set(session, Math.min(session.expiryMs, this.#parts.maxExpiryMs))

@@ -44,6 +44,7 @@ export class SharedSubscription {
     const { session, qos, retainAsPublished, identifier } = member
     session.deliver(
       publication,
+      // [MQTT-4.8.2-3]
       lowerQos(qos, publication.qos),
       retainAsPublished && publication.retain,
       identifiersOf(identifier),

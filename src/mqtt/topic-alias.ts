@@ -14,7 +14,7 @@ export class InboundAliases {
 
   /** The topic of a PUBLISH with an alias: a name that is not empty gives the alias its meaning. */
   resolve(alias: number, bytes: Buffer, start: number, end: number): Buffer {
-    // [MQTT-3.3.2-8] [MQTT-3.3.2-9]
+    // [MQTT-3.3.2-8] [MQTT-3.3.2-9] [MQTT-3.2.2-17]
     if (alias === 0 || alias > this.#maximum) throw new ProtocolViolation('topicAliasInvalid', `topic alias ${alias}`)
     const known = this.#topics.get(alias)
     if (start === end) {

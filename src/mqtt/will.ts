@@ -109,6 +109,7 @@ export class Wills {
   #store(will: Will): boolean {
     const { store, distribution, clock, metrics } = this.#parts
     try {
+      // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
       const group = store.store({ ...will, packetId: 0 })
       const publication = new Publication({ ...will, publisher: will.clientId, receivedMs: clock.monotonicMs() })
       distribution.publish(publication, group)

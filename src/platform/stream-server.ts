@@ -55,7 +55,7 @@ export interface StreamOptions {
   readonly proxyHeader?: ReadProxyHeader | undefined
   /** Absent: the bytes are not encrypted. */
   readonly tls?: TlsIdentity | undefined
-  /** The stream comes in binary frames, whose boundaries mean nothing. Absent: without frames. */
+  /** The stream comes in binary frames, whose boundaries mean nothing. Absent: without frames. [MQTT-6.0.0-2] */
   readonly webSocket?: WebSocketOptions | undefined
   /** For all of that together; a connection that is not through is closed. */
   readonly setupTimeoutMs: number

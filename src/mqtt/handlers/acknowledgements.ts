@@ -33,6 +33,7 @@ export function handlePubrel(client: Client, bytes: Buffer, start: number, end: 
 function release(client: Client, packetId: number): boolean {
   const { state } = client.connection.services
   try {
+    // [MQTT-3.7.2-1] [MQTT-4.3.3-12] [MQTT-4.3.3-13]
     // an id that is not held was released before: a PUBREL that is repeated after a reconnect is no error
     const group = state.release(client.clientId, packetId)
     client.acknowledge(ackTypes.pubcomp, packetId, reasonCodes.success, group)

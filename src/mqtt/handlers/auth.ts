@@ -28,6 +28,7 @@ export function handleAuth(client: Client, bytes: Buffer, start: number, end: nu
 
 /** [MQTT-4.12.0-5]: every AUTH of an exchange names the method of the CONNECT. */
 export function checkMethod({ properties }: ReasonPacket, method: string | undefined): void {
+  // [MQTT-4.12.0-7]
   if (method === undefined || properties.authenticationMethod !== method)
     throw new ProtocolViolation('protocolError', 'AUTH with another method than CONNECT')
 }

@@ -28,7 +28,7 @@ export interface ConnectRequest {
   readonly exchange?: AuthenticationExchange
 }
 
-/** CONNECT, section 3.1: answered by CONNACK, whatever comes of it, unless it is malformed. */
+/** CONNECT, section 3.1: answered by CONNACK, whatever comes of it, unless it is malformed. [MQTT-3.1.4-2] */
 export function handleConnect(connection: MqttConnection, bytes: Buffer, start: number, end: number): void {
   let packet: ConnectPacket
   try {
@@ -84,6 +84,7 @@ async function authenticate(
   data: Buffer | undefined,
 ): Promise<void> {
   const step = await request.exchange!.step(data)
+  // [MQTT-4.12.0-4]
   if (step.kind === 'failure')
     return refuse(connection, request, reasonCodes.notAuthorized, step.reason, 'authentication')
   if (step.kind === 'success') return accept(connection, request, step.data)
@@ -104,7 +105,7 @@ function turnAway(connection: MqttConnection, request: ConnectRequest, { why }: 
   connection.endWith(undefined)
 }
 
-/** CONNACK says why, then the connection ends. [MQTT-3.2.2-7] */
+/** CONNACK says why, then the connection ends. [MQTT-3.2.2-7] [MQTT-3.1.4-6] */
 function refuse(
   connection: MqttConnection,
   request: ConnectRequest,
@@ -119,8 +120,9 @@ function refuse(
 function answerRefusal(connection: MqttConnection, { packet }: ConnectRequest, reasonCode: number, why: string): void {
   const { requestProblemInformation, maximumPacketSize = Number.POSITIVE_INFINITY } = packet.properties
   const code = connackCode(packet.version, reasonCode)
+  // [MQTT-3.2.2-6]
   const full = encodeConnack(packet.version, false, code, { reasonString: why })
-  // [MQTT-3.2.2-19]
+  // [MQTT-3.2.2-19] [MQTT-3.2.2-20]
   const isShort = requestProblemInformation === false || full.length > maximumPacketSize
   connection.write(isShort ? encodeConnack(packet.version, false, code) : full)
 }
@@ -146,15 +148,17 @@ async function accept(
   connection.accepted(client)
   const properties: Properties = {
     ...connackProperties(packet, services, session),
+    // [MQTT-3.1.3-7]
     ...(request.isAssigned && { assignedClientIdentifier: clientId }),
     ...(keepAlive.isOurs && { serverKeepAlive: keepAlive.seconds }),
     ...(authenticationData !== undefined && { authenticationData }),
   }
+  // [MQTT-3.1.4-5] [MQTT-3.2.0-1]
   connection.write(encodeConnack(packet.version, isPresent, reasonCodes.success, properties))
   session.flow.connect(client)
 }
 
-/** The session that the client goes on with, or a new one. [MQTT-3.1.2-4] [MQTT-3.1.2-5] */
+/** The session that the client goes on with, or a new one. [MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.3-2] [MQTT-3.1.4-4] */
 function sessionFor(
   { sessions }: MqttServices,
   { clientId, packet }: ConnectRequest,
@@ -162,6 +166,7 @@ function sessionFor(
   takeOver(sessions.find(clientId))
   const before = sessions.find(clientId)
   if (before !== undefined && packet.cleanStart) sessions.end(before)
+  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
   return { session: sessions.begin(clientId), isPresent: before !== undefined && !packet.cleanStart }
 }
 
@@ -173,21 +178,23 @@ function takeOver(session: Session | undefined): void {
 function clientIdFault({ clientId, version, cleanStart }: ConnectPacket): string | undefined {
   // [MQTT-3.1.3-8] of 3.1.1; MQTT 3.1 knows no empty ones
   if (clientId === '' && (version === 3 || (version === 4 && !cleanStart))) return 'a client id is needed'
+  // [MQTT-3.1.3-5]
   if (Buffer.byteLength(clientId) > maxClientIdBytes) return `the client id has more than ${maxClientIdBytes} bytes`
   return undefined
 }
 
-/** [MQTT-3.1.3-6] */
+/** [MQTT-3.1.3-6] [MQTT-3.2.2-16] */
 const newClientId = ({ random }: MqttServices): string => `brooklet-${random.bytes(assignedIdBytes).toString('hex')}`
 
 function willOf({ will }: ConnectPacket, clientId: string): Will | undefined {
   if (will === undefined) return undefined
   const { topic, payload, qos, retain, properties } = will
   const delayMs = (properties.willDelayInterval ?? 0) * 1000
+  // [MQTT-3.1.2-7] [MQTT-3.1.3-10]
   return { clientId, topic, payload, qos, retain, properties: encodeForwarded(properties), delayMs }
 }
 
-/** MQTT 5 clients can be told to keep another one than they asked for. [MQTT-3.1.2-21] */
+/** MQTT 5 clients can be told to keep another one than they asked for. [MQTT-3.1.2-21] [MQTT-3.2.2-21] [MQTT-3.2.2-22] */
 function keepAliveOf(packet: ConnectPacket, maxSeconds: number): { seconds: number; isOurs: boolean } {
   const asked = packet.keepAliveSeconds
   const isOurs = packet.version === 5 && maxSeconds > 0 && (asked === 0 || asked > maxSeconds)
@@ -206,6 +213,7 @@ export const expiryMs = (seconds: number, maxMs: number): number =>
 function connackProperties(packet: ConnectPacket, { limits }: MqttServices, session: Session): Properties {
   const { sessionExpiryInterval = 0, requestResponseInformation, authenticationMethod } = packet.properties
   const granted = session.expiryMs === Number.POSITIVE_INFINITY ? neverExpires : Math.floor(session.expiryMs / 1000)
+  // [MQTT-3.1.2-28]
   const information = requestResponseInformation ? responseInformation(session.clientId) : undefined
   return {
     ...(sessionExpiryInterval !== granted && { sessionExpiryInterval: granted }),
@@ -213,6 +221,7 @@ function connackProperties(packet: ConnectPacket, { limits }: MqttServices, sess
     maximumPacketSize: limits.maxPacketBytes,
     topicAliasMaximum: maxTopicAliases,
     ...(information !== undefined && { responseInformation: information }),
+    // [MQTT-4.12.0-6]
     ...(authenticationMethod !== undefined && { authenticationMethod }),
   }
 }

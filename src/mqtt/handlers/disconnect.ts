@@ -12,12 +12,13 @@ export function handleDisconnect(client: Client, bytes: Buffer, start: number, e
   const { sessionExpiryInterval } = properties
   if (sessionExpiryInterval !== undefined) {
     const before = client.packet.properties.sessionExpiryInterval ?? 0
-    // [MQTT-3.14.2-2]: a session that was to end with the connection does
+    // section 3.14.2.2.2: a session that was to end with the connection does
     if (before === 0 && sessionExpiryInterval > 0)
       throw new ProtocolViolation('protocolError', 'DISCONNECT gives a session time that CONNECT did not')
     session.expiryMs = expiryMs(sessionExpiryInterval, limits.sessionExpiryMaxMs)
   }
   if (client.will !== undefined && reasonCode === reasonCodes.success) {
+    // [MQTT-3.1.2-10]
     wills.forget(client.will)
     client.will = undefined
   }

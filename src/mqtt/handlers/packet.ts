@@ -48,7 +48,7 @@ export function handlePacket(connection: MqttConnection, bytes: Buffer, start: n
     return
   }
   const handler = handlers[type]
-  // [MQTT-3.1.0-2] for CONNECT
+  // [MQTT-3.1.0-2] for CONNECT [MQTT-3.2.0-2]
   if (handler === undefined)
     throw new ProtocolViolation('protocolError', `a client does not send packet type ${type} now`)
   handler(client, bytes, start, end)

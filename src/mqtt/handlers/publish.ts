@@ -85,6 +85,7 @@ function append(client: Client, plan: PublishPlan, bytes: Buffer, scanner: Publi
   const { services } = client.connection
   const group = services.ingest.append(plan, bytes, scanner, properties)
   stored++
+  // [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5]
   if (scanner.qos === 1) client.acknowledge(ackTypes.puback, scanner.packetId, reasonCodes.success, group)
   if (plan.hasSubscribers)
     distribute(client, plan, group, Buffer.from(payloadOf(bytes, scanner)), forwarded(bytes, scanner), scanner)
@@ -100,7 +101,7 @@ function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: Publis
   // topics of the broker are nobody's to publish to
   if (topic.startsWith('$SYS/')) throw new BrokerError('notAuthorized', 'topics under $SYS belong to the broker')
   if (isRepeat(client, scanner)) {
-    // the repeat waits for its original
+    // the repeat waits for its original [MQTT-4.3.3-10]
     client.acknowledge(ackTypes.pubrec, packetId, reasonCodes.success, services.state.newestGroup)
     return
   }
@@ -110,6 +111,7 @@ function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: Publis
   const section = forwarded(bytes, scanner)
   const group = services.store.store({ clientId, topic, payload, qos, retain, packetId, properties: section })
   if (qos > 0) {
+    // [MQTT-4.3.3-8]
     const type = qos === 1 ? ackTypes.puback : ackTypes.pubrec
     client.acknowledge(type, packetId, reasonCodes.success, group)
   }
@@ -147,6 +149,7 @@ function refuse(client: Client, { qos, packetId }: PublishScanner, error: Broker
   if (qos === 0) metrics.add('mqttDropped', 1, 'not stored')
   else if (client.version === 5 || error.kind === 'notAuthorized') {
     const type = qos === 1 ? ackTypes.puback : ackTypes.pubrec
+    // [MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-4.3.3-9]
     const reason = client.version === 5 ? pubackReason(error.kind) : reasonCodes.success
     client.acknowledge(type, packetId, reason, undefined)
   } else client.connection.close('not.stored', error.message)

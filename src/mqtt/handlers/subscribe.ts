@@ -12,7 +12,7 @@ import { filterFault, type Subscription, sharedFilterOf } from '../subscription.
 /** SUBACK of 3.1.1 has one word for all failures. */
 const failure = 0x80
 
-/** SUBSCRIBE, section 3.8: each filter is granted or refused by itself, but what is too much is refused as a whole. */
+/** SUBSCRIBE, section 3.8: each filter is granted or refused by itself, but what is too much is refused as a whole. [MQTT-3.8.4-1] */
 export function handleSubscribe(client: Client, bytes: Buffer, start: number, end: number): void {
   const packet = decodeSubscribe(bytes, start, end, client.version)
   for (const request of packet.subscriptions) check(request, client.version)
@@ -25,6 +25,7 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
     return
   }
   const retainedFor: Subscription[] = []
+  // [MQTT-3.8.4-6] [MQTT-3.9.3-1]
   const codes = packet.subscriptions.map(request => {
     const filter = sharedFilterOf(request.filter)?.filter ?? request.filter
     const isDeep = levelCount(filter) > services.limits.maxTopicLevels
@@ -35,6 +36,7 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
     }
     const { subscription, isNew } = subscribe(client, request, packet.properties.subscriptionIdentifiers?.[0] ?? 0)
     if (wantsRetained(request, isNew)) retainedFor.push(subscription)
+    // [MQTT-3.8.4-7] [MQTT-3.9.3-2]
     return request.qos
   })
   // [MQTT-3.8.4-5]
@@ -85,6 +87,7 @@ function subscribe(
   }
   const before = session.subscriptions.get(filter)
   if (before !== undefined) subscriptions.remove(before)
+  // [MQTT-3.8.4-4]
   session.subscriptions.set(filter, subscription)
   subscriptions.add(subscription)
   return { subscription, isNew: before === undefined }

@@ -12,6 +12,7 @@ export const packAck = (type: AckType, packetId: number, reasonCode: number): nu
 /**
  * `count` acknowledgements of a ring of `packAck` numbers, from position `first` on, as one run of bytes. Without a reason the form is the same
  * for all versions: MQTT 5 lets the code "success" be left out (section 3.4.2.1).
+ * [MQTT-2.2.1-5] [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.1.2-29]
  */
 export function encodeAcks(ring: Uint32Array, first: number, count: number): Buffer {
   const mask = ring.length - 1

@@ -98,7 +98,7 @@ function readerOf(name: string, bytes: Buffer, start: number, end: number): Pack
   return reader
 }
 
-/** Section 3.1. Anything but the versions that we speak is `unsupportedVersion`. */
+/** Section 3.1. Anything but the versions that we speak is `unsupportedVersion`. [MQTT-3.1.3-1] */
 export function decodeConnect(bytes: Buffer, start: number, end: number): ConnectPacket {
   const reader = readerOf('CONNECT', bytes, start, end)
   checkFlags(bytes[start]!, 0)
@@ -113,12 +113,16 @@ export function decodeConnect(bytes: Buffer, start: number, end: number): Connec
   if (flags & 1) reader.fail('the reserved connect flag is set')
   const keepAliveSeconds = reader.uint16()
   const properties = version === 5 ? readProperties(reader, 'connect') : emptyProperties
+  // [MQTT-3.1.3-3] [MQTT-3.1.3-4]
   const clientId = reader.string()
   const will = readWill(reader, flags, version)
+  // [MQTT-3.1.2-16] [MQTT-3.1.2-17] [MQTT-3.1.3-12]
   const username = flags & 0x80 ? reader.string() : undefined
   // [MQTT-3.1.2-22] of 3.1.1; MQTT 5 lets a password stand alone
   if (version < 5 && (flags & 0xc0) === 0x40) reader.fail('a password without a user name')
+  // [MQTT-3.1.2-18] [MQTT-3.1.2-19]
   const password = flags & 0x40 ? Buffer.from(reader.binary()) : undefined
+  // [MQTT-3.1.4-1]
   reader.finish()
   if (properties.authenticationData !== undefined && properties.authenticationMethod === undefined)
     throw new ProtocolViolation('protocolError', 'authentication data without a method')
@@ -145,7 +149,9 @@ function readWill(reader: PacketReader, flags: number, version: number): WillPac
   }
   // [MQTT-3.1.2-12]
   if (qos > 2) reader.fail('a will with QoS 3')
+  // [MQTT-3.1.2-9]
   const properties = version === 5 ? readProperties(reader, 'will') : emptyProperties
+  // [MQTT-3.1.3-11]
   const topic = reader.string()
   return { topic, payload: Buffer.from(reader.binary()), qos: qos as 0 | 1 | 2, retain, properties }
 }
@@ -159,6 +165,7 @@ export function decodeSubscribe(bytes: Buffer, start: number, end: number, versi
   const properties = version === 5 ? readProperties(reader, 'subscribe') : emptyProperties
   const subscriptions: SubscriptionRequest[] = []
   while (reader.remaining > 0) {
+    // [MQTT-3.8.3-1]
     const filter = reader.string()
     const options = reader.uint8()
     const qos = options & 3
@@ -186,6 +193,7 @@ export function decodeUnsubscribe(bytes: Buffer, start: number, end: number, ver
   const packetId = reader.packetId()
   if (version === 5) readProperties(reader, 'unsubscribe')
   const filters: string[] = []
+  // [MQTT-3.10.3-1]
   while (reader.remaining > 0) filters.push(reader.string())
   // [MQTT-3.10.3-2]
   if (filters.length === 0) throw new ProtocolViolation('protocolError', 'UNSUBSCRIBE without a topic filter')

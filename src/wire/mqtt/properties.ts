@@ -123,6 +123,7 @@ function readProperty(reader: PacketReader, name: PropertyName, into: Record<str
   const { type, positive } = propertyTable[name]
   if (type === 'pair') {
     const pairs = (into[name] ??= []) as UserProperty[]
+    // [MQTT-1.5.7-1]
     pairs.push([reader.string(), reader.string()])
     return
   }

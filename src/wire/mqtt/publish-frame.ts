@@ -45,6 +45,7 @@ export function encodePublish(publish: OutgoingPublish): Buffer {
   frame[at++] = topic.length & 0xff
   topic.copy(frame, at)
   at += topic.length
+  // [MQTT-2.2.1-2]
   if (qos > 0) {
     frame[at++] = packetId >> 8
     frame[at++] = packetId & 0xff

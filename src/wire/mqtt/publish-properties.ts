@@ -57,7 +57,7 @@ export class PublishProperties {
     }
   }
 
-  /** The section as it goes on to subscribers: all but the topic alias. A copy. */
+  /** The section as it goes on to subscribers: all but the topic alias. A copy. [MQTT-3.3.2-4] [MQTT-3.3.2-15] [MQTT-3.3.2-16] [MQTT-3.3.2-17] [MQTT-3.3.2-20] */
   forwarded(bytes: Buffer, start: number, end: number): Buffer {
     if (start === end) return none
     if (this.#aliasStart < 0) return Buffer.from(bytes.subarray(start, end))
@@ -111,6 +111,7 @@ export class PublishProperties {
 
   #text(bytes: Buffer, at: number, end: number): number {
     const textEnd = lengthEnd(bytes, at, end)
+    // [MQTT-3.3.2-13] [MQTT-3.3.2-19]
     if (decodeText(bytes, at + 2, textEnd) === undefined)
       throw new ProtocolViolation('malformedPacket', 'a property is not well-formed UTF-8')
     return textEnd

@@ -65,6 +65,7 @@ export class PublishScanner {
   #fields(bytes: Uint8Array, start: number, version: number): FrameKind {
     const end = this.frameEnd
     if (start + 2 > end) return frameKinds.malformed
+    // [MQTT-3.3.2-1]
     this.topicStart = start + 2
     let at = this.topicStart + ((bytes[start]! << 8) | bytes[start + 1]!)
     this.topicEnd = at

@@ -11,14 +11,14 @@ function frame(type: number, ...body: Buffer[]): Buffer {
   return Buffer.concat([Buffer.from([type << 4]), encodeVariableByteInteger(length), ...body])
 }
 
-/** The property section: nothing before MQTT 5. */
+/** The property section: nothing before MQTT 5. [MQTT-2.2.2-1] */
 function section(version: number, properties: Properties): Buffer {
   if (version !== 5) return Buffer.alloc(0)
   const bytes = encodeProperties(properties)
   return Buffer.concat([encodeVariableByteInteger(bytes.length), bytes])
 }
 
-/** Section 3.2; `code` is a reason code or, before MQTT 5, a return code. */
+/** Section 3.2; `code` is a reason code or, before MQTT 5, a return code. [MQTT-3.2.2-1] */
 export const encodeConnack = (
   version: number,
   sessionPresent: boolean,
@@ -26,15 +26,15 @@ export const encodeConnack = (
   properties: Properties = {},
 ): Buffer => frame(packetTypes.connack, Buffer.from([sessionPresent ? 1 : 0, code]), section(version, properties))
 
-/** Section 3.9: one code for each topic filter. */
+/** Section 3.9: one code for each topic filter. [MQTT-2.2.1-6] [MQTT-3.8.4-2] [MQTT-3.9.2-1] [MQTT-3.9.2-2] */
 export const encodeSuback = (version: number, packetId: number, codes: readonly number[]): Buffer =>
   frame(packetTypes.suback, id(packetId), section(version, {}), Buffer.from(codes))
 
-/** Section 3.11; before MQTT 5 it has no codes. */
+/** Section 3.11; before MQTT 5 it has no codes. [MQTT-3.10.4-5] [MQTT-3.11.2-1] [MQTT-3.11.2-2] */
 export const encodeUnsuback = (version: number, packetId: number, codes: readonly number[]): Buffer =>
   frame(packetTypes.unsuback, id(packetId), section(version, {}), Buffer.from(version === 5 ? codes : []))
 
-/** Section 3.14, MQTT 5 only. */
+/** Section 3.14, MQTT 5 only; it names no session expiry. [MQTT-3.14.2-2] */
 export const encodeDisconnect = (reasonCode: number, properties: Properties = {}): Buffer =>
   frame(packetTypes.disconnect, Buffer.from([reasonCode]), section(5, properties))
 
@@ -42,7 +42,7 @@ export const encodeDisconnect = (reasonCode: number, properties: Properties = {}
 export const encodeAuth = (reasonCode: number, properties: Properties): Buffer =>
   frame(packetTypes.auth, Buffer.from([reasonCode]), section(5, properties))
 
-/** PUBREL with reason code, section 3.6; a code other than 0 is for MQTT 5 only. */
+/** PUBREL with reason code, section 3.6; a code other than 0 is for MQTT 5 only. [MQTT-3.6.2-2] [MQTT-3.6.2-3] */
 export const encodePubrel = (packetId: number, reasonCode = 0): Buffer =>
   reasonCode === 0
     ? Buffer.from([(packetTypes.pubrel << 4) | 2, 2, packetId >> 8, packetId & 0xff])

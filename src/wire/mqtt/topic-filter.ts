@@ -12,7 +12,7 @@ export function topicFilterFault(filter: string): string | undefined {
   return commonFault(filter, MAX_TOPIC_LEVELS)
 }
 
-/** Does the filter match the topic name? A leading wildcard does not match topics that begin with `$`. */
+/** Does the filter match the topic name? A leading wildcard does not match topics that begin with `$`. [MQTT-4.7.3-4] */
 export function filterMatches(filter: string, topic: string): boolean {
   if (isSystemTopic(topic) && (filter.startsWith('+') || filter.startsWith('#'))) return false
   const wanted = filter.split('/')

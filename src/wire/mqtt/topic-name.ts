@@ -5,6 +5,7 @@ const MAX_BYTES = 65_535
 /** Why a text is no topic name that can be published to, or undefined. MQTT 5, sections 3.3.2.1 and 4.7. */
 export function topicNameFault(topic: string, maxLevels = MAX_TOPIC_LEVELS): string | undefined {
   if (topic === '') return 'a topic name cannot be empty'
+  // [MQTT-4.7.0-1]
   if (topic.includes('+') || topic.includes('#')) return 'a topic name has no wildcards'
   return commonFault(topic, maxLevels)
 }
