@@ -48,6 +48,8 @@ export class Arrival {
 
   /** Asks the gate, now that the client is known. False: it is closed. */
   enter(): boolean {
+    // who has gone meanwhile would never leave
+    if (this.#settled) return false
     const { gate } = this.#lobby.options
     const { host } = this.#ends
     const refusal = gate.enter(host)

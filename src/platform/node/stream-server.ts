@@ -15,7 +15,12 @@ export const listenStream: ListenStream = async (address, options, onConnection)
   const lobby: Lobby = { options, underWay: new Set(), refused: new Set() }
   const setUp = await setUps(options, onConnection)
   const server = createServer({ noDelay: true, keepAlive: true }, socket => {
-    const arrival = new Arrival(socket, endsAt(address, socket), lobby)
+    const ends = endsAt(address, socket)
+    if (ends === undefined) {
+      socket.on('error', () => undefined).destroy()
+      return
+    }
+    const arrival = new Arrival(socket, ends, lobby)
     if (options.proxyHeader === undefined) setUp(arrival)
     else if (lobby.underWay.size > maxUnknown)
       arrival.refuse('connections.max', `${maxUnknown} connections are being set up`)
@@ -35,9 +40,11 @@ export const listenStream: ListenStream = async (address, options, onConnection)
   }
 }
 
-/** The clients of a Unix socket have no address. */
-const endsAt = (address: StreamAddress, socket: Socket): Ends =>
-  'path' in address ? { host: '', remote: `unix:${address.path}`, local: { host: '', port: 0 } } : endsOf(socket)
+/** The clients of a Unix socket have no address. Undefined: the client of a TCP socket was gone before it was accepted. */
+const endsAt = (address: StreamAddress, socket: Socket): Ends | undefined => {
+  if ('path' in address) return { host: '', remote: `unix:${address.path}`, local: { host: '', port: 0 } }
+  return socket.remoteAddress === undefined ? undefined : endsOf(socket)
+}
 
 /** The way from a known client to its protocol. */
 const setUps = async (

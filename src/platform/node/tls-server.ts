@@ -49,7 +49,7 @@ export class Handshakes {
       this.#underWay.get(pairOf(socket))?.refuse('tls', handshakeFault(error))
     })
     this.#server.on('secureConnection', socket => {
-      const arrival = this.#underWay.get(pairOf(socket))
+      const arrival = this.#take(pairOf(socket))
       // its errors are those of the connection, once there is one
       socket.on('error', () => undefined)
       if (arrival === undefined) {
@@ -60,6 +60,12 @@ export class Handshakes {
       if (fault === undefined) onSecure(socket, arrival)
       else arrival.refuse('tls', fault)
     })
+  }
+
+  #take(pair: string): Arrival | undefined {
+    const arrival = this.#underWay.get(pair)
+    this.#underWay.delete(pair)
+    return arrival
   }
 
   begin(arrival: Arrival): void {

@@ -10,6 +10,7 @@ import { listenStream } from '../../../src/platform/node/stream-server.ts'
 import type { ConnectionRefusal, StreamAddress, StreamOptions } from '../../../src/platform/stream-server.ts'
 import type { TlsCredentials, TlsIdentity, TlsRules } from '../../../src/platform/tls-identity.ts'
 import { parseProxyHeader } from '../../../src/wire/proxy-protocol.ts'
+import { SimRandom } from '../../support/sim/random.ts'
 import { makeCertificate, type TestCertificate } from '../../support/test-certificates.ts'
 
 const openGate = { enter: () => undefined, leave: () => undefined }
@@ -492,4 +493,41 @@ describe('a Unix socket', () => {
     await expect(EchoServer.start({}, { path: file })).rejects.toMatchObject({ code: 'EADDRINUSE' })
     await expect(EchoServer.start({}, { path: join(path, 'below') })).rejects.toMatchObject({ code: 'ENOTDIR' })
   })
+})
+
+it('random bytes at every kind of listener leave nothing behind', async () => {
+  const random = new SimRandom(20_261_122)
+  let inside = 0
+  const gate: StreamOptions['gate'] = {
+    enter() {
+      inside++
+      return undefined
+    },
+    leave: () => void inside--,
+  }
+  const webSocket = { subprotocol: 'mqtt', maxFrameBytes: 100 }
+  const kinds: Partial<StreamOptions>[] = [{}, { tls: new TestIdentity(gateway) }, { webSocket }].flatMap(options => [
+    options,
+    { ...options, proxyHeader: parseProxyHeader },
+  ])
+  const beginnings = [
+    Buffer.from('0d0a0d0a000d0a515549540a2111000ccb007107c000020ac82222b3', 'hex'),
+    Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex'),
+    Buffer.from('16030100ff010000fb0303', 'hex'),
+    Buffer.from('GET / HTTP/1.1\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'),
+    Buffer.alloc(0),
+  ]
+  for (const options of kinds) {
+    const server = await EchoServer.start({ ...options, gate, setupTimeoutMs: 100 })
+    const ends = Array.from({ length: 40 }, async () => {
+      const socket = await dial(server.port)
+      const end = closed(socket)
+      socket.write(Buffer.concat([beginnings[random.below(beginnings.length)]!, random.bytes(random.below(200))]))
+      if (random.chance(0.5)) socket.resetAndDestroy()
+      else socket.end()
+      await end
+    })
+    await Promise.all(ends)
+    await until(() => inside === 0)
+  }
 })
