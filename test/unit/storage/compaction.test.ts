@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { partitionId } from '../../../src/core/brand.ts'
-import { BrokerError } from '../../../src/core/errors.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
 import type { Compaction, Log } from '../../../src/storage/log.ts'
 import { compressBatch, encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
 import { baseOffsetOf, hasValidCrc, lastOffsetOf, recordCountOf } from '../../../src/wire/kafka/record-batch.ts'
 import { decompressRecords } from '../../../src/wire/kafka/records.ts'
 import { SimRandom } from '../../support/sim/random.ts'
-import { MiB, TestDirectory, topic } from './test-log.ts'
+import { appendWhenRoom, MiB, TestDirectory, topic } from './test-log.ts'
 
 const KiB = 1024
 const other = partitionId(33)
@@ -57,17 +56,9 @@ const readAll = async (log: Log, from = 0): Promise<{ records: Seen[]; batches: 
 }
 
 const append = async (log: Log, batch: Buffer, partition = topic): Promise<number> => {
-  for (;;) {
-    try {
-      const { group, baseOffsets } = log.append([{ partition, batch }])
-      await log.whenDurable(group)
-      return baseOffsets[0]!
-    } catch (error) {
-      if (!(error instanceof BrokerError) || (error.kind !== 'storageFull' && error.kind !== 'spaceAwaited'))
-        throw error
-      await new Promise(resolve => setTimeout(resolve, 5))
-    }
-  }
+  const { group, baseOffsets } = await appendWhenRoom(log, [{ partition, batch }])
+  await log.whenDurable(group)
+  return baseOffsets[0]!
 }
 
 const record = (key: string, value: string | null) => ({
@@ -222,21 +213,10 @@ describe('compaction', () => {
     const internal = partitionId(1)
     for (const partition of [topic, internal]) log.openPartition(partition)
     log.setCompaction(topic, compaction())
-    const fill = async (): Promise<unknown> => {
-      for (let key = 0; key < 10_000; key++) {
-        try {
-          await log.whenDurable(
-            log.append([{ partition: topic, batch: encodeBatch([record(`k${key}`, 'x'.repeat(8_000))]) }]).group,
-          )
-        } catch (error) {
-          if (!(error instanceof BrokerError) || (error.kind !== 'storageFull' && error.kind !== 'spaceAwaited'))
-            return error
-          await new Promise(resolve => setTimeout(resolve, 5))
-        }
-      }
-      return undefined
+    const fill = async (): Promise<void> => {
+      for (let key = 0; key < 10_000; key++) await append(log, encodeBatch([record(`k${key}`, 'x'.repeat(8_000))]))
     }
-    expect(await fill()).toMatchObject({ kind: 'policyViolation' })
+    await expect(fill()).rejects.toMatchObject({ kind: 'policyViolation' })
     const before = log.offsets(topic).highWatermark
     expect((await readAll(log)).records.length).toBe(before)
     log.setCompaction(internal, compaction({ minDirtyBytes: 1000, limitOffset: () => log.offsets(internal).logEnd }))

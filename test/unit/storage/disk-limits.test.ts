@@ -1,35 +1,24 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { BrokerError } from '../../../src/core/errors.ts'
 import type { Files } from '../../../src/platform/files.ts'
 import type { Logger } from '../../../src/platform/logger.ts'
 import { nodeFiles } from '../../../src/platform/node/files.ts'
 import { decodeTrailer } from '../../../src/storage/footer.ts'
 import type { Appended, Compaction, Log } from '../../../src/storage/log.ts'
 import { baseOffsetOf } from '../../../src/wire/kafka/record-batch.ts'
-import { batchOf, MiB, silentLogger, TestDirectory, topic } from './test-log.ts'
+import { appendWhenRoom, batchOf, MiB, silentLogger, TestDirectory, topic } from './test-log.ts'
 
 const slotBytes = 4 * MiB
 const large = batchOf(['x'.repeat(200_000)])
 
 const fill = async (log: Log, batches: number): Promise<void> => {
   for (let index = 0; index < batches; index++) {
-    await log.whenDurable((await appendWithRetries(log)).group)
+    await log.whenDurable((await appendLarge(log)).group)
   }
 }
 
-/** Slots are prepared, and room is made, in the background: a producer that is refused meanwhile tries again. */
-const appendWithRetries = async (log: Log): Promise<Appended> => {
-  for (;;) {
-    try {
-      return log.append([{ partition: topic, batch: large }])
-    } catch (error) {
-      if (!(error instanceof BrokerError) || !['spaceAwaited', 'storageFull'].includes(error.kind)) throw error
-      await new Promise(resolve => setTimeout(resolve, 1))
-    }
-  }
-}
+const appendLarge = (log: Log): Promise<Appended> => appendWhenRoom(log, [{ partition: topic, batch: large }])
 
 const compactOnly: Compaction = {
   minDirtyRatio: 0.5,

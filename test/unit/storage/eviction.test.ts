@@ -2,12 +2,11 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { partitionId } from '../../../src/core/brand.ts'
-import { BrokerError } from '../../../src/core/errors.ts'
 import type { Clock } from '../../../src/platform/clock.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
-import type { Appended, Log, Retention } from '../../../src/storage/log.ts'
+import type { Log, Retention } from '../../../src/storage/log.ts'
 import { baseOffsetOf, hasValidCrc, nextOffsetOf } from '../../../src/wire/kafka/record-batch.ts'
-import { batchOf, MiB, noHeaders, TestDirectory, topic } from './test-log.ts'
+import { appendWhenRoom, batchOf, MiB, noHeaders, TestDirectory, topic } from './test-log.ts'
 
 const large = batchOf(['x'.repeat(200_000)])
 const forEver: Retention = { ms: -1, bytes: -1, class: 'normal', readThrough: () => 0 }
@@ -15,19 +14,7 @@ const forEver: Retention = { ms: -1, bytes: -1, class: 'normal', readThrough: ()
 /** Appends `bytes` of batches to the partition, waiting for the device now and then. */
 const fill = async (log: Log, partition: typeof topic, bytes: number): Promise<void> => {
   for (let done = 0; done < bytes; done += large.length) {
-    await log.whenDurable((await appendWithRetries(log, partition)).group)
-  }
-}
-
-/** Room is made in the background: a producer that is refused meanwhile tries again. */
-const appendWithRetries = async (log: Log, partition: typeof topic): Promise<Appended> => {
-  for (;;) {
-    try {
-      return log.append([{ partition, batch: large }])
-    } catch (error) {
-      if (!(error instanceof BrokerError) || !['spaceAwaited', 'storageFull'].includes(error.kind)) throw error
-      await new Promise(resolve => setTimeout(resolve, 1))
-    }
+    await log.whenDurable((await appendWhenRoom(log, [{ partition, batch: large }])).group)
   }
 }
 
