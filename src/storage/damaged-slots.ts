@@ -47,6 +47,11 @@ export class DamagedSlots {
     return true
   }
 
+  /** The slot of this number is kept: no other gets its number meanwhile. */
+  hasNumber(slot: number): boolean {
+    return [...this.#orders].some(([order, name]) => name === quarantineName(slot, order))
+  }
+
   /** Slots that a budget of `maxSlots` has for it beside the `needed` ones. */
   static limit(maxSlots: number, needed: number): number {
     return Math.max(0, Math.min(maxQuarantined, maxSlots - needed))

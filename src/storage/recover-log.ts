@@ -279,8 +279,8 @@ const settleSlots = async (
     if (!keptSlots.has(slot)) await pool.discard(slot, meta.logId)
   }
   for (const slot of found.unreadable) {
-    // zeros are a slot that was prepared and never used
-    if (!keptSlots.has(slot) && (await hasContent(slot))) {
+    // zeros that can be read are a slot that was prepared and never used
+    if (!keptSlots.has(slot) && (slot.damaged || (await hasContent(slot)))) {
       slot.damaged = true
       await pool.discard(slot, meta.logId)
     }

@@ -1,7 +1,9 @@
 import type { RandomAccessFile } from '../platform/files.ts'
 import { alignDown, blockBytes } from './layout.ts'
 
-const isUnreadable = (error: unknown): boolean => (error as { code?: string }).code === 'EIO'
+/** The device, or the file system on it, does not give the bytes: EIO, and EUCLEAN where an inode is damaged. */
+export const isUnreadable = (error: unknown): boolean =>
+  ['EIO', 'EUCLEAN'].includes((error as { code?: string }).code ?? '')
 
 /**
  * A slot file whose unreadable blocks read as zeros. No checksum holds over them, so that what was there becomes damage like any other,

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { Files, RandomAccessFile } from '../platform/files.ts'
 import type { Logger } from '../platform/logger.ts'
-import { salvagingFile } from './salvaging-file.ts'
+import { alignDown, blockBytes } from './layout.ts'
+import { isUnreadable, salvagingFile } from './salvaging-file.ts'
 import { encodeSlotHeader, slotFileName } from './slot.ts'
 
 /** One slot file. */
@@ -33,6 +34,26 @@ export const openSlotFile = async (
   })
   const slot: Slot = { number, path, file, preparedBytes: 0, taken: true, damaged: false }
   return slot
+}
+
+/** Opens the file of a slot that is there. Undefined when it cannot be opened any more: what it held is lost. */
+export const reopenSlotFile = async (
+  files: Files,
+  directory: string,
+  number: number,
+  slotBytes: number,
+  logger: Logger,
+): Promise<Slot | undefined> => {
+  try {
+    const slot = await openSlotFile(files, directory, number, {}, logger)
+    // shorter than a slot: a crash came while it was prepared
+    slot.preparedBytes = Math.min(slotBytes, alignDown(await slot.file.size(), blockBytes))
+    return slot
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
+    logger.error({ slot: number, error: String(error) }, 'a slot file cannot be opened, what it held is lost')
+    return undefined
+  }
 }
 
 /** Overwrites the slot's header, so that no start takes its old content for a segment. Durable when it resolves. */

@@ -1,12 +1,12 @@
+import { join } from 'node:path'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Files } from '../platform/files.ts'
 import type { Logger } from '../platform/logger.ts'
 import { DamagedSlots } from './damaged-slots.ts'
-import { alignDown, blockBytes } from './layout.ts'
 import { minSlots, reservedSlots } from './options.ts'
 import { slotOfFileName } from './slot.ts'
-import { markFree, openSlotFile, type Slot } from './slot-file.ts'
+import { markFree, openSlotFile, reopenSlotFile, type Slot } from './slot-file.ts'
 
 const stepBytes = 1024 * 1024
 /**
@@ -33,6 +33,8 @@ export class SlotPool {
   readonly #reserve: boolean
   readonly #slots = new Map<number, Slot>()
   readonly #quarantine: DamagedSlots
+  /** Numbers of slots whose file can neither be opened nor renamed. */
+  readonly #lost = new Set<number>()
   /** May be taken: all of it is prepared. */
   readonly #free: Slot[] = []
   /** Slots that hold no segment. */
@@ -124,13 +126,14 @@ export class SlotPool {
     return this.#quarantine.count
   }
 
-  /** Takes a slot file found at start in. Its file may be shorter than a slot: the crash came while it was prepared. */
+  /** Takes a slot file found at start in. One that cannot be opened is kept aside, or stays where it is. */
   async adoptFile(name: string): Promise<void> {
     if (this.#quarantine.adopt(name)) return
     const number = slotOfFileName(name)
     if (number === undefined) return
-    const slot = await this.#openSlot(number, true, {})
-    slot.preparedBytes = Math.min(this.#slotBytes, alignDown(await slot.file.size(), blockBytes))
+    const slot = await reopenSlotFile(this.#files, this.#directory, number, this.#slotBytes, this.#logger)
+    if (slot !== undefined) this.#slots.set(number, slot)
+    else await this.#quarantine.take({ number, path: join(this.#directory, name) }).catch(() => this.#lost.add(number))
   }
 
   /** Recovery found out what the slot holds. Past the budget a free slot is deleted. */
@@ -242,7 +245,7 @@ export class SlotPool {
 
   /** What occupies the budget. */
   get #fileCount(): number {
-    return this.#slots.size + this.#quarantine.count
+    return this.#slots.size + this.#quarantine.count + this.#lost.size
   }
 
   get #inUse(): number {
@@ -358,13 +361,6 @@ export class SlotPool {
     slot.preparedBytes += length
   }
 
-  async #openSlot(number: number, taken: boolean, options: { create?: boolean }): Promise<Slot> {
-    const slot = await openSlotFile(this.#files, this.#directory, number, options, this.#logger)
-    slot.taken = taken
-    this.#slots.set(number, slot)
-    return slot
-  }
-
   async #create(): Promise<Slot> {
     const slot = await this.#createFile(false)
     this.#idle++
@@ -374,7 +370,10 @@ export class SlotPool {
 
   async #createFile(taken: boolean): Promise<Slot> {
     let number = 1
-    while (this.#slots.has(number)) number++
-    return this.#openSlot(number, taken, { create: true })
+    while (this.#slots.has(number) || this.#quarantine.hasNumber(number) || this.#lost.has(number)) number++
+    const slot = await openSlotFile(this.#files, this.#directory, number, { create: true }, this.#logger)
+    slot.taken = taken
+    this.#slots.set(number, slot)
+    return slot
   }
 }
