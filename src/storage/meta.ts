@@ -58,16 +58,17 @@ export const encodeMeta = (meta: Meta): Buffer => {
   return Buffer.concat([block, block])
 }
 
-/** What the file says: a newer format, bytes that are no `meta` of ours, or the content of the first copy that verifies. */
+/** What the file says: the content of the first copy that verifies; else a newer format, or bytes that are no `meta` of ours. */
 export const decodeMeta = (file: Buffer): Meta | 'newer' | 'foreign' => {
+  let isNewer = false
   for (let at = 0; at + blockBytes <= file.length; at += blockBytes) {
     const block = file.subarray(at, at + blockBytes)
     if (block.readUInt32BE(0) !== metaMagic) continue
-    // the version stands before anything that a later format may change, its checksum included
-    if (block.readUInt16BE(4) > formatVersion) return 'newer'
-    if (crc32c(block.subarray(0, blockBytes - 4)) === block.readUInt32BE(blockBytes - 4)) return decodeCopy(block)
+    // the version stands before anything that a later format may change, its checksum included: one flipped bit must not look like it
+    if (block.readUInt16BE(4) > formatVersion) isNewer = true
+    else if (crc32c(block.subarray(0, blockBytes - 4)) === block.readUInt32BE(blockBytes - 4)) return decodeCopy(block)
   }
-  return 'foreign'
+  return isNewer ? 'newer' : 'foreign'
 }
 
 const decodeCopy = (block: Buffer): Meta => {

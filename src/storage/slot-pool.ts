@@ -302,7 +302,7 @@ export class SlotPool {
   }
 
   async #prepareAll(): Promise<void> {
-    const zeros = Buffer.alloc(stepBytes)
+    const zeros = Buffer.alloc(Math.min(stepBytes, this.#slotBytes))
     while (!this.#closed && this.#hasWork) {
       const isUrgent = this.#free.length < enoughSlots || this.#unprepared[0]?.taken === true
       try {

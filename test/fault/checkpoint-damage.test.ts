@@ -84,6 +84,25 @@ it.each(Object.keys(damages))(
   },
 )
 
+it('views/ with one flipped bit: it is empty, or has all that was there', async () => {
+  const random = new SimRandom(1)
+  const data = join(views, 'data.mdb')
+  expect(await start('close')).toBe(0)
+  expect(await start('close')).toBe(allEntries)
+  const seen = new Set<number | undefined>()
+  for (let flips = 0; flips < 12; flips++) {
+    const bytes = await readFile(data)
+    bytes[random.below(bytes.length)]! ^= 1 << random.below(8)
+    await writeFile(data, bytes)
+    const found = await start('close')
+    expect([0, allEntries]).toContain(found)
+    seen.add(found)
+    if (found === 0) expect(await start('close')).toBe(allEntries)
+  }
+  // some bits belong to no entry
+  expect([...seen].sort()).toEqual([0, allEntries])
+})
+
 it('the entries of another store are its own: what they mean is told by who reads them', async () => {
   expect(await start('close')).toBe(0)
   const kept = await readFile(join(views, 'data.mdb'))

@@ -25,6 +25,44 @@ const smallLog = async (): Promise<{ machine: SimMachine; model: LogModel }> => 
   return { machine, model: run.model }
 }
 
+/** Opens a copy of the machine with one bit changed; bytes of values that were lost. */
+const lostWith = async (machine: SimMachine, model: LogModel, seed: number, flip: (copy: SimMachine) => void) => {
+  const copy = machine.fork(seed)
+  flip(copy)
+  const run = new LogRun(copy, model.clone(), seed)
+  copy.crash('power')
+  await reportHistory(copy, () => copy.clock.run(run.open({ gapsAllowed: true })))
+  copy.clock.crash()
+  return run.model.lostBytes
+}
+
+it('a flipped bit anywhere in meta costs nothing: there are two copies', async () => {
+  const { machine, model } = await smallLog()
+  const { length } = machine.disk.content('/data/meta')
+  expect(length).toBe(8192)
+  // every bit of what stands at the beginning of both copies, some of the rest
+  for (let at = 0, flips = 0; at < length; at += at % 4096 < 80 ? 1 : 97) {
+    for (let bit = 0; bit < (at % 4096 < 8 ? 8 : 1); bit++, flips++) {
+      const flip = (copy: SimMachine): void => copy.disk.flipBit('/data/meta', at, (bit + at) % 8)
+      expect(await lostWith(machine, model, flips, flip), `meta ${at}`).toBe(0)
+    }
+  }
+})
+
+it('a flipped bit anywhere in a checkpoint costs nothing: it is only a cache', async () => {
+  const { machine, model } = await smallLog()
+  let flips = 0
+  for (const [directory, key, { length }] of [...machine.checkpointValues()]) {
+    for (let at = 0; at < length; at += Math.min(stride, 17)) {
+      const bit = flips++ % 8
+      const flip = (copy: SimMachine): void => copy.flipCheckpointBit(directory, key, at, bit)
+      expect(await lostWith(machine, model, flips, flip), `${key} ${at}`).toBe(0)
+    }
+  }
+  console.log(`${flips} flipped bits in checkpoints`)
+  expect(flips).toBeGreaterThan(100)
+})
+
 it('a flipped bit anywhere in a slot is seen and costs a batch at most', async () => {
   const { machine, model } = await smallLog()
   let flips = 0
@@ -32,15 +70,13 @@ it('a flipped bit anywhere in a slot is seen and costs a batch at most', async (
   for (const name of machine.disk.list('/data/log')) {
     const path = `/data/log/${name}`
     for (let at = flips % stride; at < Math.min(slotBytes, machine.disk.content(path).length); at += stride) {
-      const copy = machine.fork(at)
-      copy.disk.note(`flip bit ${flips % 8} of ${path} ${at}`)
-      copy.disk.flipBit(path, at, flips++ % 8)
-      const run = new LogRun(copy, model.clone(), at)
-      copy.crash('power')
-      await reportHistory(copy, () => copy.clock.run(run.open({ gapsAllowed: true })))
-      expect(run.model.lostBytes, `${path} ${at}`).toBeLessThanOrEqual(batchBytes)
-      if (run.model.lostBytes > 0) lossy++
-      copy.clock.crash()
+      const bit = flips++ % 8
+      const lostBytes = await lostWith(machine, model, at, copy => {
+        copy.disk.note(`flip bit ${bit} of ${path} ${at}`)
+        copy.disk.flipBit(path, at, bit)
+      })
+      expect(lostBytes, `${path} ${at}`).toBeLessThanOrEqual(batchBytes)
+      if (lostBytes > 0) lossy++
     }
   }
   console.log(`${flips} flipped bits, ${lossy} of them in data`)

@@ -31,6 +31,13 @@ it('finds a cold segment that is published, and a slot that is reused, before th
   )
 })
 
+it('finds a slot that is reused before the log start that made it dead is on the device', async () => {
+  const options = { budgetBytes: 8 * 64 * 1024 }
+  const workload = { asksNothing: true }
+  const plan = { bugs: { acksControlEarly: true }, steps: 300, crashesPerPoint: 2, share: 0.3, options, workload }
+  expect(await found(plan)).toMatch(/offsets \d+ to \d+ are there, or in a gap record/)
+})
+
 it('finds a recovery that cuts too much', async () => {
   expect(await found({ bugs: { cutsTooMuch: true } })).toContain('acked records are there')
 })

@@ -1,5 +1,9 @@
 import { assert } from '../../../src/core/assert.ts'
 import type { CommitWriter, OpenCommitWriter } from '../../../src/platform/commit-writer.ts'
+import { frameBatchBytes, frameHeaderBytes, framePartition } from '../../../src/storage/frame.ts'
+import { type GroupHeader, groupFlags, groupHeaderBytes, readGroupHeader } from '../../../src/storage/group.ts'
+import { groupAlignBytes } from '../../../src/storage/layout.ts'
+import { logControlPartition } from '../../../src/storage/log.ts'
 import type { PlantedBugs, SimIo } from './io.ts'
 
 /** A write is durable when it resolves, torn at a crash before. It notices when an arena changes under it. */
@@ -49,7 +53,8 @@ class SimCommitWriter implements CommitWriter {
       disk.writeToCacheOnly(path, position, bytes)
       throw error
     }
-    if (this.#bugs.acksEarly === true) disk.write(path, position, bytes)
+    const { acksEarly, acksControlEarly } = this.#bugs
+    if (acksEarly === true || (acksControlEarly === true && isControlAlone(bytes))) disk.write(path, position, bytes)
     else disk.writeThrough(path, position, bytes)
   }
 
@@ -58,4 +63,22 @@ class SimCommitWriter implements CommitWriter {
   async close(): Promise<void> {
     this.#closed = true
   }
+}
+
+/** Whether the newest group of a write, which may begin with the end of the one before, holds records of the log control partition only. */
+const isControlAlone = (bytes: Buffer): boolean => {
+  let newest: { header: GroupHeader; at: number } | undefined
+  for (let at = 0; at < bytes.length; at += groupAlignBytes) {
+    const header = readGroupHeader(bytes, at)
+    if (header !== undefined) newest = { header, at }
+  }
+  // what a start says first makes nothing dead
+  if (newest === undefined || (newest.header.flags & groupFlags.start) !== 0) return false
+  const { header } = newest
+  let at = newest.at + groupHeaderBytes
+  for (let index = 0; index < header.frameCount; index++) {
+    if (framePartition(bytes, at) !== logControlPartition) return false
+    at += frameHeaderBytes + frameBatchBytes(bytes, at)
+  }
+  return header.frameCount > 0
 }

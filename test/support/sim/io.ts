@@ -17,6 +17,8 @@ export interface PlantedBugs {
   acksEarly?: boolean
   /** What the page cache already shows is not written again. */
   skipsRewrites?: boolean
+  /** The same for groups of the log control partition alone: so a slot is reused before the log start that made it dead is on the device. */
+  acksControlEarly?: boolean
   /** Syncs of files, commits apart, do nothing: so a cold segment is published, and a slot reused, before what they stand on is there. */
   skipsSyncs?: boolean
   /** After a crash the newest commit cannot be seen: the log is cut below what was acked. */

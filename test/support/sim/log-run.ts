@@ -32,6 +32,8 @@ export interface Workload {
   readonly compacts?: boolean
   /** The wall clock jumps ten years either way. */
   readonly clockJumps?: boolean
+  /** Nobody asks for records to be deleted: only retention and the budget move log starts. */
+  readonly asksNothing?: boolean
   /** `disk.budget` in slots: another one of these at each start. */
   readonly budgetSlots?: readonly number[]
 }
@@ -147,7 +149,7 @@ export class LogRun {
       if (choice < 35) this.#append(random.between(1, 3))
       else if (choice < 65) this.#appendRecords(random.between(1, 8))
       else if (choice < 72) this.#appendInternal()
-      else if (choice < 76) this.#advanceLogStart()
+      else if (choice < 76 && this.workload.asksNothing !== true) this.#advanceLogStart()
       else if (choice < 80) log.ensureRoom(random.between(1, 4096))
       else if (choice < 90) await sleep(machine.clock, random.pick([0, 1, 20, 300]))
       else if (choice < 97) await this.settle()

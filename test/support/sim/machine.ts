@@ -101,6 +101,21 @@ export class SimMachine {
     this.network = new SimNetwork(this.clock, this.random.fork())
   }
 
+  /** Every value of the checkpoints, by directory and key. */
+  *checkpointValues(): Generator<readonly [directory: string, key: string, value: Buffer]> {
+    for (const [directory, entries] of this.#checkpoints) {
+      for (const [key, value] of entries) yield [directory, key, value]
+    }
+  }
+
+  /** Turns a bit of one value over, as a store without checksums of its own would give it. */
+  flipCheckpointBit(directory: string, key: string, position: number, bit: number): void {
+    const entries = new Map(this.#checkpoints.get(directory))
+    const value = Buffer.from(entries.get(key)!)
+    value[position]! ^= 1 << bit
+    this.#checkpoints.set(directory, entries.set(key, value))
+  }
+
   /** Checkpoints are never needed: drops them. */
   dropCheckpoints(): void {
     this.#checkpoints.clear()

@@ -188,7 +188,7 @@ describe('repair', () => {
     const directory = await longLog()
     const path = join(directory.directory, 'meta')
     const bytes = readFileSync(path)
-    bytes.writeUInt16BE(99, 4)
+    for (const at of [4, 4100]) bytes.writeUInt16BE(99, at)
     writeFileSync(path, bytes)
     await expect(planRepair(looking, directory.directory)).rejects.toMatchObject({ exitCode: 65 })
     rmSync(path)
