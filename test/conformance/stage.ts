@@ -4,6 +4,7 @@ import { MqttServer } from '../support/mqtt-server.ts'
 import { type Connect, connect, type Properties, type Received } from '../support/mqtt-wire.ts'
 import { SkippingClock } from '../support/skipping-clock.ts'
 import { WireClient } from '../support/wire-client.ts'
+import { askOnce } from './ask-once.ts'
 
 type ClientOptions = Omit<Connect, 'clientId'>
 
@@ -18,7 +19,7 @@ export class Stage {
 
   static async open(settings: Partial<Settings> = {}): Promise<Stage> {
     const clock = new SkippingClock()
-    return new Stage(await MqttServer.start({ settings, clock }), clock)
+    return new Stage(await MqttServer.start({ settings, clock, authentication: askOnce }), clock)
   }
 
   private constructor(server: MqttServer, clock: SkippingClock) {

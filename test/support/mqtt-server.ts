@@ -2,6 +2,7 @@ import type { ClockQuality } from '../../src/broker/clock-quality.ts'
 import type { OpenBroker } from '../../src/broker/open-broker.ts'
 import type { MemoryBudget } from '../../src/core/memory-budget.ts'
 import type { Metrics } from '../../src/core/metrics.ts'
+import type { EnhancedAuthentication } from '../../src/mqtt/enhanced-authentication.ts'
 import { MqttFront } from '../../src/mqtt/front.ts'
 import { nodeRandom } from '../../src/platform/node/random.ts'
 import { MqttInflightView } from '../../src/state/mqtt-inflight.ts'
@@ -14,6 +15,7 @@ import { testListeners } from './test-listeners.ts'
 export interface MqttServerOptions extends MemoryBrokerOptions {
   readonly hotPath?: boolean
   readonly clockQuality?: () => ClockQuality
+  readonly authentication?: EnhancedAuthentication
 }
 
 /** An MQTT front with a real broker over a log in memory, listening on free ports of 127.0.0.1. */
@@ -27,7 +29,12 @@ export class MqttServer {
   port = 0
   webSocketPort = 0
 
-  static async start({ hotPath, clockQuality, ...options }: MqttServerOptions = {}): Promise<MqttServer> {
+  static async start({
+    hotPath,
+    clockQuality,
+    authentication,
+    ...options
+  }: MqttServerOptions = {}): Promise<MqttServer> {
     const retained = new RetainedView()
     const inflight = new MqttInflightView()
     const settings = {
@@ -54,6 +61,7 @@ export class MqttServer {
       logger,
       metrics,
       ...(hotPath === undefined ? {} : { hotPath }),
+      ...(authentication === undefined ? {} : { authentication }),
     })
     const server = new MqttServer(under, front)
     for (const { scheme, address } of await front.open()) {

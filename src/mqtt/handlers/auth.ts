@@ -47,6 +47,7 @@ async function goOn(
     return
   }
   if (step.kind === 'success') exchanges.delete(client)
+  // [MQTT-3.15.2-1]
   const reasonCode = step.kind === 'success' ? reasonCodes.success : reasonCodes.continueAuthentication
   const answer = step.data === undefined ? {} : { authenticationData: step.data }
   connection.write(encodeAuth(reasonCode, { authenticationMethod: method, ...answer }))

@@ -1,6 +1,7 @@
 import type { ConnectionRefusal } from '../../platform/stream-server.ts'
 import { type ConnectPacket, decodeConnect, decodeReason, UnsupportedVersion } from '../../wire/mqtt/client-packets.ts'
 import type { Properties } from '../../wire/mqtt/properties.ts'
+import { ProtocolViolation } from '../../wire/mqtt/protocol-violation.ts'
 import { encodeForwarded } from '../../wire/mqtt/publish-properties.ts'
 import { encodeAuth, encodeConnack } from '../../wire/mqtt/server-packets.ts'
 import { topicNameFault } from '../../wire/mqtt/topic-name.ts'
@@ -55,6 +56,9 @@ export function handleConnectAuth(
 ): void {
   const packet = decodeReason('auth', bytes, start, end, request.packet.version)
   checkMethod(packet, request.packet.properties.authenticationMethod)
+  // [MQTT-4.12.0-3]
+  if (packet.reasonCode !== reasonCodes.continueAuthentication)
+    throw new ProtocolViolation('protocolError', `AUTH with reason ${packet.reasonCode} before CONNACK`)
   connection.wait(authenticate(connection, request, packet.properties.authenticationData))
 }
 

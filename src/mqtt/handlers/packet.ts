@@ -41,6 +41,7 @@ export function handlePacket(connection: MqttConnection, bytes: Buffer, start: n
       handleConnectAuth(connection, connecting, bytes, start, end)
       return
     }
+    // [MQTT-3.1.2-30]
     if (connecting !== undefined) throw new ProtocolViolation('protocolError', 'CONNECT waits for AUTH')
     // [MQTT-3.1.0-1]
     if (type !== packetTypes.connect) throw new ProtocolViolation('protocolError', 'the first packet is not CONNECT')

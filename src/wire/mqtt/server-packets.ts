@@ -38,7 +38,7 @@ export const encodeUnsuback = (version: number, packetId: number, codes: readonl
 export const encodeDisconnect = (reasonCode: number, properties: Properties = {}): Buffer =>
   frame(packetTypes.disconnect, Buffer.from([reasonCode]), section(5, properties))
 
-/** Section 3.15, MQTT 5 only. */
+/** Section 3.15, MQTT 5 only; it carries the method and its data, no reason string. [MQTT-3.15.2-2] [MQTT-3.15.2-3] */
 export const encodeAuth = (reasonCode: number, properties: Properties): Buffer =>
   frame(packetTypes.auth, Buffer.from([reasonCode]), section(5, properties))
 

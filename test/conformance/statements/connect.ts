@@ -338,7 +338,15 @@ export const connect: readonly Statement[] = [
   {
     id: '3.1.2-30',
     says: 'a client that authenticates sends only AUTH and DISCONNECT before CONNACK',
-    untestable: 'it binds clients, and this broker has no authentication method that takes more than CONNECT',
+    async test(stage) {
+      for (const bytes of [wire.pingreq(), wire.publish({ topic: 't' }), wire.subscribe(1, [['t', 0]])]) {
+        const client = await stage.open()
+        client.send(wire.connect({ clientId: 'a', properties: { authMethod: 'ask-once' } }))
+        await client.take('auth')
+        client.send(bytes)
+        expect(await client.closed()).toEqual([])
+      }
+    },
   },
   {
     id: '3.1.3-1',

@@ -4,7 +4,6 @@ import type { Stage } from '../stage.ts'
 import type { Statement } from './statement.ts'
 
 const malformed = [0x81, 0x82]
-const noAuth = 'this broker has no authentication method that sends AUTH'
 /** Reason codes of DISCONNECT that a broker may send (table 3-10). */
 const disconnectReasons = [
   0x00, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8b, 0x8d, 0x8e, 0x8f, 0x90, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99,
@@ -27,6 +26,14 @@ async function smallDisconnect(stage: Stage): Promise<void> {
     client.send(bytes)
     for (const one of await client.closed()) expect(one.bytes.length).toBeLessThanOrEqual(8)
   }
+}
+
+/** AUTH carries what the method needs and nothing else. */
+async function smallAuth(stage: Stage): Promise<void> {
+  const client = await stage.open()
+  client.send(wire.connect({ clientId: 'a', properties: { authMethod: 'ask-once', maximumPacketSize: 40 } }))
+  const { properties } = await client.take('auth')
+  expect(properties).toEqual({ authMethod: 'ask-once', authData: Buffer.from('password?') })
 }
 
 /** MQTT 5, sections 3.14 and 3.15. */
@@ -114,7 +121,15 @@ export const disconnect: readonly Statement[] = [
       for (const flags of [1, 2, 8]) await stage.refuses(wire.packet('auth', flags, ...body), malformed)
     },
   },
-  { id: '3.15.2-1', says: 'AUTH has a reason code of its own', untestable: noAuth },
-  { id: '3.15.2-2', says: 'a reason string does not make AUTH too large', untestable: noAuth },
-  { id: '3.15.2-3', says: 'user properties do not make AUTH too large', untestable: noAuth },
+  {
+    id: '3.15.2-1',
+    says: 'AUTH has a reason code of its own',
+    async test(stage) {
+      const client = await stage.open()
+      client.send(wire.connect({ clientId: 'a', properties: { authMethod: 'ask-once' } }))
+      expect((await client.take('auth')).reason).toBe(0x18)
+    },
+  },
+  { id: '3.15.2-2', says: 'a reason string does not make AUTH too large', test: smallAuth },
+  { id: '3.15.2-3', says: 'user properties do not make AUTH too large', test: smallAuth },
 ]

@@ -5,7 +5,6 @@ import { payloads, type Stage } from '../stage.ts'
 import { ofClients, type Statement } from './statement.ts'
 
 const malformed = [0x81, 0x82]
-const noAuth = 'this broker has no authentication method that sends AUTH'
 const badAuth = [0x8c, 0x87]
 
 /** A client with a session, subscribed to `t/#`, and one publish to it of which it has sent no acknowledgement. */
@@ -62,6 +61,24 @@ async function inOrder(stage: Stage): Promise<void> {
     expect(Number(payload)).toBeGreaterThan(seen.get(stream) ?? -1)
     seen.set(stream, Number(payload))
   }
+}
+
+/** AUTH of a client in an exchange of `ask-once`. */
+const answer = (password: string, reason = 0x18): Buffer =>
+  wire.auth(reason, { authMethod: 'ask-once', authData: Buffer.from(password) })
+
+/** A client that was asked for more by the method `ask-once`. */
+async function authenticating(stage: Stage): Promise<{ client: WireClient; asked: wire.Received }> {
+  const client = await stage.open()
+  client.send(wire.connect({ clientId: 'authenticating', properties: { authMethod: 'ask-once' } }))
+  return { client, asked: await client.next() }
+}
+
+async function authenticated(stage: Stage): Promise<WireClient> {
+  const { client } = await authenticating(stage)
+  client.send(answer('right'))
+  await client.take('connack')
+  return client
 }
 
 /** MQTT 5, chapter 4. */
@@ -625,16 +642,49 @@ export const operation: readonly Statement[] = [
       expect(found).toHaveLength(1)
     },
   },
-  { id: '4.12.0-2', says: 'the broker asks for more with AUTH and 0x18', untestable: noAuth },
-  { id: '4.12.0-3', says: 'a client answers AUTH with AUTH and 0x18', untestable: ofClients },
+  {
+    id: '4.12.0-2',
+    says: 'the broker asks for more with AUTH and 0x18',
+    async test(stage) {
+      const { asked } = await authenticating(stage)
+      expect(asked).toMatchObject({ type: 'auth', reason: 0x18 })
+    },
+  },
+  {
+    id: '4.12.0-3',
+    says: 'a client answers AUTH with AUTH and 0x18, and nothing else',
+    async test(stage) {
+      const { client } = await authenticating(stage)
+      client.send(answer('right'))
+      expect(await client.take('connack')).toMatchObject({ reason: 0 })
+      for (const reason of [0x00, 0x19]) {
+        const other = await authenticating(stage)
+        other.client.send(answer('right', reason))
+        expect((await other.client.closed()).filter(({ reason: code }) => code === 0)).toEqual([])
+      }
+    },
+  },
   {
     id: '4.12.0-4',
     says: 'a refused authentication ends the connection',
     async test(stage) {
       await stage.refusesConnect({ properties: { authMethod: 'x', authData: Buffer.from('y') } }, badAuth)
+      const { client } = await authenticating(stage)
+      client.send(answer('wrong'))
+      expect(await client.closed()).toMatchObject([{ type: 'connack', reason: 0x87, sessionPresent: false }])
     },
   },
-  { id: '4.12.0-5', says: 'AUTH and CONNACK repeat the authentication method', untestable: noAuth },
+  {
+    id: '4.12.0-5',
+    says: 'AUTH and CONNACK repeat the authentication method',
+    async test(stage) {
+      const { client, asked } = await authenticating(stage)
+      expect(asked.properties.authMethod).toBe('ask-once')
+      client.send(answer('right'))
+      const { properties } = await client.take('connack')
+      expect(properties).toMatchObject({ authMethod: 'ask-once', authData: Buffer.from('welcome') })
+    },
+  },
   {
     id: '4.12.0-6',
     says: 'a client without an authentication method gets neither AUTH nor a method in CONNACK',
@@ -651,13 +701,29 @@ export const operation: readonly Statement[] = [
   },
   {
     id: '4.12.1-1',
-    says: 'authentication is begun again with AUTH and 0x19, by clients that have a method',
-    test: stage => stage.refuses(wire.auth(0x19, { authMethod: 'x' }), [0x82]),
+    says: 'authentication is begun again with AUTH and 0x19, by clients that have a method, which stays the same',
+    async test(stage) {
+      const client = await authenticated(stage)
+      client.send(wire.auth(0x19, { authMethod: 'ask-once' }))
+      expect(await client.take('auth')).toMatchObject({ reason: 0x18, properties: { authMethod: 'ask-once' } })
+      client.send(answer('right'))
+      expect(await client.take('auth')).toMatchObject({ reason: 0, properties: { authMethod: 'ask-once' } })
+      expect(await client.ping()).toEqual([])
+      client.send(wire.auth(0x19, { authMethod: 'another' }))
+      await stage.ends(client, 0x82)
+      await stage.refuses(wire.auth(0x19, { authMethod: 'x' }), [0x82])
+    },
   },
   {
     id: '4.12.1-2',
     says: 'an authentication begun again that fails ends the connection',
-    test: stage => stage.refuses(wire.auth(0x19), [0x82]),
+    async test(stage) {
+      const client = await authenticated(stage)
+      client.send(wire.auth(0x19, { authMethod: 'ask-once' }))
+      await client.take('auth')
+      client.send(answer('wrong'))
+      await stage.ends(client, 0x87)
+    },
   },
   {
     id: '4.13.1-1',
