@@ -9,7 +9,7 @@ import { Stage } from '../stage.ts'
  * once and exactly once, each in the order of its publisher.
  */
 
-const seeds = Number(process.env['CONFORMANCE_SEEDS'] ?? 6)
+const seeds = Number(process.env['SESSION_SEEDS'] ?? 6)
 const topics = ['m/a', 'm/b', 'm/c'] as const
 const publishesEach = 60
 let stage: Stage
