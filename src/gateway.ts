@@ -34,6 +34,7 @@ import { listenStream } from './platform/node/stream-server.ts'
 import { askNodeTimeSync } from './platform/node/time-sync.ts'
 import type { Platform } from './platform/platform.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
+import { MqttSessionsView } from './state/mqtt-sessions.ts'
 import { RetainedView } from './state/retained.ts'
 import { serveBackups } from './storage/backup-service.ts'
 import { CommitLinger } from './storage/commit-linger.ts'
@@ -163,7 +164,16 @@ const openParts = async (
   stopping.throwIfAborted()
   const retained = new RetainedView()
   const inflight = new MqttInflightView()
-  const opened = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [retained, inflight] })
+  const sessions = new MqttSessionsView()
+  const opened = await openBroker({
+    platform,
+    loaded,
+    log,
+    store,
+    memory,
+    metrics,
+    frontViews: [retained, inflight, sessions],
+  })
   const { broker, groups, state, topicConfigs } = opened
   checkStartBudget(loaded, budgetBytes, log)
   rulesAreSet()
@@ -181,6 +191,7 @@ const openParts = async (
     state,
     retained,
     inflight,
+    sessions,
     settings,
     gatewayId: gatewayId(loaded, log),
     clock,

@@ -2,6 +2,7 @@ import { ByteReader } from '../core/byte-reader.ts'
 import { decodeState } from '../state/codec.ts'
 import { decodeOffset, offsetKeyTag } from '../state/group-offsets.ts'
 import { internalPartitions } from '../state/internal-partitions.ts'
+import { positionKeyTag } from '../state/mqtt-sessions.ts'
 import { decodeControlRecord } from '../storage/control-record.ts'
 import { logControlPartition } from '../storage/log.ts'
 import type { LogRecord } from '../wire/kafka/records.ts'
@@ -50,6 +51,9 @@ const internalKey = (partition: number, key: Buffer | null): unknown => {
       return { partition: key.readUInt32BE(0), producerId: Number(key.readBigUInt64BE(4)) }
     case internalPartitions.mqttInflight:
       return { packetId: key.readUInt16BE(0), clientId: key.toString('utf8', 2) }
+    case internalPartitions.mqttSessions:
+      if (key[0] !== positionKeyTag) return { clientId: key.toString('utf8', 1) }
+      return { clientId: key.toString('utf8', 5), partition: key.readUInt32BE(1) }
     default:
       return textOf(key)
   }

@@ -4,7 +4,7 @@ import type { SharedSubscription } from './shared-subscription.ts'
 import { lowerQos, type Subscription } from './subscription.ts'
 
 /** Subscriptions of one session that match a topic, taken together: they make one copy (section 3.3.4). */
-interface Grant {
+export interface Grant {
   /** The highest of them. [MQTT-3.3.4-2] */
   readonly qos: 0 | 1 | 2
   readonly retainAsPublished: boolean
@@ -66,8 +66,11 @@ const targetOf = (session: Session, subscriptions: readonly Subscription[]): Tar
   return { session, ...grantOf(subscriptions), own: others.length === 0 ? undefined : grantOf(others) }
 }
 
-const grantOf = (subscriptions: readonly Subscription[]): Grant => ({
+export const grantOf = (subscriptions: readonly Subscription[]): Grant => ({
   qos: Math.max(...subscriptions.map(({ qos }) => qos)) as 0 | 1 | 2,
   retainAsPublished: subscriptions.some(({ retainAsPublished }) => retainAsPublished),
   identifiers: subscriptions.flatMap(({ identifier }) => (identifier === 0 ? [] : [identifier])),
 })
+
+/** Of a topic to which nobody subscribes. */
+export const nobody = new Audience([], [])

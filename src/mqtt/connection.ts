@@ -1,3 +1,4 @@
+import type { GroupNumber } from '../core/brand.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import type { Timer } from '../platform/clock.ts'
 import type { Connection } from '../platform/network.ts'
@@ -118,6 +119,12 @@ export class MqttConnection {
         this.#isBusy = false
         this.#run()
       })
+  }
+
+  /** Calls `then` once `group` is durable; at once when there is nothing to wait for. */
+  whenDurable(group: GroupNumber | undefined, then: () => void): void {
+    if (group === undefined) then()
+    else this.services.work.after(group, error => (error === undefined ? then() : this.abandon(error)))
   }
 
   /** Acknowledgements have left: goes on where it waited for that. */

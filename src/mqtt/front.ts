@@ -12,6 +12,7 @@ import type { Connection, Listener } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
 import type { ConnectionRefusal, SetupRefusal } from '../platform/stream-server.ts'
 import type { MqttInflightView } from '../state/mqtt-inflight.ts'
+import type { MqttSessionsView } from '../state/mqtt-sessions.ts'
 import type { RetainedView } from '../state/retained.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { Client } from './client.ts'
@@ -30,6 +31,7 @@ import { PublishStore } from './publish-store.ts'
 import { ReadGate } from './read-gate.ts'
 import { explainRoute } from './route-explanation.ts'
 import type { MqttLimits, MqttServices } from './services.ts'
+import { SessionLog } from './session-log.ts'
 import { Sessions } from './sessions.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { TopicRoutes } from './topic-routes.ts'
@@ -42,6 +44,7 @@ export interface MqttFrontParts {
   /** Opened with the other views. */
   readonly retained: RetainedView
   readonly inflight: MqttInflightView
+  readonly sessions: MqttSessionsView
   readonly settings: Settings
   /** `{gateway}` of deliver rules. */
   readonly gatewayId: string
@@ -79,6 +82,7 @@ const retainedMaxBytes = 8 * 1024 * 1024
 const shares = { subscriptions: 16, wills: 32, aliases: 64, queues: 8 }
 const closeWaitMs = 2000
 const checkMs = 500
+const advanceMs = 5000
 
 /** The MQTT front: listeners, connections, sessions, routes, ingest and deliver rules. */
 export class MqttFront {
@@ -89,6 +93,7 @@ export class MqttFront {
   readonly #listeners: Listener[] = []
   readonly #connections = new Set<MqttConnection>()
   #check: Timer | undefined
+  #advance: Timer | undefined
 
   constructor(parts: MqttFrontParts) {
     const { broker, settings, clock, metrics } = parts
@@ -104,6 +109,9 @@ export class MqttFront {
       clock,
       logger: parts.logger.child('mqtt'),
       metrics,
+    })
+    broker.topics.onChange((topic, change) => {
+      if (change === 'deleted') this.#services.sessions.forget(topic.partitions)
     })
     metrics.gauge('mqttConnections', () => this.#services.sessions.connectedCount)
   }
@@ -136,6 +144,7 @@ export class MqttFront {
     }
     this.#deliveries.start()
     this.#checkConnections()
+    this.#advanceSessions()
     return addresses
   }
 
@@ -153,10 +162,12 @@ export class MqttFront {
   /** Stops accepting, lets publishes in hand be acknowledged, closes all connections. The log is still open when it is called. */
   async close(): Promise<void> {
     this.#check?.cancel()
+    this.#advance?.cancel()
     for (const listener of this.#listeners) await listener.close()
     await this.#deliveries.stop()
     await this.#acknowledged()
     for (const connection of [...this.#connections]) connection.endWith(reasonCodes.serverShuttingDown)
+    this.#services.sessions.advance()
     this.#services.sessions.stop()
     this.#services.wills.stop()
   }
@@ -170,6 +181,14 @@ export class MqttFront {
         connection.closeIfUnread(nowMs)
       }
       this.#checkConnections()
+    })
+  }
+
+  /** After a crash, what was acknowledged since then is delivered again. */
+  #advanceSessions(): void {
+    this.#advance = this.#parts.clock.after(advanceMs, () => {
+      this.#services.sessions.advance()
+      this.#advanceSessions()
     })
   }
 
@@ -226,10 +245,13 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   })
   const subscriptions = new Subscriptions(new MemoryShare(memory, shares.subscriptions), metrics)
   const distribution = new Distribution(work, subscriptions, clock)
-  const store = new PublishStore({ broker, routes, state, clock, clockQuality, metrics })
+  const sessionLog = new SessionLog(parts.state, parts.sessions, broker)
+  const stored = { broker, routes, subscriptions, sessionLog, clock, clockQuality, metrics }
+  const store = new PublishStore({ ...stored, state })
   const wills = new Wills({ store, distribution, memory: new MemoryShare(memory, shares.wills), clock, metrics })
   const sessions = new Sessions({
     state,
+    log: sessionLog,
     subscriptions,
     clock,
     metrics,
@@ -241,19 +263,12 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   })
   return {
     broker,
-    ingest: new Ingest({
-      broker,
-      routes,
-      subscriptions,
-      maxTopicLevels: settings['mqtt.topic.levels.max'],
-      clock,
-      clockQuality,
-      metrics,
-    }),
+    ingest: new Ingest({ ...stored, maxTopicLevels: settings['mqtt.topic.levels.max'] }),
     store,
     state,
     work,
     sessions,
+    sessionLog,
     subscriptions,
     distribution,
     wills,

@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import type { ClockQuality } from '../broker/clock-quality.ts'
-import type { GroupNumber } from '../core/brand.ts'
+import { type GroupNumber, type PartitionId, partitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -8,8 +8,10 @@ import { decodeText } from '../wire/mqtt/packet-reader.ts'
 import type { PublishProperties } from '../wire/mqtt/publish-properties.ts'
 import type { PublishScanner } from '../wire/mqtt/publish-scanner.ts'
 import { isSystemTopic, topicNameFault } from '../wire/mqtt/topic-name.ts'
+import { type Audience, nobody } from './audience.ts'
 import { MemoryShare } from './memory-share.ts'
 import { type HeaderTemplate, headerTemplate, withProperties } from './record-headers.ts'
+import type { SessionLog } from './session-log.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { OpenRoute, TopicRoutes } from './topic-routes.ts'
 
@@ -23,7 +25,7 @@ export interface PublishPlan {
   readonly isMalformed: boolean
   /** Undefined: plain publishes are not simply appended either. */
   open: OpenRoute | undefined
-  hasSubscribers: boolean
+  audience: Audience
   /** For QoS 0 and 1. */
   headers: readonly [HeaderTemplate, HeaderTemplate] | undefined
   routesGeneration: number
@@ -37,6 +39,7 @@ export interface IngestParts {
   readonly broker: Broker
   readonly routes: TopicRoutes
   readonly subscriptions: Subscriptions
+  readonly sessionLog: SessionLog
   readonly clock: Clock
   readonly clockQuality: () => ClockQuality
   readonly metrics: Metrics
@@ -70,6 +73,8 @@ export class ClientPlans {
  * the plan cannot say is for `PublishStore`.
  */
 export class Ingest {
+  lastPartition: PartitionId = partitionId(0)
+  lastOffset = -1
   readonly #parts: IngestParts
   readonly #maxPlans: number
   readonly #memory: MemoryShare
@@ -107,9 +112,12 @@ export class Ingest {
     return plan
   }
 
-  /** Stores the PUBLISH that the scanner stands on. Returns its group. Throws what `Broker.appendRecord` throws; then nothing was stored. */
+  /**
+   * Stores the PUBLISH that the scanner stands on; `lastPartition` and `lastOffset` say where. Returns its group. Throws what
+   * `Broker.appendRecord` throws; then nothing was stored.
+   */
   append(plan: PublishPlan, bytes: Buffer, scanner: PublishScanner, properties: PublishProperties): GroupNumber {
-    const { broker, routes } = this.#parts
+    const { broker, routes, sessionLog } = this.#parts
     const open = plan.open!
     const template = plan.headers![scanner.qos]!
     const { count } = properties
@@ -117,9 +125,12 @@ export class Ingest {
       count === 0
         ? template.whole
         : withProperties(template, bytes, scanner.propertiesStart, scanner.propertiesEnd, count)
-    broker.appendRecord(
+    const index = open.partition ?? routes.partitionFor(open)
+    this.lastPartition = open.topic.partitions[index]!
+    if (plan.audience.size > 0) sessionLog.expect(plan.audience, scanner.qos, this.lastPartition)
+    this.lastOffset = broker.appendRecord(
       open.topic,
-      open.partition ?? routes.partitionFor(open),
+      index,
       this.#wallMs,
       open.destination.key,
       bytes,
@@ -148,7 +159,7 @@ export class Ingest {
         topic === undefined ? 'a topic must be well-formed UTF-8' : topicNameFault(topic, this.#parts.maxTopicLevels),
       isMalformed: topic === undefined || /[+#]/.test(topic),
       open: undefined,
-      hasSubscribers: false,
+      audience: nobody,
       headers: undefined,
       routesGeneration: -1,
       subscribersGeneration: -1,
@@ -167,7 +178,7 @@ export class Ingest {
     const clockChanged = plan.clock !== this.#quality
     if (plan.routesGeneration !== routes.generation || clockChanged) this.#route(plan, clientId)
     plan.subscribersGeneration = subscriptions.generation
-    plan.hasSubscribers = subscriptions.audienceOf(plan.topic).size > 0
+    plan.audience = subscriptions.audienceOf(plan.topic)
   }
 
   /** What cannot be routed is tried again by `PublishStore`, which says why. */

@@ -1,3 +1,4 @@
+import type { PartitionId } from '../core/brand.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { reasonCodes } from './errors.ts'
 import type { MemoryShare } from './memory-share.ts'
@@ -102,19 +103,26 @@ export class OutboundFlow {
     this.proceed()
   }
 
-  /** The client has gone. Returns what no member of its shared subscriptions was sent yet, which is no longer here. */
-  disconnect(): Outgoing[] {
+  /**
+   * The client has gone. Returns what is no longer here, none of which it was sent: what may go to other members of shared subscriptions, and
+   * what can be read from the log again.
+   */
+  disconnect(): { readonly shared: Outgoing[]; readonly missed: Publication[] } {
     this.#sender = undefined
     this.#resend = []
     const shared: Outgoing[] = []
+    const missed: Publication[] = []
     this.#waiting = this.#waiting.slice(this.#gone).filter(outgoing => {
-      if (outgoing.shared === undefined || !outgoing.shared.hasConnectedMember) return true
-      shared.push(outgoing)
+      const { shared: share, publication } = outgoing
+      const isMissed = share === undefined && publication.partition !== undefined
+      if (!isMissed && !share?.hasConnectedMember) return true
+      if (isMissed) missed.push(publication)
+      else shared.push(outgoing)
       this.#hold(-sizeOf(outgoing))
       return false
     })
     this.#gone = 0
-    return shared
+    return { shared, missed }
   }
 
   /** The session ends. Returns what may go to other members of shared subscriptions. [MQTT-4.8.2-5]: no QoS 2 that was sent. */
@@ -127,6 +135,17 @@ export class OutboundFlow {
     this.#gone = 0
     this.#sender = undefined
     return left.filter(({ shared }) => shared !== undefined)
+  }
+
+  /** The lowest offset in each partition of which something is here. */
+  lowestOffsets(): ReadonlyMap<PartitionId, number> {
+    const lowest = new Map<PartitionId, number>()
+    for (const { publication } of [...this.#inflight.values(), ...this.#waiting.slice(this.#gone)]) {
+      const { partition, offset } = publication
+      if (partition !== undefined && offset < (lowest.get(partition) ?? Number.POSITIVE_INFINITY))
+        lowest.set(partition, offset)
+    }
+    return lowest
   }
 
   /** PUBACK, with whatever reason. [MQTT-4.3.2-3] [MQTT-4.4.0-2] */

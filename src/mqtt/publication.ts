@@ -1,3 +1,4 @@
+import type { PartitionId } from '../core/brand.ts'
 import { encodePublish, packetIdOffset } from '../wire/mqtt/publish-frame.ts'
 import { expiryPosition } from '../wire/mqtt/publish-properties.ts'
 
@@ -24,6 +25,9 @@ export class Publication {
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
   readonly publisher: string
+  /** Where it stands in the log; undefined: nowhere. */
+  partition: PartitionId | undefined
+  offset = -1
   readonly #properties: Buffer
   readonly #receivedMs: number
   /** Where its Message Expiry Interval stands in the properties; -1: it does not expire. */
@@ -42,6 +46,12 @@ export class Publication {
     this.#receivedMs = parts.receivedMs
     this.#expiryAt = parts.properties.length === 0 ? -1 : expiryPosition(parts.properties)
     this.#expirySeconds = this.#expiryAt < 0 ? 0 : parts.properties.readUInt32BE(this.#expiryAt)
+  }
+
+  /** It was appended there. */
+  placed(partition: PartitionId, offset: number): void {
+    this.partition = partition
+    this.offset = offset
   }
 
   /** Bytes that a peer made us hold for it. */

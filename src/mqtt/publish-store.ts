@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import type { ClockQuality } from '../broker/clock-quality.ts'
-import type { GroupNumber } from '../core/brand.ts'
+import type { GroupNumber, PartitionId } from '../core/brand.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Retained } from '../state/retained.ts'
@@ -9,6 +9,8 @@ import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { countForwarded, decodeForwarded } from '../wire/mqtt/publish-properties.ts'
 import type { PublishState } from './publish-state.ts'
 import { headerTemplate, withProperties } from './record-headers.ts'
+import type { SessionLog } from './session-log.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import type { TopicRoutes } from './topic-routes.ts'
 
 /** A PUBLISH or a will that is to be stored. */
@@ -24,10 +26,21 @@ export interface StoredPublish {
   readonly properties: Buffer
 }
 
+/** Where a publish stands in the log. */
+export interface Stored {
+  /** With it the publish becomes durable; undefined: nothing of it is stored. */
+  readonly group: GroupNumber | undefined
+  /** Undefined: it is no record. */
+  readonly partition: PartitionId | undefined
+  readonly offset: number
+}
+
 export interface PublishStoreParts {
   readonly broker: Broker
   readonly routes: TopicRoutes
   readonly state: PublishState
+  readonly subscriptions: Subscriptions
+  readonly sessionLog: SessionLog
   readonly clock: Clock
   readonly clockQuality: () => ClockQuality
   readonly metrics: Metrics
@@ -45,17 +58,22 @@ export class PublishStore {
     this.#parts = parts
   }
 
-  /** The group with which it becomes durable; undefined: nothing of it is stored. Throws `BrokerError`; then nothing was stored. */
-  store(publish: StoredPublish): GroupNumber | undefined {
-    const { routes, state, broker, clock, metrics } = this.#parts
+  /** Throws `BrokerError`; then nothing was stored. */
+  store(publish: StoredPublish): Stored {
+    const { routes, state, broker, clock, metrics, subscriptions, sessionLog } = this.#parts
     const changes: StateChange[] = []
     if (publish.qos === 2 && publish.packetId > 0) changes.push(state.hold(publish.clientId, publish.packetId))
     // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
     if (publish.retain) changes.push(...this.#retain(publish))
     const open = routes.open(publish.topic)
-    if (open === undefined) return changes.length === 0 ? undefined : state.write(changes, [])
-    const partition = routes.partitionFor(open)
+    if (open === undefined) {
+      const group = changes.length === 0 ? undefined : state.write(changes, [])
+      return { group, partition: undefined, offset: -1 }
+    }
+    const index = routes.partitionFor(open)
     const { destination, topic } = open
+    const partition = topic.partitions[index]!
+    sessionLog.expect(subscriptions.audienceOf(publish.topic), publish.qos, partition)
     const { payload } = publish
     const template = headerTemplate({
       clientId: publish.clientId,
@@ -69,16 +87,17 @@ export class PublishStore {
     const headers = withProperties(template, properties, 0, properties.length, countForwarded(properties))
     const timestampMs = clock.wallMs()
     if (changes.length === 0) {
-      broker.appendRecord(topic, partition, timestampMs, destination.key, payload, 0, payload.length, headers)
+      const { key } = destination
+      const offset = broker.appendRecord(topic, index, timestampMs, key, payload, 0, payload.length, headers)
       metrics.add('mqttStored')
-      return broker.openGroup
+      return { group: broker.openGroup, partition, offset }
     }
     this.#builder.reset()
     this.#builder.append(timestampMs, destination.key, payload, 0, payload.length, headers)
     const batch = this.#builder.finish(0, -1)
-    const group = state.write(changes, [{ partition: topic.partitions[partition]!, batch }])
+    const group = state.write(changes, [{ partition, batch }])
     metrics.add('mqttStored')
-    return group
+    return { group, partition, offset: broker.offsets(partition).logEnd - 1 }
   }
 
   #retain({ topic, payload, qos, properties: section }: StoredPublish): StateChange[] {

@@ -13,6 +13,7 @@ import type { OutboundLimit } from './outbound-limit.ts'
 import type { PublishState } from './publish-state.ts'
 import type { PublishStore } from './publish-store.ts'
 import type { ReadGate } from './read-gate.ts'
+import type { SessionLog } from './session-log.ts'
 import type { Sessions } from './sessions.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { Wills } from './will.ts'
@@ -41,6 +42,7 @@ export interface MqttServices {
   readonly state: PublishState
   readonly work: DurableWork
   readonly sessions: Sessions
+  readonly sessionLog: SessionLog
   readonly subscriptions: Subscriptions
   readonly distribution: Distribution
   readonly wills: Wills

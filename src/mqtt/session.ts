@@ -1,3 +1,5 @@
+import { Backlog } from './backlog.ts'
+import { catchUp } from './catch-up.ts'
 import type { Client } from './client.ts'
 import { OutboundFlow, type OutboundFlowParts } from './outbound-flow.ts'
 import type { Publication } from './publication.ts'
@@ -9,6 +11,8 @@ export class Session {
   readonly clientId: string
   readonly subscriptions = new Map<string, Subscription>()
   readonly flow: OutboundFlow
+  /** What it has yet to read from the log. */
+  readonly backlog = new Backlog()
   /** Undefined while the client is away. */
   client: Client | undefined
   /** How long it stays after the connection; 0: it ends with it; `Infinity`: it does not end by itself. */
@@ -39,11 +43,27 @@ export class Session {
     shared: SharedSubscription | undefined,
   ): void {
     if (qos === 0) this.#deliverAtMostOnce(publication, retain, identifiers)
+    else if (this.#comesFromLog(publication, shared)) this.#deliverFromLog(publication, qos, retain, identifiers)
     else if (!this.flow.add({ publication, qos, retain, identifiers, shared, released: false })) {
       this.#metrics.add('mqttDropped', 1, 'session queue full')
       // one that is here would miss something without knowing: with a session it comes back for what is kept
       this.client?.fallBehind()
     }
+  }
+
+  /** A session that outlives its connection keeps a position of what the log holds; a share has no position. */
+  #comesFromLog({ partition }: Publication, shared: SharedSubscription | undefined): boolean {
+    return partition !== undefined && this.expiryMs > 0 && shared === undefined
+  }
+
+  #deliverFromLog(publication: Publication, qos: 1 | 2, retain: boolean, identifiers: readonly number[]): void {
+    const { client, backlog, flow } = this
+    const partition = publication.partition!
+    if (backlog.covers(partition, publication.offset)) return
+    const outgoing = { publication, qos, retain, identifiers, shared: undefined, released: false }
+    if (client !== undefined && flow.add(outgoing)) return
+    backlog.miss(partition, publication.offset)
+    if (client !== undefined) catchUp(client)
   }
 
   #deliverAtMostOnce(publication: Publication, retain: boolean, identifiers: readonly number[]): void {

@@ -1,3 +1,4 @@
+import type { PartitionId } from '../core/brand.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Client } from './client.ts'
@@ -6,10 +7,13 @@ import type { MemoryShare } from './memory-share.ts'
 import type { Outgoing } from './outbound-flow.ts'
 import type { PublishState } from './publish-state.ts'
 import { Session } from './session.ts'
+import { offsetsOf, type SessionLog } from './session-log.ts'
+import type { Subscription } from './subscription.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
 export interface SessionsParts {
   readonly state: PublishState
+  readonly log: SessionLog
   readonly subscriptions: Subscriptions
   readonly clock: Clock
   readonly metrics: Metrics
@@ -36,11 +40,19 @@ export class Sessions {
     this.#expiries = new Deadlines(parts.clock, session => this.end(session))
   }
 
-  /** Sessions of which the log keeps state from before the start. */
+  /** Sessions of which the log keeps state from before the start; their time begins anew. */
   restore(): void {
-    for (const clientId of this.#parts.state.clientsWithPacketIds()) {
+    const { state, log, maxExpiryMs } = this.#parts
+    for (const clientId of new Set([...log.clients(), ...state.clientsWithPacketIds()])) {
       const session = this.#make(clientId)
-      session.expiryMs = this.#parts.maxExpiryMs
+      const stored = log.stored(clientId)
+      session.expiryMs = stored === undefined ? maxExpiryMs : (stored.expiryMs ?? Number.POSITIVE_INFINITY)
+      for (const subscription of stored?.subscriptions ?? [])
+        this.subscribe(session, { ...subscription, session, from: offsetsOf(subscription.from) })
+      for (const [partition, offset] of log.positions(clientId)) {
+        session.backlog.expected.add(partition)
+        session.backlog.miss(partition, offset)
+      }
       this.#keepAbsent(session)
     }
   }
@@ -66,18 +78,54 @@ export class Sessions {
     return session
   }
 
+  /** Adds a subscription, in the place of the one with the same filter if there is one; true: there was none. */
+  subscribe(session: Session, subscription: Subscription): boolean {
+    const { subscriptions } = this.#parts
+    const before = session.subscriptions.get(subscription.filter)
+    if (before !== undefined) subscriptions.remove(before)
+    session.subscriptions.set(subscription.filter, subscription)
+    subscriptions.add(subscription)
+    return before === undefined
+  }
+
+  /** False: there is no such subscription. */
+  unsubscribe(session: Session, filter: string): boolean {
+    const subscription = session.subscriptions.get(filter)
+    if (subscription === undefined) return false
+    session.subscriptions.delete(filter)
+    this.#parts.subscriptions.remove(subscription)
+    return true
+  }
+
+  /** Positions follow what clients have acknowledged; what could not be written is tried again. */
+  advance(): void {
+    const { log } = this.#parts
+    log.retry(clientId => this.#byClient.get(clientId))
+    for (const session of this.#byClient.values()) if (session.backlog.expected.size > 0) log.advance(session)
+  }
+
+  /** A topic was deleted. */
+  forget(partitions: readonly PartitionId[]): void {
+    for (const session of this.#byClient.values())
+      if (session.backlog.expected.size > 0) this.#parts.log.forget(session, partitions)
+  }
+
   /** The connection is gone. */
   left(session: Session): void {
     session.client = undefined
-    const shared = session.flow.disconnect()
+    const { shared, missed } = session.flow.disconnect()
+    for (const { partition, offset } of missed) if (partition !== undefined) session.backlog.miss(partition, offset)
     if (session.expiryMs === 0) this.end(session)
-    else this.#keepAbsent(session)
+    else {
+      this.#parts.log.save(session)
+      this.#keepAbsent(session)
+    }
     redeliver(shared)
   }
 
   /** Nothing of it stays. */
   end(session: Session): void {
-    const { subscriptions, state, ended } = this.#parts
+    const { subscriptions, state, log, ended } = this.#parts
     this.#byClient.delete(session.clientId)
     this.#absent.delete(session)
     this.#expiries.clear(session)
@@ -85,6 +133,7 @@ export class Sessions {
     session.subscriptions.clear()
     const shared = session.flow.end()
     state.releaseAll(session.clientId)
+    log.remove(session.clientId)
     ended(session)
     redeliver(shared)
   }

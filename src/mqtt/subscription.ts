@@ -1,3 +1,4 @@
+import type { PartitionId } from '../core/brand.ts'
 import { topicFilterFault } from '../wire/mqtt/topic-filter.ts'
 import type { Session } from './session.ts'
 
@@ -13,6 +14,8 @@ export interface Subscription {
   readonly retainAsPublished: boolean
   /** 0: none. */
   readonly identifier: number
+  /** Offsets in partitions of which the session had a position when it was made: what stands below was published before. */
+  readonly from: ReadonlyMap<PartitionId, number>
 }
 
 /** The parts of a filter `$share/{name}/{filter}`. */

@@ -1,6 +1,6 @@
 import type { Metrics } from '../core/metrics.ts'
 import { FilterTree } from '../wire/mqtt/topic-filter.ts'
-import { Audience } from './audience.ts'
+import { Audience, nobody } from './audience.ts'
 import type { MemoryShare } from './memory-share.ts'
 import { SharedSubscription } from './shared-subscription.ts'
 import { type Subscription, sharedFilterOf, subscriptionBytes } from './subscription.ts'
@@ -8,7 +8,6 @@ import { type Subscription, sharedFilterOf, subscriptionBytes } from './subscrip
 const maxAudiences = 16_384
 /** Characters of the topics whose audience is remembered. */
 const maxAudienceLength = 1 << 20
-const nobody = new Audience([], [])
 
 /** Subscriptions of all sessions, present or not, found by topic. `generation` rises with every change: an audience is good as long as it stands. */
 export class Subscriptions {

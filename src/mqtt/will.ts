@@ -110,8 +110,9 @@ export class Wills {
     const { store, distribution, clock, metrics } = this.#parts
     try {
       // [MQTT-3.1.2-14] [MQTT-3.1.2-15]
-      const group = store.store({ ...will, packetId: 0 })
+      const { group, partition, offset } = store.store({ ...will, packetId: 0 })
       const publication = new Publication({ ...will, publisher: will.clientId, receivedMs: clock.monotonicMs() })
+      if (partition !== undefined) publication.placed(partition, offset)
       distribution.publish(publication, group)
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error

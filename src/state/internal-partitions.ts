@@ -8,4 +8,6 @@ export const internalPartitions = {
   retained: partitionId(4),
   /** QoS 2 packet ids received but not released, by client. */
   mqttInflight: partitionId(5),
+  /** MQTT sessions that outlive their connections, and what they have yet to read. */
+  mqttSessions: partitionId(6),
 } as const

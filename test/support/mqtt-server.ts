@@ -6,6 +6,7 @@ import type { EnhancedAuthentication } from '../../src/mqtt/enhanced-authenticat
 import { MqttFront } from '../../src/mqtt/front.ts'
 import { nodeRandom } from '../../src/platform/node/random.ts'
 import { MqttInflightView } from '../../src/state/mqtt-inflight.ts'
+import { MqttSessionsView } from '../../src/state/mqtt-sessions.ts'
 import { RetainedView } from '../../src/state/retained.ts'
 import { allRecords, decompressRecords, type LogRecord } from '../../src/wire/kafka/records.ts'
 import { type LogLine, type MemoryBroker, type MemoryBrokerOptions, openMemoryBroker } from './memory-broker.ts'
@@ -37,6 +38,7 @@ export class MqttServer {
   }: MqttServerOptions = {}): Promise<MqttServer> {
     const retained = new RetainedView()
     const inflight = new MqttInflightView()
+    const sessions = new MqttSessionsView()
     const settings = {
       'mqtt.listen': [
         { scheme: 'mqtt', host: '127.0.0.1', port: 0 },
@@ -44,7 +46,7 @@ export class MqttServer {
       ] as const,
       ...options.settings,
     }
-    const under = await openMemoryBroker({ ...options, settings, frontViews: [retained, inflight] })
+    const under = await openMemoryBroker({ ...options, settings, frontViews: [retained, inflight, sessions] })
     const { open, loaded, clock, logger, metrics } = under
     const front = new MqttFront({
       broker: open.broker,
@@ -52,6 +54,7 @@ export class MqttServer {
       state: open.state,
       retained,
       inflight,
+      sessions,
       settings: loaded.settings,
       gatewayId: 'gw-1',
       clock,

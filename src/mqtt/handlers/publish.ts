@@ -1,4 +1,3 @@
-import type { GroupNumber } from '../../core/brand.ts'
 import { BrokerError } from '../../core/errors.ts'
 import type { Metrics } from '../../core/metrics.ts'
 import { ackTypes } from '../../wire/mqtt/acks.ts'
@@ -83,12 +82,16 @@ const isRepeat = (client: Client, { qos, packetId }: PublishScanner): boolean =>
 
 function append(client: Client, plan: PublishPlan, bytes: Buffer, scanner: PublishScanner): void {
   const { services } = client.connection
-  const group = services.ingest.append(plan, bytes, scanner, properties)
+  const { ingest } = services
+  const group = ingest.append(plan, bytes, scanner, properties)
   stored++
   // [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5]
   if (scanner.qos === 1) client.acknowledge(ackTypes.puback, scanner.packetId, reasonCodes.success, group)
-  if (plan.hasSubscribers)
-    distribute(client, plan, group, Buffer.from(payloadOf(bytes, scanner)), forwarded(bytes, scanner), scanner)
+  if (plan.audience.size === 0) return
+  const payload = Buffer.from(payloadOf(bytes, scanner))
+  const publication = publicationOf(client, plan, payload, forwarded(bytes, scanner), scanner)
+  publication.placed(ingest.lastPartition, ingest.lastOffset)
+  services.distribution.publish(publication, group)
 }
 
 function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: PublishScanner): void {
@@ -109,35 +112,42 @@ function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: Publis
     throw new ProtocolViolation('receiveMaximumExceeded', 'too many QoS 2 packet ids are not released')
   const payload = Buffer.from(payloadOf(bytes, scanner))
   const section = forwarded(bytes, scanner)
-  const group = services.store.store({ clientId, topic, payload, qos, retain, packetId, properties: section })
+  const { group, partition, offset } = services.store.store({
+    clientId,
+    topic,
+    payload,
+    qos,
+    retain,
+    packetId,
+    properties: section,
+  })
   if (qos > 0) {
     // [MQTT-4.3.3-8]
     const type = qos === 1 ? ackTypes.puback : ackTypes.pubrec
     client.acknowledge(type, packetId, reasonCodes.success, group)
   }
-  if (plan.hasSubscribers) distribute(client, plan, group, payload, section, scanner)
+  if (plan.audience.size === 0) return
+  const publication = publicationOf(client, plan, payload, section, scanner)
+  if (partition !== undefined) publication.placed(partition, offset)
+  services.distribution.publish(publication, group)
 }
 
-function distribute(
-  client: Client,
-  plan: PublishPlan,
-  group: GroupNumber | undefined,
+const publicationOf = (
+  { clientId, nowMs }: Client,
+  { topic }: PublishPlan,
   payload: Buffer,
   section: Buffer,
-  scanner: PublishScanner,
-): void {
-  const { retain } = scanner
-  const publication = new Publication({
-    topic: plan.topic,
+  { qos, retain }: PublishScanner,
+): Publication =>
+  new Publication({
+    topic,
     payload,
-    qos: scanner.qos as 0 | 1 | 2,
+    qos: qos as 0 | 1 | 2,
     retain,
     properties: section,
-    publisher: client.clientId,
-    receivedMs: client.nowMs,
+    publisher: clientId,
+    receivedMs: nowMs,
   })
-  client.connection.services.distribution.publish(publication, group)
-}
 
 /**
  * What is not stored is not acknowledged: MQTT 5 has a word for it, before that the connection ends. QoS 0 is dropped. Only what a client

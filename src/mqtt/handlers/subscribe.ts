@@ -39,9 +39,12 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
     // [MQTT-3.8.4-7] [MQTT-3.9.3-2]
     return request.qos
   })
-  // [MQTT-3.8.4-5]
-  client.connection.write(encodeSuback(client.version, packet.packetId, codes))
-  if (retainedFor.length > 0) sendRetained(client, retainedFor)
+  // a session that outlives its connection is on the device before it is acknowledged
+  client.connection.whenDurable(services.sessionLog.save(client.session), () => {
+    // [MQTT-3.8.4-5]
+    client.connection.write(encodeSuback(client.version, packet.packetId, codes))
+    if (retainedFor.length > 0) sendRetained(client, retainedFor)
+  })
 }
 
 const codeFor = (client: Client, reasonCode: number): number => (client.version === 5 ? reasonCode : failure)
@@ -74,8 +77,9 @@ function subscribe(
   identifier: number,
 ): { subscription: Subscription; isNew: boolean } {
   const { session, isBridge } = client
-  const { subscriptions } = client.connection.services
+  const { sessions, broker } = client.connection.services
   const { filter, qos } = request
+  const before = session.subscriptions.get(filter)
   const subscription: Subscription = {
     session,
     filter,
@@ -84,13 +88,12 @@ function subscribe(
     noLocal: client.version === 5 ? request.noLocal : isBridge,
     retainAsPublished: client.version === 5 ? request.retainAsPublished : isBridge,
     identifier,
+    from:
+      before?.from ??
+      new Map([...session.backlog.expected].map(partition => [partition, broker.offsets(partition).logEnd])),
   }
-  const before = session.subscriptions.get(filter)
-  if (before !== undefined) subscriptions.remove(before)
   // [MQTT-3.8.4-4]
-  session.subscriptions.set(filter, subscription)
-  subscriptions.add(subscription)
-  return { subscription, isNew: before === undefined }
+  return { subscription, isNew: sessions.subscribe(session, subscription) }
 }
 
 /** [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]; none for shared subscriptions, section 4.8.2. */

@@ -9,19 +9,16 @@ import { filterFault } from '../subscription.ts'
 export function handleUnsubscribe(client: Client, bytes: Buffer, start: number, end: number): void {
   const { packetId, filters } = decodeUnsubscribe(bytes, start, end, client.version)
   const { session, connection } = client
+  const { sessions, sessionLog } = connection.services
   // [MQTT-3.10.4-6] [MQTT-3.11.3-1]
   const codes = filters.map(filter => {
     const fault = filterFault(filter)
     if (fault !== undefined) throw new ProtocolViolation('topicFilterInvalid', `cannot unsubscribe: ${fault}`)
-    // [MQTT-3.10.4-1]
-    const subscription = session.subscriptions.get(filter)
-    // [MQTT-3.11.3-2]
-    if (subscription === undefined) return reasonCodes.noSubscriptionExisted
-    session.subscriptions.delete(filter)
-    // [MQTT-3.10.4-2]
-    connection.services.subscriptions.remove(subscription)
-    return reasonCodes.success
+    // [MQTT-3.10.4-1] [MQTT-3.10.4-2] [MQTT-3.11.3-2]
+    return sessions.unsubscribe(session, filter) ? reasonCodes.success : reasonCodes.noSubscriptionExisted
   })
   // [MQTT-3.10.4-4]
-  connection.write(encodeUnsuback(client.version, packetId, codes))
+  connection.whenDurable(sessionLog.save(session), () =>
+    connection.write(encodeUnsuback(client.version, packetId, codes)),
+  )
 }

@@ -98,15 +98,15 @@ describe('sessions', () => {
     expect(payloads(after)).toEqual(Array.from({ length: 10 }, (_, index) => String(index + 1)))
   })
 
-  it('hold a bounded queue; what finds no room is counted', async () => {
+  it('hold a bounded queue of what is not stored; what finds no room is counted', async () => {
     await start({ settings: { 'mqtt.subscriber.max.bytes': 16 * 1024 } })
     const before = await connect('s', { clean: false })
-    await subscribe(before, 'a/#')
+    await subscribe(before, '$own/#')
     before.destroy()
     await before.waitClosed()
     const client = await connect('p')
     const used = server.memory.usedBytes
-    for (let id = 1; id <= 100; id++) client.publish('a/x', Buffer.alloc(1000), 1, id)
+    for (let id = 1; id <= 100; id++) client.publish('$own/x', Buffer.alloc(1000), 1, id)
     await client.waitCount('puback', 100)
     // 256 bytes are counted for what a packet needs beside its payload
     const room = Math.floor((16 * 1024) / 1256)
@@ -115,7 +115,6 @@ describe('sessions', () => {
     client.send({ cmd: 'pingreq' })
     await client.waitCount('pingresp', 1)
     expect(server.memory.usedBytes - used).toBeLessThan(18 * 1024)
-    expect((await server.records('a')).length).toBe(100)
   })
 })
 

@@ -6,6 +6,7 @@ import { Metrics } from '../../../src/core/metrics.ts'
 import { sleep } from '../../../src/platform/clock.ts'
 import { internalPartitions } from '../../../src/state/internal-partitions.ts'
 import { MqttInflightView } from '../../../src/state/mqtt-inflight.ts'
+import { MqttSessionsView } from '../../../src/state/mqtt-sessions.ts'
 import { RetainedView } from '../../../src/state/retained.ts'
 import { frameBatchBytes, frameHeaderBytes, frameMagic, framePartition } from '../../../src/storage/frame.ts'
 import { logControlPartition } from '../../../src/storage/log.ts'
@@ -32,13 +33,22 @@ const openGateway = async (machine: SimMachine) => {
   const loaded = { settings: defaultSettings, origins: new Map(settingKeys.map(key => [key, 'default' as const])) }
   const retained = new RetainedView()
   const inflight = new MqttInflightView()
-  const open = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [retained, inflight] })
+  const sessions = new MqttSessionsView()
+  const open = await openBroker({
+    platform,
+    loaded,
+    log,
+    store,
+    memory,
+    metrics,
+    frontViews: [retained, inflight, sessions],
+  })
   const close = async (): Promise<void> => {
     await open.state.checkpointAll()
     open.stop()
     await log.close()
   }
-  return { ...open, log, metrics, retained, inflight, close }
+  return { ...open, log, metrics, retained, inflight, sessions, close }
 }
 
 type OpenGateway = Awaited<ReturnType<typeof openGateway>>
@@ -78,6 +88,13 @@ const fill = async (machine: SimMachine): Promise<{ producerId: number }> => {
     await first.broker.whenDurable(first.state.write([change!]))
   }
   await first.broker.whenDurable(first.state.write([first.retained.remove('door'), first.inflight.hold('sensor', 7)]))
+  const { sessions } = first
+  for (const offset of [3, 9]) {
+    const position = sessions.putPosition('display', topics.get('kept').partitions[0]!, offset)
+    await first.broker.whenDurable(first.state.write([position]))
+  }
+  const session = sessions.put('display', { expiryMs: null, subscriptions: [] })
+  await first.broker.whenDurable(first.state.write([session]))
   topics.delete('gone')
   await topics.durable()
   await first.broker.deleteRecordsBefore(topics.get('kept').partitions[0]!, 4)
@@ -119,10 +136,12 @@ const placesIn = (machine: SimMachine, partitions: ReadonlySet<number>): Place[]
 const stateOf = async (gateway: OpenGateway, producerId: number) => {
   const { gaps: _, ...content } = await contentOf(gateway)
   const { logEnd } = gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!)
+  const { sessions } = gateway
+  const display = [sessions.session('display'), ...sessions.positions('display')]
   const repeated = await produce(gateway, 'kept', batchOf('once', producerId, 2))
   expect(gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!).logEnd).toBe(logEnd)
   return JSON.parse(
-    JSON.stringify({ ...content, repeated }, (name, value) => (name === 'highWatermark' ? undefined : value)),
+    JSON.stringify({ ...content, display, repeated }, (name, value) => (name === 'highWatermark' ? undefined : value)),
   )
 }
 

@@ -1,0 +1,68 @@
+import type { PartitionId } from '../core/brand.ts'
+
+/**
+ * What a session has yet to get from the log: an offset per partition, no copies. A partition is either behind (everything from an offset on is
+ * read from the log when the client is here) or live (publications are handed over as they come).
+ */
+export class Backlog {
+  /** Partitions of which the log keeps a position for the session: since then it may have missed something. */
+  readonly expected = new Set<PartitionId>()
+  readonly #missed = new Map<PartitionId, number>()
+  /** What stands below was read from the log. */
+  readonly #liveFrom = new Map<PartitionId, number>()
+  /** Partitions in which nothing came since somebody looked. */
+  readonly #quiet = new Set<PartitionId>()
+
+  /** There is nothing to be read. */
+  get isEmpty(): boolean {
+    return this.#missed.size === 0
+  }
+
+  /** Will the publication at this offset be read from the log, or was it? */
+  covers(partition: PartitionId, offset: number): boolean {
+    this.#quiet.delete(partition)
+    return this.#missed.has(partition) || offset < (this.#liveFrom.get(partition) ?? 0)
+  }
+
+  /** Everything from `offset` on is to be read. */
+  miss(partition: PartitionId, offset: number): void {
+    const before = this.#missed.get(partition)
+    if (before === undefined || offset < before) this.#missed.set(partition, offset)
+  }
+
+  /** Where reading goes on; undefined: the session has everything. */
+  next(): { readonly partition: PartitionId; readonly offset: number } | undefined {
+    const first = this.#missed.entries().next()
+    return first.done ? undefined : { partition: first.value[0], offset: first.value[1] }
+  }
+
+  missedFrom(partition: PartitionId): number | undefined {
+    return this.#missed.get(partition)
+  }
+
+  /** Everything below `offset` was read. */
+  proceed(partition: PartitionId, offset: number): void {
+    this.#missed.set(partition, offset)
+  }
+
+  /** Everything that is durable was read: what comes from `offset` on is live. */
+  caughtUp(partition: PartitionId, offset: number): void {
+    this.#missed.delete(partition)
+    this.#liveFrom.set(partition, offset)
+  }
+
+  /** True when nothing came in the partition since the last call. */
+  wasQuiet(partition: PartitionId): boolean {
+    if (this.#quiet.has(partition)) return true
+    this.#quiet.add(partition)
+    return false
+  }
+
+  /** The partition has nothing for the session, or is gone. */
+  forget(partition: PartitionId): void {
+    this.expected.delete(partition)
+    this.#missed.delete(partition)
+    this.#liveFrom.delete(partition)
+    this.#quiet.delete(partition)
+  }
+}

@@ -1,0 +1,149 @@
+import type { PartitionId } from '../core/brand.ts'
+import { BrokerError } from '../core/errors.ts'
+import { MalformedFrame } from '../core/malformed-frame.ts'
+import { sleep } from '../platform/clock.ts'
+import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
+import { encodeForwarded } from '../wire/mqtt/publish-properties.ts'
+import { filterMatches } from '../wire/mqtt/topic-filter.ts'
+import { type Grant, grantOf } from './audience.ts'
+import type { Client } from './client.ts'
+import { Publication } from './publication.ts'
+import { headerNames, propertiesOf } from './record-headers.ts'
+import { lowerQos, type Qos, sharedFilterOf } from './subscription.ts'
+
+const readBytes = 256 * 1024
+/** What one batch may decompress to. */
+const decompressedBytes = 16 * 1024 * 1024
+const waitMs = 20
+
+/** Clients that are reading: one reader each. */
+const reading = new WeakSet<Client>()
+
+/** Hands the client what its session has missed, from the log, in order, no faster than it takes it. Ends with the connection. */
+export function catchUp(client: Client): void {
+  if (client.session.backlog.isEmpty || reading.has(client)) return
+  reading.add(client)
+  void read(client).finally(() => {
+    reading.delete(client)
+    // something may have been missed in the moment in which it ended
+    if (isHere(client)) catchUp(client)
+  })
+}
+
+const isHere = (client: Client): boolean => client.session.client === client
+
+async function read(client: Client): Promise<void> {
+  const { broker } = client.connection.services
+  const { backlog } = client.session
+  for (let next = backlog.next(); next !== undefined && isHere(client); next = backlog.next()) {
+    const { partition, offset } = next
+    const { logStart, highWatermark } = broker.offsets(partition)
+    if (offset < logStart) {
+      client.connection.services.metrics.add('mqttDropped', logStart - offset, 'left the log before it was read')
+      backlog.proceed(partition, logStart)
+    } else if (offset >= highWatermark) backlog.caughtUp(partition, offset)
+    else await readOn(client, partition, offset)
+  }
+}
+
+async function readOn(client: Client, partition: PartitionId, offset: number): Promise<void> {
+  const { broker, metrics, clock } = client.connection.services
+  const { backlog } = client.session
+  try {
+    const { batches, nextOffset } = await broker.read(partition, offset, readBytes)
+    for (const batch of batches) if (!(await deliverBatch(client, partition, batch))) return
+    if (isHere(client) && backlog.missedFrom(partition) !== undefined) backlog.proceed(partition, nextOffset)
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error
+    // the topic was deleted meanwhile, or the log start has moved
+    metrics.add('mqttDropped', 1, 'log not read')
+    await sleep(clock, waitMs)
+  }
+}
+
+/** False: the client has gone, or the partition has. */
+async function deliverBatch(client: Client, partition: PartitionId, batch: Buffer): Promise<boolean> {
+  const { backlog } = client.session
+  try {
+    const cursor = await decompressRecords(batch, decompressedBytes)
+    while (cursor.next()) {
+      if (!isHere(client)) return false
+      const from = backlog.missedFrom(partition)
+      if (from === undefined) return false
+      if (cursor.offset < from) continue
+      if (!(await deliverRecord(client, partition, cursor.offset, cursor.record()))) return false
+      backlog.proceed(partition, cursor.offset + 1)
+    }
+  } catch (error) {
+    if (!(error instanceof MalformedFrame)) throw error
+    client.connection.services.metrics.add('mqttDropped', 1, 'batch not readable')
+  }
+  return isHere(client)
+}
+
+/** What was published over MQTT and the session has subscribed to goes to the client. False: the client has gone. */
+async function deliverRecord(
+  client: Client,
+  partition: PartitionId,
+  offset: number,
+  record: LogRecord,
+): Promise<boolean> {
+  const { session } = client
+  const publisher = headerOf(record, headerNames.client)
+  const qos = Number(headerOf(record, headerNames.qos) ?? '1') as Qos
+  if (publisher === undefined || qos === 0) return true
+  const topic = headerOf(record, headerNames.topic) ?? record.key?.toString() ?? ''
+  const grant = grantFor(client, topic, publisher, partition, offset)
+  if (grant === undefined || grant.qos === 0) return true
+  const publication = publicationOf(client, record, { topic, publisher, qos, partition, offset })
+  const retain = grant.retainAsPublished && publication.retain
+  const { identifiers } = grant
+  const lowered = lowerQos(grant.qos, qos) as 1 | 2
+  const outgoing = { publication, qos: lowered, retain, identifiers, shared: undefined, released: false }
+  while (session.flow.isHalfFull || client.isSlow || !session.flow.add(outgoing)) {
+    await sleep(client.connection.services.clock, waitMs)
+    if (!isHere(client)) return false
+  }
+  return true
+}
+
+/** The subscriptions of the session that were there when it was published. */
+function grantFor(
+  { session }: Client,
+  topic: string,
+  publisher: string,
+  partition: PartitionId,
+  offset: number,
+): Grant | undefined {
+  const matching = [...session.subscriptions.values()].filter(
+    ({ filter, noLocal, from }) =>
+      offset >= (from.get(partition) ?? 0) &&
+      !(noLocal && publisher === session.clientId) &&
+      sharedFilterOf(filter) === undefined &&
+      filterMatches(filter, topic),
+  )
+  return matching.length === 0 ? undefined : grantOf(matching)
+}
+
+function publicationOf(
+  client: Client,
+  record: LogRecord,
+  place: { topic: string; publisher: string; qos: Qos; partition: PartitionId; offset: number },
+): Publication {
+  const { clock } = client.connection.services
+  const publication = new Publication({
+    topic: place.topic,
+    payload: Buffer.from(record.value ?? []),
+    qos: place.qos,
+    retain: headerOf(record, headerNames.retain) === '1',
+    properties: encodeForwarded(propertiesOf(record)),
+    publisher: place.publisher,
+    // how long it has waited: the record says when it came by the wall clock
+    receivedMs: clock.monotonicMs() - Math.max(0, clock.wallMs() - record.timestampMs),
+  })
+  publication.placed(place.partition, place.offset)
+  return publication
+}
+
+const headerOf = (record: LogRecord, name: string): string | undefined =>
+  record.headers.find(({ key }) => key === name)?.value?.toString()

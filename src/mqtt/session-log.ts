@@ -1,0 +1,159 @@
+import type { Broker } from '../broker/broker.ts'
+import { type GroupNumber, type PartitionId, partitionId } from '../core/brand.ts'
+import { BrokerError } from '../core/errors.ts'
+import type { MqttSessionsView, StoredSession } from '../state/mqtt-sessions.ts'
+import type { StateLog } from '../state/state-log.ts'
+import type { StateChange } from '../state/view.ts'
+import type { Audience } from './audience.ts'
+import type { Session } from './session.ts'
+
+/**
+ * The part of sessions that is in the log: what they have subscribed to, and a position in each partition from which on they may have missed
+ * something. A position is written before the publication that it is for, so that no acknowledged one is missed after a crash; it follows
+ * the client's acknowledgements now and then, so that a crash repeats what was delivered in the last seconds.
+ */
+export class SessionLog {
+  readonly #log: StateLog
+  readonly #view: MqttSessionsView
+  readonly #broker: Broker
+  /** What could not be written yet. */
+  readonly #unsaved = new Set<string>()
+
+  constructor(log: StateLog, view: MqttSessionsView, broker: Broker) {
+    this.#log = log
+    this.#view = view
+    this.#broker = broker
+  }
+
+  /** Sessions from before the start. */
+  clients(): string[] {
+    return this.#view.clients()
+  }
+
+  stored(clientId: string): StoredSession | undefined {
+    return this.#view.session(clientId)
+  }
+
+  /** Positions of the client in partitions that still exist. */
+  positions(clientId: string): Iterable<[PartitionId, number]> {
+    const present = new Set([...this.#broker.topics.all()].flatMap(({ partitions }) => partitions))
+    return [...this.#view.positions(clientId)].filter(([partition]) => present.has(partition))
+  }
+
+  /** Writes the session as it is, if that is news; returns the group of the change. What cannot be written now is tried again. */
+  save(session: Session): GroupNumber | undefined {
+    const { clientId } = session
+    const before = this.#view.session(clientId)
+    const now = session.expiryMs === 0 ? undefined : storedForm(session)
+    if (JSON.stringify(before) === JSON.stringify(now)) return undefined
+    return this.#write(clientId, now === undefined ? this.#view.remove(clientId) : [this.#view.put(clientId, now)])
+  }
+
+  /** The session has ended. */
+  remove(clientId: string): void {
+    this.#write(clientId, this.#view.remove(clientId))
+  }
+
+  /** Tries again what could not be written; `find` gives the session as it is now. */
+  retry(find: (clientId: string) => Session | undefined): void {
+    for (const clientId of [...this.#unsaved]) {
+      this.#unsaved.delete(clientId)
+      const session = find(clientId)
+      if (session === undefined) this.remove(clientId)
+      else this.save(session)
+    }
+  }
+
+  /**
+   * A publication with this QoS is about to be appended to the partition: sessions that are to get it have a position from then on. Throws
+   * what `StateLog.write` throws.
+   */
+  expect(audience: Audience, qos: number, partition: PartitionId): void {
+    if (qos === 0 || audience.size === 0) return
+    let changes: StateChange[] | undefined
+    let sessions: Session[] | undefined
+    for (const { session, qos: wanted } of audience.targets) {
+      if (wanted === 0 || session.expiryMs === 0 || session.backlog.expected.has(partition)) continue
+      const { logEnd } = this.#broker.offsets(partition)
+      changes = [...(changes ?? []), this.#view.putPosition(session.clientId, partition, logEnd)]
+      sessions = [...(sessions ?? []), session]
+    }
+    if (changes === undefined || sessions === undefined) return
+    this.#log.write(changes)
+    for (const { backlog } of sessions) backlog.expected.add(partition)
+  }
+
+  /** Brings the positions of the session forward to what its client has not acknowledged; gives up those that are not needed any more. */
+  advance(session: Session): void {
+    const { clientId, backlog, flow } = session
+    const changes: StateChange[] = []
+    const needless: PartitionId[] = []
+    const outstanding = flow.lowestOffsets()
+    for (const partition of backlog.expected) {
+      const offset = lower(outstanding.get(partition), backlog.missedFrom(partition))
+      if (offset !== undefined) {
+        if (offset > (this.#view.position(clientId, partition) ?? 0))
+          changes.push(this.#view.putPosition(clientId, partition, offset))
+      } else if (backlog.wasQuiet(partition) && this.#isSettled(partition)) {
+        changes.push(this.#view.removePosition(clientId, partition))
+        needless.push(partition)
+      }
+    }
+    // what cannot be written now stands lower than it could
+    if (changes.length === 0 || !this.#tryWrite(changes)) return
+    for (const partition of needless) backlog.forget(partition)
+  }
+
+  /** The partitions are gone. */
+  forget(session: Session, partitions: readonly PartitionId[]): void {
+    const gone = partitions.filter(partition => session.backlog.expected.has(partition))
+    for (const partition of gone) session.backlog.forget(partition)
+    if (gone.length > 0) this.#tryWrite(gone.map(partition => this.#view.removePosition(session.clientId, partition)))
+  }
+
+  /** Nothing in the partition waits to become durable. */
+  #isSettled(partition: PartitionId): boolean {
+    const { highWatermark, logEnd } = this.#broker.offsets(partition)
+    return highWatermark === logEnd
+  }
+
+  #write(clientId: string, changes: readonly StateChange[]): GroupNumber | undefined {
+    if (changes.length === 0) return undefined
+    try {
+      return this.#log.write(changes)
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
+      this.#unsaved.add(clientId)
+      return undefined
+    }
+  }
+
+  #tryWrite(changes: readonly StateChange[]): boolean {
+    try {
+      this.#log.write(changes)
+      return true
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
+      return false
+    }
+  }
+}
+
+const lower = (one: number | undefined, other: number | undefined): number | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
+
+const storedForm = ({ expiryMs, subscriptions }: Session): StoredSession => ({
+  expiryMs: expiryMs === Number.POSITIVE_INFINITY ? null : expiryMs,
+  subscriptions: [...subscriptions.values()].map(({ filter, qos, noLocal, retainAsPublished, identifier, from }) => ({
+    filter,
+    qos,
+    noLocal,
+    retainAsPublished,
+    identifier,
+    from: [...from],
+  })),
+})
+
+/** The offsets of a stored subscription by partition. */
+export const offsetsOf = (from: readonly (readonly [number, number])[]): ReadonlyMap<PartitionId, number> =>
+  new Map(from.map(([partition, offset]) => [partitionId(partition), offset]))
