@@ -16,6 +16,8 @@ export class Arrival {
   readonly socket: Socket
   /** What it is at, for the reason when it ends there. */
   stage: 'proxy.header' | 'tls' | 'websocket' = 'tls'
+  /** What is to be said when it closes before it is settled. */
+  whyClosed = ''
   /** Why it may not stay. */
   refusal: ConnectionRefusal | undefined
   readonly #lobby: Lobby
@@ -89,7 +91,7 @@ export class Arrival {
 
   /** A client that connects and says nothing is one that looks whether we are there. */
   #closed(): void {
-    if (this.socket.bytesRead > 0) this.refuse(this.stage, 'the client closed the connection before it was set up')
+    if (this.socket.bytesRead > 0) this.refuse(this.stage, this.whyClosed)
     else this.settle()
   }
 }

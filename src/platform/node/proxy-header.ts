@@ -19,6 +19,7 @@ export const takeProxyHeader = (arrival: Arrival, read: ReadProxyHeader, next: (
     }
   }
   arrival.stage = 'proxy.header'
+  arrival.whyClosed = 'the connection was closed before the header of the proxy was here'
   socket.on('readable', look)
 }
 

@@ -21,7 +21,7 @@ export const tryNodeCredentials: TryCredentials = (credentials, rules) => {
   createSecureContext(contextOptions(credentials, rules))
 }
 
-/** What is wrong with the certificate of a client, or with its absence. Node takes a resumed session without one for authorized. */
+/** What is wrong with the certificate of a client, or with its absence. Node before 24 takes a resumed session without one for authorized. */
 export const clientFault = (socket: TLSSocket, { clientAuth }: TlsRules): string | undefined => {
   if (clientAuth === 'none') return undefined
   if (Object.keys(socket.getPeerCertificate()).length === 0)
@@ -41,9 +41,15 @@ const pairOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket):
 export class Handshakes {
   readonly #server
   readonly #underWay = new Map<string, Arrival>()
+  readonly #whyClosed: string
 
   constructor(identity: TlsIdentity, onSecure: (socket: TLSSocket, arrival: Arrival) => void) {
     this.#server = createServer(serverOptions(identity))
+    // Node itself closes those whose certificate is not accepted, and does not say for whom
+    this.#whyClosed =
+      identity.rules.clientAuth === 'required'
+        ? 'the client closed the connection in its TLS handshake, or its certificate is not of tls.ca'
+        : 'the client closed the connection in its TLS handshake'
     identity.onRenewal(credentials => this.#server.setSecureContext(contextOptions(credentials, identity.rules)))
     this.#server.on('tlsClientError', (error, socket) => {
       this.#underWay.get(pairOf(socket))?.refuse('tls', handshakeFault(error))
@@ -62,6 +68,7 @@ export class Handshakes {
     })
   }
 
+  /** Of a connection that is no longer in its handshake. */
   #take(pair: string): Arrival | undefined {
     const arrival = this.#underWay.get(pair)
     this.#underWay.delete(pair)
@@ -71,6 +78,7 @@ export class Handshakes {
   begin(arrival: Arrival): void {
     const { socket } = arrival
     arrival.stage = 'tls'
+    arrival.whyClosed = this.#whyClosed
     const pair = pairOf(socket)
     this.#underWay.set(pair, arrival)
     socket.once('close', () => {

@@ -108,6 +108,7 @@ export class WebSocketUpgrades {
   /** `stream`: of the arrival, or the TLS socket around it. */
   begin(stream: Socket, arrival: Arrival): void {
     arrival.stage = 'websocket'
+    arrival.whyClosed = 'the client closed the connection before it was upgraded'
     this.#underWay.set(stream, arrival)
     this.#server.emit('connection', stream)
   }

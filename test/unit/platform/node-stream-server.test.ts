@@ -166,7 +166,7 @@ describe('TLS', () => {
     await new Promise(resolve => setTimeout(resolve, 20))
     half.resetAndDestroy()
     await until(() => server.refused.length > 0)
-    expect(server.refused).toEqual([['tls', 'the client closed the connection before it was set up']])
+    expect(server.refused).toEqual([['tls', 'the client closed the connection in its TLS handshake']])
   })
 
   it('shows a renewed certificate to new connections and keeps those that are open', async () => {
@@ -210,6 +210,10 @@ describe('certificates of clients', () => {
         await admitted(server.port, { ...only, cert: stranger.cert, key: stranger.key }),
       ]
       expect(seen).toEqual(expected)
+      if (clientAuth === 'required') {
+        expect(server.refused[0]?.[1]).toMatch(/did not return a certificate/)
+        expect(server.refused[1]?.[1]).toMatch(/or its certificate is not of tls\.ca$/)
+      }
       expect(server.refused.map(([reason]) => reason)).toEqual(expected.filter(isIn => !isIn).map(() => 'tls'))
     })
 
