@@ -14,6 +14,8 @@ export interface StateLog {
   durable(view: View): Promise<void>
   /** Resolves when the group is on the device. */
   whenDurable(group: GroupNumber): Promise<void>
+  /** False: the device failed, and nothing is written until a restart. */
+  readonly writable: boolean
   /** Seconds of log age now: the clock of retention and expiry. */
   readonly logAge: number
 }

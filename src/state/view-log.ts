@@ -65,6 +65,10 @@ export class ViewLog implements StateLog {
     this.#parts = parts
   }
 
+  get writable(): boolean {
+    return this.#parts.log.writable
+  }
+
   get logAge(): number {
     return this.#parts.log.logAge
   }

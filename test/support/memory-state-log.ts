@@ -47,6 +47,10 @@ export class MemoryStateLog implements StateLog {
     this.#clock = clock
   }
 
+  get writable(): boolean {
+    return !this.#failed
+  }
+
   get logAge(): number {
     return this.#ageOffset + this.#clock.monotonicMs() / 1000
   }

@@ -75,6 +75,7 @@ export class GroupCoordinator implements Groups {
   join(request: JoinRequest): Promise<JoinResult> {
     return new Promise((resolve, reject) => {
       this.#checkRequest(request.groupId)
+      this.#context.store.checkWritable()
       const checked = checkedTimeouts(request, this.#context.settings)
       const known = this.#registry.get(request.groupId)
       if (known === undefined && request.memberId !== '') throw unknownMember(request.groupId, request.memberId)

@@ -19,6 +19,15 @@ export class GroupStore {
     this.view = view
   }
 
+  /** Throws what members are told while nothing can be stored: whoever joined would wait for an assignment that never comes. */
+  checkWritable(): void {
+    if (this.#stateLog.writable) return
+    throw new BrokerError(
+      'coordinatorUnavailable',
+      'groups cannot be stored: the log cannot be written until a restart',
+    )
+  }
+
   /** Whole seconds of log age. */
   get logAge(): number {
     return Math.floor(this.#stateLog.logAge)

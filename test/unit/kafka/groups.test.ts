@@ -272,3 +272,15 @@ describe('groups', () => {
     expect(results.map(({ errorCode }) => errorCode)).toEqual([0, errorCodes.GROUP_ID_NOT_FOUND])
   })
 })
+
+describe('a log that cannot be written', () => {
+  it('refuses who would join, at once, and those who are in go on', async () => {
+    const member = await stableMember()
+    server.log.fail()
+    // without it a member would wait for one that never comes, as long as a session
+    expect((await join(3)).errorCode).toBe(errorCodes.COORDINATOR_NOT_AVAILABLE)
+    const beat = await client.request(heartbeat, 4, { groupId: 'g', ...member })
+    expect(beat.errorCode).toBe(0)
+    expect(await commit(8, 1, member)).toBe(errorCodes.COORDINATOR_NOT_AVAILABLE)
+  })
+})
