@@ -32,7 +32,7 @@ export class CrashReport {
   points = 0
   /** Machines that crashed there, recovered and were compared. */
   crashes = 0
-  /** Of them, those in which a part of what was not synced survived. */
+  /** Of them, those in which some subset of what was not synced survived. */
   torn = 0
   /** Crashes at the points of a recovery. */
   recoveryCrashes = 0
@@ -76,7 +76,7 @@ export const crashEverywhere = async (plan: CrashPlan): Promise<CrashReport> => 
     plan,
     async point => {
       report.crashes++
-      if (typeof point.crash.tear !== 'string') report.torn++
+      if (point.crash.tear !== 'lose' && point.crash.tear !== 'keep') report.torn++
       await surviveCrashes(point, plan, report)
     },
     () => {
