@@ -29,7 +29,7 @@ export const addSettingFlags = (command: Command): Command => {
 
 /** Headings of the help, by the first pattern that fits a key. */
 const headings: readonly (readonly [string, RegExp])[] = [
-  ['Addresses:', /\.listen$|^kafka\.advertised$|^insecure\.|^tls\.|^connection\.setup/],
+  ['Addresses:', /\.listen$|^kafka\.advertised$|^insecure\.|^tls\.|^proxy\.|^listeners$|^connection\.setup/],
   ['MQTT:', /^(mqtt\.|routes$|deliver$)/],
   ['HTTP:', /^http\./],
   ['Disk, memory and commits:', /^(disk|memory|commit|gaps)\./],
