@@ -45,6 +45,14 @@ export class Backlog {
     this.#missed.set(partition, offset)
   }
 
+  /** Others come first when reading goes on: a busy partition must not keep the rest waiting. */
+  yieldTurn(partition: PartitionId): void {
+    const offset = this.#missed.get(partition)
+    if (offset === undefined) return
+    this.#missed.delete(partition)
+    this.#missed.set(partition, offset)
+  }
+
   /** Everything that is durable was read: what comes from `offset` on is live. */
   caughtUp(partition: PartitionId, offset: number): void {
     this.#missed.delete(partition)

@@ -52,7 +52,9 @@ async function readOn(client: Client, partition: PartitionId, offset: number): P
   try {
     const { batches, nextOffset } = await broker.read(partition, offset, readBytes)
     for (const batch of batches) if (!(await deliverBatch(client, partition, batch))) return
-    if (isHere(client) && backlog.missedFrom(partition) !== undefined) backlog.proceed(partition, nextOffset)
+    if (!isHere(client) || backlog.missedFrom(partition) === undefined) return
+    backlog.proceed(partition, nextOffset)
+    backlog.yieldTurn(partition)
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error
     // the topic was deleted meanwhile, or the log start has moved

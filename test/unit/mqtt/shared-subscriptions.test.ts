@@ -1,0 +1,91 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { RawMqttClient } from '../../support/mqtt-client.ts'
+import { MqttServer } from '../../support/mqtt-server.ts'
+
+let server: MqttServer
+const clients: RawMqttClient[] = []
+const connect = async (clientId: string, options: object = {}): Promise<RawMqttClient> => {
+  const client = await RawMqttClient.connect(server.port, { clientId, version: 5, ...options })
+  clients.push(client)
+  return client
+}
+const member = async (clientId: string, options: object = {}): Promise<RawMqttClient> => {
+  const client = await connect(clientId, options)
+  client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: '$share/group/a/#', qos: 1 }] })
+  await client.waitCount('suback', 1)
+  return client
+}
+const publish = async (count: number): Promise<void> => {
+  const publisher = await connect(`p${clients.length}`)
+  for (let id = 1; id <= count; id++) publisher.publish('a/x', String(id), 1, id)
+  await publisher.waitCount('puback', count)
+}
+const values = (client: RawMqttClient): string[] =>
+  client.packets.flatMap(packet => (packet.cmd === 'publish' ? [packet.payload.toString()] : []))
+const gone = async (clientId: string): Promise<void> => {
+  while (server.front.clients().some(one => one.clientId === clientId))
+    await new Promise(resolve => setImmediate(resolve))
+}
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.destroy()
+  await server.stop()
+})
+
+describe('a shared subscription', () => {
+  it('gives each member its share, and nothing twice', async () => {
+    server = await MqttServer.start()
+    const members = [await member('one'), await member('two'), await member('three')]
+    await publish(300)
+    await Promise.all(members.map(client => client.waitCount('publish', 100)))
+    expect(members.map(client => values(client).length)).toEqual([100, 100, 100])
+    expect(new Set(members.flatMap(values)).size).toBe(300)
+  })
+
+  it('gives what a member was not sent yet to others when it disconnects', async () => {
+    server = await MqttServer.start()
+    const session = { properties: { sessionExpiryInterval: 100, receiveMaximum: 2 }, clean: false }
+    const slow = await member('slow', session)
+    await publish(10)
+    await slow.waitCount('publish', 2)
+    const quick = await member('quick')
+    slow.destroy()
+    await gone('slow')
+    // two are on their way to the slow one, which has a session
+    await quick.waitCount('publish', 8)
+    expect(values(quick)).toEqual(Array.from({ length: 8 }, (_, index) => String(index + 3)))
+    const again = await connect('slow', session)
+    await again.waitCount('publish', 2)
+    expect(values(again)).toEqual(['1', '2'])
+  })
+
+  it('gives what a member has not acknowledged to others when its session ends', async () => {
+    server = await MqttServer.start()
+    const first = await member('first')
+    await publish(5)
+    await first.waitCount('publish', 5)
+    const second = await member('second')
+    first.destroy()
+    await gone('first')
+    await second.waitCount('publish', 5)
+    expect(values(second)).toEqual(['1', '2', '3', '4', '5'])
+  })
+
+  it('keeps for an absent member when nobody else is there, and counts what nobody can take', async () => {
+    server = await MqttServer.start()
+    const only = await member('only', { properties: { sessionExpiryInterval: 100 }, clean: false })
+    only.destroy()
+    await gone('only')
+    await publish(3)
+    const again = await connect('only', { properties: { sessionExpiryInterval: 100 }, clean: false })
+    await again.waitCount('publish', 3)
+    const publisher = await connect('zero')
+    again.destroy()
+    await gone('only')
+    publisher.publish('a/x', 'lost', 0)
+    publisher.send({ cmd: 'pingreq' })
+    await publisher.waitCount('pingresp', 1)
+    while (server.metrics.count('mqttDropped', 'no member of the share') === 0)
+      await new Promise(resolve => setImmediate(resolve))
+  })
+})
