@@ -136,6 +136,7 @@ const openParts = async (
       reserve: settings['disk.reserve'],
       commitMaxBytes: settings['commit.max.bytes'],
       linger,
+      relaxedSyncMs: settings['relaxed.sync.ms'],
       align: settings['commit.align'],
       maxMessageBytes: settings['max.message.bytes'],
       maxPacketBytes: settings['mqtt.max.packet.bytes'],

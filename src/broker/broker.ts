@@ -5,7 +5,15 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ProducersView } from '../state/producers.ts'
 import type { StateLog } from '../state/state-log.ts'
-import type { DiskUsage, DurableListener, LeaderEpoch, Log, PartitionOffsets, ReadBatches } from '../storage/log.ts'
+import type {
+  AckableListener,
+  DiskUsage,
+  DurableListener,
+  LeaderEpoch,
+  Log,
+  PartitionOffsets,
+  ReadBatches,
+} from '../storage/log.ts'
 import { type AdvanceWait, AdvanceWaits } from './advance-waits.ts'
 import { type BatchRules, checkClientBatch, checkRecordKeys, stampAppendTime } from './client-batch.ts'
 import { type FoundOffset, offsetAtMaxTimestamp, offsetByTimestamp } from './offset-search.ts'
@@ -15,7 +23,7 @@ export interface ProduceResult {
   readonly baseOffset: number
   /** Wall clock given to the batch by `message.timestamp.type=LogAppendTime`, else -1. */
   readonly logAppendTimeMs: number
-  /** Durable with this group; undefined when it was durable before this start (a repeat of an old batch). */
+  /** To be acknowledged with this group; undefined when it was durable before this start (a repeat of an old batch). */
   readonly group: GroupNumber | undefined
 }
 
@@ -34,8 +42,8 @@ export interface BrokerParts {
 }
 
 /**
- * What every front calls: topics, appends, reads. Appends return at once with the group that carries them; whoever acknowledges waits
- * for `whenDurable(group)`. Reads show durable records only.
+ * What every front calls: topics, appends, reads. Appends return at once with the group that carries them; whoever acknowledges records
+ * waits for `whenAckable(group)`, whoever shows a change of state for `whenDurable(group)`. Reads show durable records only.
  */
 export class Broker {
   readonly topics: Topics
@@ -119,8 +127,25 @@ export class Broker {
     return this.#parts.log.openGroup
   }
 
+  get ackableGroup(): GroupNumber {
+    return this.#parts.log.ackableGroup
+  }
+
   get durableGroup(): GroupNumber {
     return this.#parts.log.durableGroup
+  }
+
+  /**
+   * Resolves when records of the group may be acknowledged: it is on the device, or it has only records of topics with
+   * `durability=relaxed` and the kernel has it. Rejects with `storageFailed` when they never may be.
+   */
+  whenAckable(group: GroupNumber): Promise<void> {
+    return this.#parts.log.whenAckable(group)
+  }
+
+  /** Told of each group that may be acknowledged, in order: what fronts use to acknowledge many records at once. */
+  onAckable(listener: AckableListener): void {
+    this.#parts.log.onAckable(listener)
   }
 
   /** Resolves when the group is on the device; rejects with `storageFailed` when it never will be. */
@@ -128,7 +153,7 @@ export class Broker {
     return this.#parts.log.whenDurable(group)
   }
 
-  /** Told of each synced group, in order: what fronts use to acknowledge many records at once. */
+  /** Told of each synced group, in order. */
   onDurable(listener: DurableListener): void {
     this.#parts.log.onDurable(listener)
   }

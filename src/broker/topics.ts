@@ -5,7 +5,7 @@ import type { Random } from '../platform/random.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { Topic, TopicsView } from '../state/topics.ts'
 import type { StateChange } from '../state/view.ts'
-import { type Compaction, firstTopicPartitionId, type Log, type Retention } from '../storage/log.ts'
+import { type Compaction, type Durability, firstTopicPartitionId, type Log, type Retention } from '../storage/log.ts'
 import { checkTopicName } from './topic-name.ts'
 
 export type { Topic } from '../state/topics.ts'
@@ -17,6 +17,7 @@ export interface TopicConfigRules {
   retention(configs: ReadonlyMap<string, string>): Omit<Retention, 'readThrough'>
   /** Undefined for a topic that is not compacted. */
   compaction(configs: ReadonlyMap<string, string>): Compaction | undefined
+  durability(configs: ReadonlyMap<string, string>): Durability
 }
 
 export interface TopicLimits {
@@ -228,8 +229,10 @@ export class Topics {
   #applyConfigs(topic: Topic): void {
     const retention = this.#parts.configRules.retention(topic.configs)
     const compaction = this.#parts.configRules.compaction(topic.configs)
+    const durability = this.#parts.configRules.durability(topic.configs)
     const { log, isLastOfProducer, readThrough } = this.#parts
     for (const [index, partition] of topic.partitions.entries()) {
+      log.setDurability(partition, durability)
       log.setRetention(partition, { ...retention, readThrough: () => readThrough(topic.name, index) })
       const producers = { isLastOfProducer: isLastOfProducer.bind(undefined, partition) }
       log.setCompaction(partition, compaction && { ...compaction, ...producers })

@@ -98,6 +98,14 @@ export const settingTable = {
       docs: 'Only `wear.budget.per.day` stretches the wait, up to this. Acknowledgements then come that much later.',
     },
   ),
+  'relaxed.sync.ms': row(
+    duration({ min: 10, max: 1000 }),
+    1000,
+    'By when a record of a topic with `durability=relaxed` is synced, after its acknowledgement',
+    {
+      docs: 'What a power cut may take of such topics at most, on a device that syncs within a quarter of it. Consumers see a record after its sync.',
+    },
+  ),
   'wear.budget.per.day': row(
     bytes({ min: MiB, unlimited: '-1' }),
     forever,

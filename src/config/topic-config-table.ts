@@ -73,10 +73,10 @@ export const topicConfigTable = {
     'How long a tombstone of a compacted topic stays after the older records of its key were removed, by the life of the log.',
     { broker: 'log.cleaner.delete.retention.ms' },
   ),
-  durability: accepted(
+  durability: enforced(
     oneOf(['commit', 'relaxed']),
     'commit',
-    'When a record is acknowledged: once it is synced to flash, or once the kernel has it. In this version `relaxed` behaves like `commit`.',
+    'When a record is acknowledged: `commit`: once it is synced to flash; `relaxed`: once the kernel has it. The sync of relaxed records follows within `relaxed.sync.ms`; until then nobody reads them, and a power cut may take them.',
   ),
   'file.delete.delay.ms': accepted(duration(), MINUTE_MS, noSegmentsOfItsOwn, {
     broker: 'log.segment.delete.delay.ms',

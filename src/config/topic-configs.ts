@@ -90,6 +90,10 @@ export class TopicConfigs {
     return { ms: values['retention.ms'], bytes: values['retention.bytes'], class: values['retention.class'] }
   }
 
+  durability(overrides: TopicOverrides): 'commit' | 'relaxed' {
+    return this.values(overrides).durability
+  }
+
   /** Undefined when `cleanup.policy` does not contain compact. */
   compaction(overrides: TopicOverrides): Compaction | undefined {
     const values = this.values(overrides)

@@ -14,6 +14,11 @@ type MetricRow = {
 export const metricTable = {
   // storage
   storageGroups: { name: 'storage_groups_total', type: 'counter', help: 'Groups synced to the device' },
+  storageSyncs: {
+    name: 'storage_syncs_total',
+    type: 'counter',
+    help: 'Commits to the device; one syncs many groups of topics with durability=relaxed',
+  },
   storageGroupBytes: {
     name: 'storage_group_bytes_total',
     type: 'counter',

@@ -7,7 +7,7 @@ const retryAfterMs = 10
 
 /** What waiting for room needs of the services. */
 export interface RoomServices {
-  readonly broker: Pick<Broker, 'durableGroup' | 'openGroup' | 'whenDurable'>
+  readonly broker: Pick<Broker, 'ackableGroup' | 'openGroup' | 'whenAckable'>
   readonly clock: Clock
 }
 
@@ -28,19 +28,19 @@ export async function appendWithRoom<Result>(
     } catch (error) {
       const leftMs = deadlineMs - clock.monotonicMs()
       if (!(error instanceof BrokerError && error.waits) || leftMs <= 0) throw error
-      await nextSync(error.kind === 'memoryFull' ? leftMs : Math.min(retryAfterMs, leftMs), services)
+      await nextCommit(error.kind === 'memoryFull' ? leftMs : Math.min(retryAfterMs, leftMs), services)
     }
   }
 }
 
-/** Waits for the sync of the group that is under way, at most so long; without one a moment. */
-async function nextSync(maxWaitMs: number, { broker, clock }: RoomServices): Promise<void> {
-  const next = groupNumber(broker.durableGroup + 1)
+/** Waits for the group that is under way, at most so long; without one a moment. */
+async function nextCommit(maxWaitMs: number, { broker, clock }: RoomServices): Promise<void> {
+  const next = groupNumber(broker.ackableGroup + 1)
   // nothing is under way: the open group may be empty, and waiting for that is over at once, again and again
   if (next >= broker.openGroup) return sleep(clock, Math.min(retryAfterMs, maxWaitMs))
-  const durable = broker.whenDurable(next)
+  const ackable = broker.whenAckable(next)
   await new Promise<void>((resolve, reject) => {
     const timer = clock.after(maxWaitMs, resolve)
-    durable.then(resolve, reject).finally(() => timer.cancel())
+    ackable.then(resolve, reject).finally(() => timer.cancel())
   })
 }

@@ -31,7 +31,7 @@ export class AckQueue {
     return this.#pubacks
   }
 
-  /** Returns true when this is the first of its group: the caller has `take` called once the group is durable. */
+  /** Returns true when this is the first of its group: the caller has `take` called once the group may be acknowledged. */
   add(ack: number, group: number): boolean {
     const last = this.#groups.at(-1)
     if (last !== undefined && last.group >= group) {

@@ -127,11 +127,11 @@ export class Client implements Sender {
     this.connection.write(encodePubrel(packetId, this.version === 5 ? reasonCode : 0))
   }
 
-  /** Acknowledges once `group` is durable, in the order of the packets. [MQTT-4.6.0-2] [MQTT-4.6.0-3]; undefined: there is nothing to wait for. */
+  /** Acknowledges once `group` may be acknowledged, in the order of the packets. [MQTT-4.6.0-2] [MQTT-4.6.0-3]; undefined: there is nothing to wait for. */
   acknowledge(type: AckType, packetId: number, reasonCode: number, group: GroupNumber | undefined): void {
     const ack = packAck(type, packetId, reasonCode)
     if (group !== undefined) {
-      if (this.acks.add(ack, group)) this.#services.work.after(group, this.#durable)
+      if (this.acks.add(ack, group)) this.#services.work.after(group, this.#ackable)
     } else if (!this.acks.join(ack)) {
       this.acks.add(ack, 0)
       this.connection.write(this.acks.take())
@@ -149,7 +149,7 @@ export class Client implements Sender {
     this.#services.ingest.forget(this.plans)
   }
 
-  readonly #durable = (error?: Error): void => {
+  readonly #ackable = (error?: Error): void => {
     const { connection, acks } = this
     if (error !== undefined) {
       connection.abandon(error)

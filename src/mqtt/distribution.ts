@@ -1,6 +1,6 @@
 import type { GroupNumber } from '../core/brand.ts'
 import { type Clock, sleep } from '../platform/clock.ts'
-import type { DurableWork } from './durable-work.ts'
+import type { GroupWork } from './group-work.ts'
 import type { Publication } from './publication.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
@@ -17,14 +17,14 @@ const congestedRounds = 5
 
 /** Brings publications to their subscribers, in the order in which they came, none before it is durable. [MQTT-4.6.0-5] [MQTT-4.6.0-6] */
 export class Distribution {
-  readonly #work: DurableWork
+  readonly #work: GroupWork
   readonly #subscriptions: Subscriptions
   readonly #clock: Clock
   readonly #waiting: Waiting[] = []
   #ready: Publication[] = []
   #goesOn = false
 
-  constructor(work: DurableWork, subscriptions: Subscriptions, clock: Clock) {
+  constructor(work: GroupWork, subscriptions: Subscriptions, clock: Clock) {
     this.#work = work
     this.#subscriptions = subscriptions
     this.#clock = clock

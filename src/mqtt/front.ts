@@ -20,9 +20,9 @@ import { CloseLog } from './close-log.ts'
 import { MqttConnection } from './connection.ts'
 import { Deliveries } from './deliver.ts'
 import { Distribution } from './distribution.ts'
-import { DurableWork } from './durable-work.ts'
 import type { EnhancedAuthentication } from './enhanced-authentication.ts'
 import { reasonCodes } from './errors.ts'
+import { ackProgress, durableProgress, GroupWork } from './group-work.ts'
 import { Ingest } from './ingest.ts'
 import { MemoryShare } from './memory-share.ts'
 import { OutboundLimit } from './outbound-limit.ts'
@@ -231,7 +231,7 @@ const limitsOf = (settings: Settings): MqttLimits => ({
 function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   const { broker, settings, clock, clockQuality, random, metrics } = parts
   const { memory } = broker
-  const work = new DurableWork(broker)
+  const work = new GroupWork(ackProgress(broker))
   const state = new PublishState({
     log: parts.state,
     retained: parts.retained,
@@ -244,7 +244,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     clock,
   })
   const subscriptions = new Subscriptions(new MemoryShare(memory, shares.subscriptions), metrics)
-  const distribution = new Distribution(work, subscriptions, clock)
+  const distribution = new Distribution(new GroupWork(durableProgress(broker)), subscriptions, clock)
   const sessionLog = new SessionLog(parts.state, parts.sessions, broker)
   const stored = { broker, routes, subscriptions, sessionLog, clock, clockQuality, metrics }
   const store = new PublishStore({ ...stored, state })

@@ -5,8 +5,8 @@ import type { Clock } from '../platform/clock.ts'
 import type { Random } from '../platform/random.ts'
 import type { CloseLog } from './close-log.ts'
 import type { Distribution } from './distribution.ts'
-import type { DurableWork } from './durable-work.ts'
 import type { EnhancedAuthentication } from './enhanced-authentication.ts'
+import type { GroupWork } from './group-work.ts'
 import type { Ingest } from './ingest.ts'
 import type { MemoryShare } from './memory-share.ts'
 import type { OutboundLimit } from './outbound-limit.ts'
@@ -40,7 +40,8 @@ export interface MqttServices {
   readonly ingest: Ingest
   readonly store: PublishStore
   readonly state: PublishState
-  readonly work: DurableWork
+  /** Acknowledgements that wait for their groups. */
+  readonly work: GroupWork
   readonly sessions: Sessions
   readonly sessionLog: SessionLog
   readonly subscriptions: Subscriptions

@@ -93,8 +93,11 @@ export class AppendSpace {
   }
 
   #refuseTopic({ compaction }: PartitionLog, isExhausted: boolean): never {
-    // the next sync makes room
-    if (this.#slots > reservedSlots) throw new BrokerError('spaceAwaited', 'too much waits for the slots that are left')
+    if (this.#slots > reservedSlots) {
+      // the next sync makes room
+      this.#pipeline.hasten(this.#pipeline.ackableGroup)
+      throw new BrokerError('spaceAwaited', 'too much waits for the slots that are left')
+    }
     const nowMs = this.#clock.monotonicMs()
     this.#shortSinceMs ??= nowMs
     if (compaction !== undefined && isExhausted && !this.#pool.outOfSpace) {

@@ -1,24 +1,25 @@
 import type { GroupGatherer } from './group-gatherer.ts'
+import type { GroupProgress } from './group-progress.ts'
 import type { RecoveredBatch } from './log.ts'
-
-/** What preparation needs of the log. */
-export interface PreparedLog {
-  readonly gatherer: GroupGatherer
-  /** Resolves when everything appended is on the device. */
-  settled(): Promise<void>
-}
 
 /**
  * What happens before a checkpoint: the layers above append the state that they derive from batch headers, because recovery shows them
  * no header of what the checkpoint covers. So the checkpoint must end with the group that this state is in, and nothing may come behind it there.
  */
 export class CheckpointPreparation {
-  readonly #log: PreparedLog
+  readonly #gatherer: GroupGatherer
+  readonly #progress: GroupProgress
   readonly #before: (() => void)[] = []
   #recovered: readonly RecoveredBatch[]
 
-  constructor(log: PreparedLog, recovered: readonly RecoveredBatch[], first: () => void) {
-    this.#log = log
+  constructor(
+    gatherer: GroupGatherer,
+    progress: GroupProgress,
+    recovered: readonly RecoveredBatch[],
+    first: () => void,
+  ) {
+    this.#gatherer = gatherer
+    this.#progress = progress
     this.#recovered = recovered
     this.#before.push(first)
   }
@@ -38,8 +39,8 @@ export class CheckpointPreparation {
   async run(): Promise<boolean> {
     if (this.#recovered.length > 0) return false
     for (const before of this.#before) before()
-    this.#log.gatherer.close()
-    await this.#log.settled()
+    this.#gatherer.close()
+    await this.#progress.settled()
     return true
   }
 }

@@ -37,6 +37,12 @@ export class Checkpointer {
     this.#logger = logger
   }
 
+  /** Writes footers that the last run left out, and a checkpoint. */
+  begin(): void {
+    for (const segment of this.#source.segments) if (segment.sealed && !segment.hasFooter) this.sealed(segment)
+    this.request()
+  }
+
   /** So much log became durable. */
   grown(bytes: number): void {
     this.#bytes += bytes

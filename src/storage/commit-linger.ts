@@ -6,7 +6,8 @@ const learnEveryMs = 1_000
  * records as a full wait brought lately, at the latest one linger after the commit before began. So a commit waits only while waiting
  * brings records: clients that wait for their acks are not held up longer than the last of them needs to send.
  *
- * Stretched by a wear budget every wait is a full one: what counts then is how often the device is written.
+ * Stretched by a wear budget every wait is a full one: what counts then is how often the device is written. A group that is only handed to
+ * the kernel does not write it, and waits as without a budget.
  */
 export class CommitLinger {
   readonly #baseMs: number
@@ -46,9 +47,10 @@ export class CommitLinger {
   }
 
   /** Milliseconds that a group of so many records still waits; 0: commit now. */
-  waitMs(nowMs: number, records: number): number {
-    if (this.#ms === 0 || (records >= this.#enough && this.#ms <= this.#baseMs)) return 0
-    return Math.max(0, Math.ceil(this.#lastCommitMs + this.#ms - nowMs))
+  waitMs(nowMs: number, records: number, isRelaxed = false): number {
+    const ms = isRelaxed ? Math.min(this.#ms, this.#baseMs) : this.#ms
+    if (ms === 0 || (records >= this.#enough && ms <= this.#baseMs)) return 0
+    return Math.max(0, Math.ceil(this.#lastCommitMs + ms - nowMs))
   }
 
   /** A commit of the group that gathered begins. */

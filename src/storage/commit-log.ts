@@ -12,16 +12,18 @@ import { CommitPipeline } from './commit-pipeline.ts'
 import { type ControlOwner, ControlWriter } from './control-writer.ts'
 import { DamageReports } from './damage-reports.ts'
 import { DiskBudget } from './disk-budget.ts'
-import { DurableWaiters } from './durable-waiters.ts'
-import { indexGroup } from './frame-indexer.ts'
+import { takeDurableGroup } from './durable-group.ts'
 import { groupFlags, groupHeaderBytes } from './group.ts'
 import { GroupGatherer } from './group-gatherer.ts'
+import { GroupProgress } from './group-progress.ts'
 import { saltSeed } from './layout.ts'
 import {
+  type AckableListener,
   type Appended,
   type BatchAppend,
   type Compaction,
   type DiskUsage,
+  type Durability,
   type DurableListener,
   type LeaderEpoch,
   type Log,
@@ -34,14 +36,13 @@ import {
 import { LogAge } from './log-age.ts'
 import { startRecords } from './log-control.ts'
 import { RoomMaking } from './make-room.ts'
-import { arenaBytesFor, arenaGroupStart, framedBytes, type OpenGroup, recordOverheadBytes } from './open-group.ts'
-import { arenaCount, type CommitLogOptions, type StoragePlatform } from './options.ts'
+import { arenaBytesFor, framedBytes, recordOverheadBytes } from './open-group.ts'
+import { arenaCount, type CommitLogOptions, defaultRelaxedSyncMs, type StoragePlatform } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { RecoveredLog } from './recover-log.ts'
-import type { Segment } from './segment.ts'
 import { pinSegments, type SegmentPins } from './segment-pins.ts'
-import { type Placement, SegmentWriter } from './segment-writer.ts'
-import { sampleStorage } from './storage-gauges.ts'
+import { SegmentWriter } from './segment-writer.ts'
+import { UnsyncedGroups, type WrittenGroup } from './unsynced-groups.ts'
 
 /** The running log; `openCommitLog` recovers what it is made from. */
 export class CommitLog implements Log {
@@ -64,10 +65,8 @@ export class CommitLog implements Log {
   readonly #logs: Map<number, PartitionLog>
   /** Removed, but not durably: their bytes still count as live. */
   readonly #removing = new Map<number, PartitionLog>()
-  readonly #segments: Segment[]
   readonly #reader: BatchReader
-  readonly #waiters = new DurableWaiters()
-  readonly #listeners: DurableListener[] = []
+  readonly #progress: GroupProgress
   readonly #preparation: CheckpointPreparation
   readonly #control: ControlWriter
   readonly #space: AppendSpace
@@ -88,7 +87,6 @@ export class CommitLog implements Log {
     this.#recovered = recovered
     this.budget = new DiskBudget(recovered, platform.checkpoints, options, () => this.#room.soon())
     this.#logs = recovered.logs
-    this.#segments = segments
     this.#logAge = new LogAge(clock, recovered.logAgeMark)
     this.#control = new ControlWriter(recovered.control, this.#controlOwner(), clock, recovered.unrepeated)
     const damage = new DamageReports(recovered.control.gaps, this.#control, metrics, logger)
@@ -102,8 +100,6 @@ export class CommitLog implements Log {
     const seed = saltSeed(salt)
     const stamp = () => ({ logEpoch, logAge: this.logAge, seed })
     this.#gatherer = new GroupGatherer(this.#writer.arenas, chain.group + 1, options.commitMaxBytes, stamp)
-    const prepared = { gatherer: this.#gatherer, settled: () => this.whenDurable(this.openGroup) }
-    this.#preparation = new CheckpointPreparation(prepared, recovered.producerBatches, () => this.#control.repeat())
     this.#segmentWriter = new SegmentWriter(
       { slotBytes: meta.slotBytes, align: options.align },
       () => this.#room.takeSlot(),
@@ -123,13 +119,19 @@ export class CommitLog implements Log {
         segments: this.#segmentWriter,
         logAge: this.#logAge,
         linger: options.linger ?? new CommitLinger(0),
+        unsynced: new UnsyncedGroups(clock, meta.slotBytes, options.relaxedSyncMs ?? defaultRelaxedSyncMs),
       },
       { logId: meta.logId, logEpoch, salt },
       chain,
       {
-        durable: (group, placement, arena) => this.#durable(group, placement, arena),
-        failed: error => this.#waiters.rejectAll(error),
+        durable: written => this.#durable(written),
+        ackable: group => this.#progress.ackable(groupNumber(group)),
+        failed: error => this.#progress.failed(error),
       },
+    )
+    this.#progress = new GroupProgress(this.#gatherer, this.#pipeline)
+    this.#preparation = new CheckpointPreparation(this.#gatherer, this.#progress, recovered.producerBatches, () =>
+      this.#control.repeat(),
     )
     this.#space = new AppendSpace(pool, this.#segmentWriter, this.#pipeline, clock, metrics, () => this.#room)
     const source = checkpointSource({
@@ -159,12 +161,11 @@ export class CommitLog implements Log {
       damage,
     })
     pool.onChange(() => this.#space.changed())
-    sampleStorage(metrics, recovered, platform.checkpoints)
   }
 
   /** Writes the first group of this start: its epoch, and a gap record for whatever recovery found damaged. */
   async start(): Promise<void> {
-    const { pool, losses, segments } = this.#recovered
+    const { pool, losses } = this.#recovered
     pool.prepare()
     this.openPartition(logControlPartition)
     const group = this.#gatherer.special(groupFlags.start)
@@ -172,8 +173,7 @@ export class CommitLog implements Log {
       await this.#control.write(records)
     }
     await this.whenDurable(groupNumber(group.number))
-    for (const segment of segments) if (segment.sealed && !segment.hasFooter) this.#checkpointer.sealed(segment)
-    this.#checkpointer.request()
+    this.#checkpointer.begin()
     this.#room.begin(this.#options.rulesSet)
   }
 
@@ -260,21 +260,31 @@ export class CommitLog implements Log {
   }
 
   get openGroup(): GroupNumber {
-    return groupNumber(this.#gatherer.openNumber)
+    return this.#progress.openGroup
+  }
+
+  get ackableGroup(): GroupNumber {
+    return this.#progress.ackableGroup
   }
 
   get durableGroup(): GroupNumber {
-    return groupNumber(this.#pipeline.durableGroup)
+    return this.#progress.durableGroup
+  }
+
+  whenAckable(group: GroupNumber): Promise<void> {
+    return this.#progress.whenAckable(group)
   }
 
   whenDurable(group: GroupNumber): Promise<void> {
-    const empty = group === this.#gatherer.openNumber && !this.#gatherer.hasOpen
-    const needed = empty ? groupNumber(group - 1) : group
-    return needed <= this.#pipeline.durableGroup ? Promise.resolve() : this.#waiters.wait(needed)
+    return this.#progress.whenDurable(group)
+  }
+
+  onAckable(listener: AckableListener): void {
+    this.#progress.onAckable(listener)
   }
 
   onDurable(listener: DurableListener): void {
-    this.#listeners.push(listener)
+    this.#progress.onDurable(listener)
   }
 
   async read(partition: PartitionId, offset: number, maxBytes: number, limitOffset: number): Promise<ReadBatches> {
@@ -301,6 +311,10 @@ export class CommitLog implements Log {
 
   mendControl(): Promise<void> {
     return this.#control.mend()
+  }
+
+  setDurability(partition: PartitionId, durability: Durability): void {
+    this.#log(partition).isRelaxed = durability === 'relaxed'
   }
 
   setRetention(partition: PartitionId, retention: Retention): void {
@@ -331,13 +345,16 @@ export class CommitLog implements Log {
   async close(): Promise<void> {
     if (this.#closing) return
     const { pool, tail, cache } = this.#recovered
-    // nobody was promised what waits for space, and it may never come
-    if (pool.outOfSpace && this.#pipeline.stalled) this.#pipeline.fail('no space for the log at the stop')
-    const preparing = this.#preparation.run()
+    const preparing = this.#preparation.run().catch(() => false)
     this.#closing = true
-    const prepared = await preparing.catch(() => false)
+    if (pool.outOfSpace && this.#pipeline.stalled) {
+      // nobody was promised what waits for space, and it may never come
+      await this.#progress.synced(this.ackableGroup).catch(() => {})
+      this.#pipeline.fail('no space for the log at the stop')
+    }
+    const prepared = await preparing
     this.#room.housekeeping.stop()
-    if (this.writable) await this.#writeWitness().catch(() => {})
+    if (this.writable) await this.#progress.writeWitness().catch(() => {})
     const isClean = this.writable
     this.#pipeline.stop()
     pool.stop()
@@ -349,38 +366,22 @@ export class CommitLog implements Log {
     cache.clear()
   }
 
-  /** An empty group behind everything: whatever stands before it was durable. */
-  async #writeWitness(): Promise<void> {
-    await this.whenDurable(this.openGroup)
-    const group = this.#gatherer.special(groupFlags.witness)
-    this.#pipeline.pump()
-    await this.#waiters.wait(groupNumber(group.number))
-  }
-
-  #durable(group: OpenGroup, placement: Placement, arena: Buffer): void {
-    const { segment, position } = placement
-    if (this.#segments.at(-1) !== segment) {
-      this.#segments.push(segment)
-      this.#room.soon()
-    }
-    this.#recovered.tail.add(segment, position, arena.subarray(arenaGroupStart, arenaGroupStart + group.bytes))
-    const logOf = (id: number): PartitionLog | undefined => this.#logs.get(id) ?? this.#removing.get(id)
+  #durable(written: WrittenGroup): void {
+    const { group, placement } = written
     const onControl = (batch: Buffer): void => this.#control.applyDurable(batch)
-    indexGroup(segment, arena, arenaGroupStart, position, group.frameCount, logOf, onControl)
+    if (takeDurableGroup(written, this.#recovered, this.#removing, onControl)) this.#room.soon()
     this.#options.memory.give(group.bytes - groupHeaderBytes)
     this.#checkpointer.grown(placement.writeBytes)
-    for (const listener of this.#listeners) listener(groupNumber(group.number), group.partitions)
-    this.#waiters.resolveThrough(group.number)
+    this.#progress.durable(groupNumber(group.number), group.partitions)
   }
 
   #controlOwner(): ControlOwner {
     return {
-      segments: this.#segments,
+      segments: this.#recovered.segments,
       leaving: this.#recovered.leaving,
       logs: this.#logs,
       appendControlBatch: batch => this.#appendBatches([{ partition: logControlPartition, batch }]).group,
-      whenDurable: group => this.whenDurable(group),
-      openGroup: () => this.openGroup,
+      progress: () => this.#progress,
       onRemoved: partition => this.#removing.delete(partition),
       onPublished: sequence => this.#room.published(sequence),
     }

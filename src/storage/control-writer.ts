@@ -3,6 +3,7 @@ import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ControlRecord } from './control-record.ts'
 import { ControlRepeats } from './control-repeats.ts'
+import type { GroupProgress } from './group-progress.ts'
 import { logControlPartition } from './log.ts'
 import { controlBatch, controlRecords, type LogControl } from './log-control.ts'
 import type { PartitionLog } from './partition-log.ts'
@@ -14,8 +15,7 @@ export interface ControlOwner {
   readonly leaving: ReadonlySet<Segment>
   readonly logs: ReadonlyMap<number, PartitionLog>
   appendControlBatch(batch: Buffer): GroupNumber
-  whenDurable(group: GroupNumber): Promise<void>
-  openGroup(): GroupNumber
+  progress(): GroupProgress
   /** The removal of a partition is durable. */
   onRemoved(partition: number): void
   /** A cold segment is part of the log from now on. */
@@ -65,7 +65,7 @@ export class ControlWriter {
 
   /** Resolves when the records are durable and applied. */
   write(records: readonly ControlRecord[]): Promise<void> {
-    return this.#owner.whenDurable(this.append(records))
+    return this.#owner.progress().whenDurable(this.append(records))
   }
 
   /** A batch of the partition became durable. */
@@ -102,7 +102,7 @@ export class ControlWriter {
     const log = this.#owner.logs.get(logControlPartition)
     if (log === undefined) return
     // a snapshot is made of durable state: nothing of this partition may be on its way
-    while (log.highWatermark < log.logEnd) await this.#owner.whenDurable(this.#owner.openGroup())
+    while (log.highWatermark < log.logEnd) await this.#owner.progress().settled()
     const offset = log.logEnd
     const durable = this.write([...this.#snapshot(), { kind: 'logStart', partition: logControlPartition, offset }])
     await durable

@@ -33,26 +33,25 @@ export const indexFrame = (segment: Segment, log: PartitionLog, frame: IndexedFr
 }
 
 /**
- * Takes all frames of a whole group, whose header stands at `groupAt`; then batches of the log control partition are handed on: what one of them removes
+ * Takes all frames of a whole group, which stands at `position` of its segment; then batches of the log control partition are handed on: what one of them removes
  * may have frames behind it in its group, and these keep the segment alive too.
  */
 export const indexGroup = (
   segment: Segment,
-  buffer: Buffer,
-  groupAt: number,
-  groupPosition: number,
+  group: Buffer,
+  position: number,
   frameCount: number,
   lookup: PartitionLookup,
   onControl: (batch: Buffer) => void,
 ): void => {
   const control: Buffer[] = []
-  let at = groupAt + groupHeaderBytes
+  let at = groupHeaderBytes
   for (let index = 0; index < frameCount; index++) {
-    assert(at + frameHeaderBytes + AT.recordCount < buffer.length, 'frames lie within their group')
-    const log = lookup(framePartition(buffer, at))
-    if (log !== undefined) indexFrame(segment, log, describeFrame(buffer, at, groupPosition + at - groupAt))
-    const end = at + frameHeaderBytes + frameBatchBytes(buffer, at)
-    if (framePartition(buffer, at) === logControlPartition) control.push(buffer.subarray(at + frameHeaderBytes, end))
+    assert(at + frameHeaderBytes + AT.recordCount < group.length, 'frames lie within their group')
+    const log = lookup(framePartition(group, at))
+    if (log !== undefined) indexFrame(segment, log, describeFrame(group, at, position + at))
+    const end = at + frameHeaderBytes + frameBatchBytes(group, at)
+    if (framePartition(group, at) === logControlPartition) control.push(group.subarray(at + frameHeaderBytes, end))
     at = end
   }
   control.forEach(onControl)

@@ -39,6 +39,11 @@ export class GroupGatherer {
     return this.#open.recordCount
   }
 
+  /** The group that gathers may be acknowledged before its sync, as far as it goes. */
+  get openIsRelaxed(): boolean {
+    return this.#open?.isRelaxed === true
+  }
+
   /** Bytes that wait to be written. */
   get waitingBytes(): number {
     let bytes = this.#open?.bytes ?? 0
@@ -90,7 +95,7 @@ export class GroupGatherer {
     return this.#closed.shift()
   }
 
-  /** The group is on the device and its bytes were copied. */
+  /** The group was written and its bytes were copied. */
   releaseArena(arena: number): void {
     assert(!this.#freeArenas.includes(arena), 'an arena is released once')
     this.#freeArenas.push(arena)

@@ -9,7 +9,7 @@ export interface BatchAppend {
 }
 
 export interface Appended {
-  /** Durable when `whenDurable(group)` resolves. All batches of one `append` are in this one group. */
+  /** To be acknowledged when `whenAckable(group)` resolves, durable when `whenDurable(group)` does. All batches of one `append` are in this one group. */
   readonly group: GroupNumber
   /** Base offset given to each batch, in order. */
   readonly baseOffsets: readonly number[]
@@ -120,7 +120,13 @@ export interface LogBudget {
   resize(budgetBytes: number): void
 }
 
-/** Called after each sync, in group order, before any `whenDurable` of the group resolves. */
+/** What an acknowledgement says: `commit`: the record is on the device; `relaxed`: the kernel has it, and the device within a second. */
+export type Durability = 'commit' | 'relaxed'
+
+/** Everything up to the group may be acknowledged; called in group order, before any `whenAckable` of the group resolves. */
+export type AckableListener = (group: GroupNumber) => void
+
+/** Called after each sync for each group that it made durable, in group order, before any `whenDurable` of the group resolves. */
 export type DurableListener = (group: GroupNumber, partitions: readonly PartitionId[]) => void
 
 /**
@@ -182,10 +188,15 @@ export interface Log {
   ensureRoom(bytes: number): void
   /** The group that gathers now. What was appended last is in it or in an earlier one. */
   readonly openGroup: GroupNumber
+  /** All up to here may be acknowledged: it is on the device; behind `durableGroup`, groups of relaxed partitions alone are with the kernel. */
+  readonly ackableGroup: GroupNumber
   /** All up to here is on the device. */
   readonly durableGroup: GroupNumber
-  /** Resolves once the group is on the device; rejects with `storageFailed` when it never will be. */
+  /** Resolves once records of the group may be acknowledged, each as its partition's durability says; rejects with `storageFailed` when they never may be. */
+  whenAckable(group: GroupNumber): Promise<void>
+  /** Resolves once the group is on the device, relaxed groups with their sync in time. Rejects with `storageFailed` when it never will be. */
   whenDurable(group: GroupNumber): Promise<void>
+  onAckable(listener: AckableListener): void
   onDurable(listener: DurableListener): void
 
   /**
@@ -202,6 +213,8 @@ export interface Log {
   advanceLogStart(partition: PartitionId, offset: number): GroupNumber
   /** Where records of storage itself are damaged (log starts, gaps), what is known of them is written again. Resolves when that is durable. */
   mendControl(): Promise<void>
+  /** What an acknowledgement of the partition's records means from the next group on; `commit` at first. A group with a `commit` record is synced as a whole. */
+  setDurability(partition: PartitionId, durability: Durability): void
   /** When records of the partition go; absent means the limits given at open and class `normal`. Internal partitions have none. */
   setRetention(partition: PartitionId, retention: Retention): void
   /** Whether and how the partition is compacted; undefined, as at first: it is not. */

@@ -2,6 +2,7 @@ import { CommitLog } from './commit-log.ts'
 import type { Log } from './log.ts'
 import type { CommitLogOptions, StoragePlatform } from './options.ts'
 import { recoverLog } from './recover-log.ts'
+import { sampleStorage } from './storage-gauges.ts'
 
 /**
  * Opens or makes the log in `options.directory`, recovers it and returns it writable; on a full file system that is when it has room for a
@@ -14,6 +15,7 @@ export const openCommitLog = async (
   stopping?: AbortSignal,
 ): Promise<Log> => {
   const recovered = await recoverLog(platform, options)
+  sampleStorage(options.metrics, recovered, platform.checkpoints)
   const log = new CommitLog(platform, options, recovered)
   let closed: Promise<void> | undefined
   const close = (): void => {

@@ -63,6 +63,7 @@ export class OpenGroup {
   recordCount = 0
   /** Partitions with something in the group. */
   readonly partitions: PartitionId[] = []
+  #allRelaxed = true
   readonly #buffer: Buffer
   readonly #stamp: GroupStamp
   readonly #openLogs: PartitionLog[] = []
@@ -86,6 +87,11 @@ export class OpenGroup {
   /** Nothing is in it, and it says nothing by itself either. */
   get isEmpty(): boolean {
     return this.flags === 0 && this.frameCount === 0 && this.#openLogs.length === 0
+  }
+
+  /** All of it may be acknowledged before the sync. */
+  get isRelaxed(): boolean {
+    return this.flags === 0 && this.#allRelaxed
   }
 
   /** Whether `bytes` in `frames` frames more fit within `limitBytes`. */
@@ -145,6 +151,7 @@ export class OpenGroup {
     assert(log.newestGroup < this.number, 'groups of a partition are in order')
     log.newestGroup = this.number
     this.partitions.push(log.id)
+    if (!log.isRelaxed) this.#allRelaxed = false
   }
 
   #holdsOpenBatch(log: PartitionLog): boolean {

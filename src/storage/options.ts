@@ -33,6 +33,8 @@ export interface CommitLogOptions {
   readonly commitMaxBytes: number
   /** How long a commit waits for more records under load; not at all when absent. Ended by its owner before the log is closed. */
   readonly linger?: CommitLinger
+  /** By when relaxed records are on the device, counted from when they could be acknowledged; a second when absent. */
+  readonly relaxedSyncMs?: number
   /** `always` starts every group on a new block: for cards where a power cut damages the neighbours of what is written. */
   readonly align: 'auto' | 'always'
   /** The largest batch that `append` takes. */
@@ -55,6 +57,8 @@ export interface CommitLogOptions {
 
 const MiB = 1024 * 1024
 const slotBytesRange = { min: 4 * MiB, max: 64 * MiB } as const
+
+export const defaultRelaxedSyncMs = 1000
 
 /** Slots that only the cleaner takes, and the group that publishes what it wrote. */
 export const cleanerSlots = 2

@@ -26,6 +26,8 @@ export class PartitionLog {
   openBaseOffset = 0
   /** Newest group that has a frame or an open batch of it. */
   newestGroup = -1
+  /** Its records may be acknowledged before their sync. */
+  isRelaxed = false
   retention: Retention | undefined
   /** Undefined: records do not go because of their keys. */
   compaction: Compaction | undefined

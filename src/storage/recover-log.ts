@@ -59,7 +59,7 @@ export interface RecoveredLog {
 }
 
 /**
- * Start and recovery up to the point where the log may be written: everything that was durable is found, the newest group is written
+ * Start and recovery up to the point where the log may be written: everything that was durable is found, the newest groups are written
  * again, and `meta` names the new start. Doing it twice gives the same.
  */
 export const recoverLog = async (platform: StoragePlatform, options: CommitLogOptions): Promise<RecoveredLog> => {
@@ -201,7 +201,7 @@ const scanSegments = async (
   return { found, recovery, segments, controlBatches, producerBatches }
 }
 
-/** Finds the log, and writes its newest group again; where that has to be in another slot, the log is looked for once more. */
+/** Finds the log, and writes its newest groups again; where that has to be in another slot, the log is looked for once more. */
 const scanAndRewrite = async (
   pool: SlotPool,
   meta: Meta,
@@ -213,9 +213,9 @@ const scanAndRewrite = async (
   const scanned = await scanSegments(pool, meta, checkpoint, checkpoints, logger)
   const last = scanned.segments.at(-1)
   if (last === undefined) return scanned
-  const newest = scanned.recovery.lastGroupAt
+  const newest = scanned.recovery.newest.filter(({ segment }) => segment === last)
   const rewritten = await writeNewestAgain(last, newest, align, logger)
-  if (rewritten === 'done' || newest === undefined) return scanned
+  if (rewritten === 'done') return scanned
   // a cold segment may have been published
   const inUse = new Set([...scanned.segments, ...scanned.found.cold].map(segment => segment.slot))
   const slots = pool.spares(inUse, movedBytes(newest))
@@ -229,7 +229,7 @@ const scanAndRewrite = async (
         'the device refuses writes or is full; free some space, or replace it',
     )
   }
-  await writeInPlace(last, newest)
+  await writeInPlace(last, newest[0])
   return scanned
 }
 
@@ -360,7 +360,7 @@ const report = (recovery: Recovery, options: CommitLogOptions, logger: Logger): 
     metrics.add('storageTornTails')
     logger.warn(
       { group: recovery.chain.group + 1 },
-      'the newest group is cut and dropped: by the last stop, then nothing in it was acked, or by damage',
+      'the newest group is cut and dropped: by the last stop, then only relaxed records in it were acked, or by damage',
     )
   }
   if (recovery.damagedRanges > 0) {

@@ -43,9 +43,10 @@ export type FrameVisitor = (group: number, bytes: Buffer, at: number) => void
 export class Recovery {
   readonly logs = new Map<number, PartitionLog>()
   readonly lost: LostOffsets[] = []
-  /** Newest group that is part of the log, and where it stands. */
+  /** Newest group that is part of the log. */
   chain: ChainLink = { group: 0, crc: 0, salt: 0n }
-  lastGroupAt: NewestGroup | undefined
+  /** Groups that no later one says to be on the device, oldest first; all in one segment. */
+  readonly newest: NewestGroup[] = []
   logAgeMark: LogAgeMark | undefined
   logEpoch = 0
   tornTail = false
@@ -264,7 +265,7 @@ export class Recovery {
     await this.#passDamage(segment, reader, reader.length, end.group + 1)
     // numbers go on behind those that were given; nothing here is to be written again
     this.chain = end
-    this.lastGroupAt = undefined
+    this.newest.length = 0
     segment.lastGroup = end.group
     segment.lastCrc = end.crc
   }
@@ -298,7 +299,8 @@ export class Recovery {
     segment.lastGroup = header.number
     segment.lastCrc = header.crc
     this.chain = { group: header.number, crc: header.crc, salt: header.salt }
-    this.lastGroupAt = { segment, position, length: header.length }
+    while (this.newest[0] !== undefined && this.newest[0].number <= header.durableThrough) this.newest.shift()
+    this.newest.push({ segment, position, number: header.number, length: header.length })
     this.logAgeMark = header
     this.logEpoch = Math.max(this.logEpoch, header.logEpoch)
     this.cleanStop = (header.flags & groupFlags.witness) !== 0

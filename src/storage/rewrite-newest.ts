@@ -1,57 +1,62 @@
 import { assert } from '../core/assert.ts'
 import type { Logger } from '../platform/logger.ts'
 import { readGroupHeader } from './group.ts'
-import { alignDown, alignUp, blockBytes, firstGroupPosition } from './layout.ts'
+import { alignDown, alignUp, blockBytes, firstGroupPosition, groupAlignBytes } from './layout.ts'
 import type { Segment } from './segment.ts'
 import { encodeSlotHeader } from './slot.ts'
 import type { Slot } from './slot-file.ts'
 
-/** Where the newest group stands. */
+/** Where a group stands that may be in the page cache alone. */
 export interface NewestGroup {
   readonly segment: Segment
   readonly position: number
+  readonly number: number
   readonly length: number
 }
 
-/** `risky`: it was not written again, because in its slot that could cost it; `refused`: its slot cannot be written. Then it goes to another. */
+/** `risky`: nothing was written again, because in its slot that could cost it; `refused`: the slot cannot be written. Then it goes to another. */
 export type Rewritten = 'done' | 'risky' | 'refused'
 
 /**
- * Writes the newest group again: after kill -9 or a failed sync its bytes may stand in the page cache alone. In place, its slot header
- * too when it stands right behind it, and zeros up to the end of its last block, where a cut group may stand. With `always` a write may
- * damage what it touches: then a copy goes behind the group, as far as the slot has room. A device that refuses leaves the segment sealed.
+ * Writes the newest groups again, those that no later one says to be on the device: after kill -9 or a failed sync their bytes may stand in
+ * the page cache alone. In place, the slot header too when they stand right behind it, and zeros up to the end of the last block, where a
+ * cut group may stand. With `always` a write may damage what it touches: then a copy goes behind the group, as far as the slot has room and
+ * it is one group. A device that refuses leaves the segment sealed.
  */
 export const writeNewestAgain = async (
   last: Segment,
-  newest: NewestGroup | undefined,
+  groups: readonly NewestGroup[],
   align: 'auto' | 'always',
   logger: Logger,
 ): Promise<Rewritten> => {
-  const group = newest?.segment === last ? newest : undefined
+  const [first] = groups
   try {
     if (align === 'always') {
       // blocks are not shared: what was known to be durable before needs nothing
-      if (group === undefined || (await copyBehind(last, group))) return 'done'
+      if (first === undefined || (groups.length === 1 && (await copyBehind(last, first)))) return 'done'
       return 'risky'
     }
-    await writeInPlace(last, group)
+    await writeInPlace(last, first)
     return 'done'
   } catch (error) {
-    logger.error({ slot: last.slot.path, error: String(error) }, 'the newest group cannot be written again in its slot')
+    logger.error(
+      { slot: last.slot.path, error: String(error) },
+      'the newest groups cannot be written again in their slot',
+    )
     last.sealed = true
     // without a group to be saved the end of the segment is enough
-    return group === undefined ? 'done' : 'refused'
+    return first === undefined ? 'done' : 'refused'
   }
 }
 
-/** The group with the rest of its last block, or without one that block alone. */
-export const writeInPlace = async ({ end, slot }: Segment, group: NewestGroup | undefined): Promise<void> => {
-  const start = group?.position ?? end
+/** From `first` to the end, with the rest of the last block; without a group that block alone. */
+export const writeInPlace = async ({ end, slot }: Segment, first: NewestGroup | undefined): Promise<void> => {
+  const start = first?.position ?? end
   const from = start === firstGroupPosition ? 0 : alignDown(start, blockBytes)
   const bytes = Buffer.alloc(alignUp(end, blockBytes) - from)
   if (bytes.length === 0) return
   const count = await slot.file.read(bytes.subarray(0, end - from), from)
-  assert(count === end - from, 'the newest group can be read again')
+  assert(count === end - from, 'the newest groups can be read again')
   await slot.file.write(bytes, from)
   await slot.file.sync()
 }
@@ -72,19 +77,23 @@ const copyBehind = async (segment: Segment, group: NewestGroup): Promise<boolean
 }
 
 /**
- * Begins the next segment, in the first of these slots that can be written, with a copy of the newest group. Recovery finds the group there
- * and passes over the one that is left behind. False when no slot takes it.
+ * Begins the next segment, in the first of these slots that can be written, with copies of the newest groups. Recovery finds them there
+ * and passes over those that are left behind. False when no slot takes them.
  */
 export const writeNewestElsewhere = async (
-  group: NewestGroup,
+  groups: readonly NewestGroup[],
   slots: AsyncIterable<Slot>,
   logger: Logger,
 ): Promise<boolean> => {
-  const { header } = group.segment
-  const bytes = Buffer.alloc(movedBytes(group))
-  await readGroup(group, bytes.subarray(firstGroupPosition))
+  const { header } = groups[0]!.segment
+  const bytes = Buffer.alloc(movedBytes(groups))
+  let at = firstGroupPosition
+  for (const group of groups) {
+    await readGroup(group, bytes.subarray(at))
+    at += alignUp(group.length, groupAlignBytes)
+  }
   const groupHeader = readGroupHeader(bytes, firstGroupPosition)
-  assert(groupHeader !== undefined, 'the newest group can be read again')
+  assert(groupHeader !== undefined, 'the newest groups can be read again')
   const { number: firstGroup, previousCrc, salt, logEpoch } = groupHeader
   encodeSlotHeader({ ...header, sequence: header.sequence + 1, firstGroup, previousCrc, salt, logEpoch }).copy(bytes)
   for await (const slot of slots) {
@@ -99,10 +108,13 @@ export const writeNewestElsewhere = async (
   return false
 }
 
-/** Bytes of a slot that begins with the group. */
-export const movedBytes = ({ length }: NewestGroup): number => firstGroupPosition + alignUp(length, blockBytes)
+/** Bytes of a slot that begins with the groups. */
+export const movedBytes = (groups: readonly NewestGroup[]): number => {
+  const bytes = groups.reduce((sum, { length }) => sum + alignUp(length, groupAlignBytes), firstGroupPosition)
+  return alignUp(bytes, blockBytes)
+}
 
 const readGroup = async ({ segment, position, length }: NewestGroup, target: Buffer): Promise<void> => {
   const count = await segment.slot.file.read(target.subarray(0, length), position)
-  assert(count === length, 'the newest group can be read again')
+  assert(count === length, 'the newest groups can be read again')
 }

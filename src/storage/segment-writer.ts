@@ -29,7 +29,11 @@ export class SegmentWriter {
   /** Takes a free slot, or undefined. */
   readonly #takeSlot: () => Slot | undefined
   readonly #onSeal: (segment: Segment) => void
-  /** Content of the active segment's last block, valid up to its end. */
+  /** Position after the last group that was written to the active segment, on the device or not yet. */
+  #end = 0
+  /** By how much groups that are not on the device yet will lengthen the footer. */
+  #pendingFooterBytes = 0
+  /** Content of the active segment's last block, valid up to `#end`. */
   readonly #tailBlock = Buffer.alloc(blockBytes)
   #tailBytes = 0
   #sealNext = false
@@ -47,8 +51,10 @@ export class SegmentWriter {
 
   /** Goes on in the newest segment that recovery found, or behind it. */
   resume(newest: Segment | undefined): void {
-    if (newest?.sealed === false) this.active = newest
-    else this.#lastSequence = newest?.sequence ?? 0
+    if (newest?.sealed === false) {
+      this.active = newest
+      this.#end = newest.end
+    } else this.#lastSequence = newest?.sequence ?? 0
   }
 
   /** The next group begins another segment, unless this one has none yet. */
@@ -60,7 +66,16 @@ export class SegmentWriter {
   get activeRoomBytes(): number {
     const { active } = this
     if (active === undefined || active.sealed) return 0
-    return Math.max(0, this.#slotBytes - alignUp(active.end, blockBytes) - alignUp(active.footerBytes, blockBytes))
+    const footer = active.footerBytes + this.#pendingFooterBytes
+    return Math.max(0, this.#slotBytes - alignUp(active.end, blockBytes) - alignUp(footer, blockBytes))
+  }
+
+  /** The closed group goes into another segment: whatever is in the active one must be on the device before it is placed. */
+  beginsSegment(group: OpenGroup): boolean {
+    const { active } = this
+    return (
+      active === undefined || active.sealed || this.#sealNext || !this.#fits(active, this.#nextPosition(group), group)
+    )
   }
 
   /**
@@ -73,9 +88,10 @@ export class SegmentWriter {
     newHeader: (sequence: number) => Omit<SlotHeader, 'kind' | 'sequence' | 'slotBytes'>,
   ): Placement | undefined {
     const { active } = this
+    if (active !== undefined && !this.beginsSegment(group)) {
+      return this.#placeAt(active, this.#nextPosition(group), group, arena)
+    }
     if (active !== undefined && !active.sealed) {
-      const position = this.#nextPosition(active, group.bytes)
-      if (!this.#sealNext && this.#fits(active, position, group)) return this.#placeAt(active, position, group, arena)
       active.sealed = true
       this.#sealNext = false
       this.#onSeal(active)
@@ -86,6 +102,7 @@ export class SegmentWriter {
     const header: SlotHeader = { ...newHeader(sequence), kind: 'hot', sequence, slotBytes: this.#slotBytes }
     const segment = new Segment(slot, header, firstGroupPosition)
     this.active = segment
+    this.#end = firstGroupPosition
     this.#tailBytes = 0
     assert(this.#fits(segment, firstGroupPosition, group), 'a group fits in an empty slot')
     encodeSlotHeader(header).copy(arena, 0)
@@ -98,26 +115,33 @@ export class SegmentWriter {
     return placement.writePosition + placement.writeBytes <= placement.segment.slot.preparedBytes
   }
 
-  /** The group is on the device: keeps its last block for the next one. */
-  advance(placement: Placement, group: OpenGroup, arena: Buffer): void {
-    const { segment } = placement
-    segment.end = placement.position + group.bytes
-    this.#tailBytes = segment.end % blockBytes
+  /** The group was written: keeps its last block for the next one. */
+  written({ position }: Placement, group: OpenGroup, arena: Buffer): void {
+    this.#end = position + group.bytes
+    this.#pendingFooterBytes += footerGrowth(group)
+    this.#tailBytes = this.#end % blockBytes
     const groupEnd = arenaGroupStart + group.bytes
     if (this.#tailBytes > 0) arena.copy(this.#tailBlock, 0, groupEnd - this.#tailBytes, groupEnd)
   }
 
-  #nextPosition(segment: Segment, bytes: number): number {
-    const aligned = alignUp(segment.end, groupAlignBytes)
-    const free = alignUp(segment.end, blockBytes) - aligned
+  /** The group, and every one before it, is on the device: from now on it is part of its segment. */
+  durable({ segment, position }: Placement, group: OpenGroup, crc: number): void {
+    segment.end = position + group.bytes
+    segment.lastGroup = group.number
+    segment.lastCrc = crc
+    this.#pendingFooterBytes -= footerGrowth(group)
+  }
+
+  #nextPosition({ bytes }: OpenGroup): number {
+    const aligned = alignUp(this.#end, groupAlignBytes)
+    const free = alignUp(this.#end, blockBytes) - aligned
     const shares = this.#align === 'auto' && this.#tailBytes > 0 && free >= minTailBytes && bytes <= blockBytes
-    return shares ? aligned : alignUp(segment.end, blockBytes)
+    return shares ? aligned : alignUp(this.#end, blockBytes)
   }
 
   #fits(segment: Segment, position: number, group: OpenGroup): boolean {
-    const { fixed, salt, span, epoch, block } = footerCost
-    const growth = salt + group.partitions.length * (span + epoch) + group.frameCount * block
-    const footer = alignUp(Math.max(segment.footerBytes, fixed) + growth, blockBytes)
+    const footerBytes = Math.max(segment.footerBytes, footerCost.fixed) + this.#pendingFooterBytes + footerGrowth(group)
+    const footer = alignUp(footerBytes, blockBytes)
     // recovery may have to write the newest group a second time behind it
     const copy = this.#align === 'always' && position !== firstGroupPosition ? alignUp(group.bytes, blockBytes) : 0
     return alignUp(position + group.bytes, blockBytes) + copy + footer <= this.#slotBytes
@@ -135,4 +159,10 @@ export class SegmentWriter {
     const writeBytes = alignUp(before + group.bytes, blockBytes)
     return { segment, position, arenaStart: arenaGroupStart - before, writeBytes, writePosition }
   }
+}
+
+/** At most. */
+const footerGrowth = ({ partitions, frameCount }: OpenGroup): number => {
+  const { salt, span, epoch, block } = footerCost
+  return salt + partitions.length * (span + epoch) + frameCount * block
 }

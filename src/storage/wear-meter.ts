@@ -115,7 +115,7 @@ export class WearMeter {
     return {
       logBytes: this.#metrics.count('storageGroupBytes'),
       records: this.#metrics.count('storageRecords'),
-      commits: this.#metrics.count('storageGroups'),
+      commits: this.#metrics.count('storageSyncs'),
     }
   }
 }

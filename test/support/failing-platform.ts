@@ -79,6 +79,14 @@ export const failingPlatform = (platform: Platform, failingCall: number, code: s
             check('commit')
             await writer.write(...commit)
           },
+          handOver: async (...commit) => {
+            check('hand-over')
+            await writer.handOver(...commit)
+          },
+          sync: async path => {
+            check('sync of commits')
+            await writer.sync(path)
+          },
           release: path => writer.release(path),
           close: closing('commit writer', () => writer.close()),
         }

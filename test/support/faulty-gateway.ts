@@ -21,13 +21,18 @@ const faultyWriter =
   (open: OpenCommitWriter): OpenCommitWriter =>
   (arenaCount, arenaBytes) => {
     const writer: CommitWriter = open(arenaCount, arenaBytes)
-    return {
-      arenas: writer.arenas,
-      write: async (...commit) => {
+    const faulty =
+      <Args extends readonly unknown[]>(run: (...args: Args) => Promise<void>) =>
+      async (...args: Args): Promise<void> => {
         await released
         if (fails) throw withCode('EIO')
-        await writer.write(...commit)
-      },
+        await run(...args)
+      }
+    return {
+      arenas: writer.arenas,
+      write: faulty((...commit: Parameters<CommitWriter['write']>) => writer.write(...commit)),
+      handOver: faulty((...commit: Parameters<CommitWriter['handOver']>) => writer.handOver(...commit)),
+      sync: faulty((path: string) => writer.sync(path)),
       release: path => writer.release(path),
       close: () => writer.close(),
     }

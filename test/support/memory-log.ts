@@ -1,9 +1,11 @@
 import { type GroupNumber, groupNumber, type PartitionId, partitionId } from '../../src/core/brand.ts'
 import { BrokerError } from '../../src/core/errors.ts'
 import {
+  type AckableListener,
   type Appended,
   type BatchAppend,
   type DiskUsage,
+  type Durability,
   type DurableListener,
   firstTopicPartitionId,
   type Gap,
@@ -27,6 +29,7 @@ import {
 } from '../../src/wire/kafka/record-batch.ts'
 
 interface Partition {
+  isRelaxed: boolean
   logStart: number
   highWatermark: number
   logEnd: number
@@ -40,7 +43,7 @@ interface Waiter {
 }
 
 /**
- * A `Log` in memory: each append is a group, synced in the next turn of the event loop. `held` stops the device, `fail` breaks it,
+ * A `Log` in memory: each append is a group, synced in the next turn of the event loop. `held` stops the device (not the kernel, which takes relaxed groups), `fail` breaks it,
  * `restart` makes the next leader epoch. Nothing survives the process, nothing is evicted.
  */
 export class MemoryLog implements Log {
@@ -63,15 +66,19 @@ export class MemoryLog implements Log {
   reads = 0
   readonly #partitions = new Map<PartitionId, Partition>()
   readonly #listeners: DurableListener[] = []
+  readonly #ackableListeners: AckableListener[] = []
   readonly #undurable = new Map<number, Set<PartitionId>>()
+  readonly #relaxed = new Set<number>()
   #waiters: Waiter[] = []
+  #ackWaiters: Waiter[] = []
   #group = 0
+  #ackable = 0
   #durable = 0
   #syncing = false
 
   openPartition(partition: PartitionId): void {
     if (this.#partitions.has(partition)) return
-    this.#partitions.set(partition, { logStart: 0, highWatermark: 0, logEnd: 0, batches: [] })
+    this.#partitions.set(partition, { isRelaxed: false, logStart: 0, highWatermark: 0, logEnd: 0, batches: [] })
   }
 
   removePartition(partition: PartitionId): void {
@@ -125,7 +132,10 @@ export class MemoryLog implements Log {
       return baseOffset
     })
     this.#undurable.set(this.#group, touched)
+    if (batches.length > 0 && batches.every(({ partition }) => this.#open(partition).isRelaxed))
+      this.#relaxed.add(this.#group)
     this.#sync()
+    if (this.held) setImmediate(() => this.#handOver())
     return { group: groupNumber(this.#group), baseOffsets }
   }
 
@@ -149,14 +159,24 @@ export class MemoryLog implements Log {
     return groupNumber(this.#group)
   }
 
+  get ackableGroup(): GroupNumber {
+    return groupNumber(this.#ackable)
+  }
+
   get durableGroup(): GroupNumber {
     return groupNumber(this.#durable)
   }
 
+  whenAckable(group: GroupNumber): Promise<void> {
+    return group <= this.#ackable ? Promise.resolve() : this.#wait(group, this.#ackWaiters)
+  }
+
   whenDurable(group: GroupNumber): Promise<void> {
-    if (group <= this.#durable) return Promise.resolve()
-    if (!this.writable) return Promise.reject(new BrokerError('storageFailed', 'the device failed'))
-    return new Promise((resolve, reject) => this.#waiters.push({ group, resolve, reject }))
+    return group <= this.#durable ? Promise.resolve() : this.#wait(group, this.#waiters)
+  }
+
+  onAckable(listener: AckableListener): void {
+    this.#ackableListeners.push(listener)
   }
 
   onDurable(listener: DurableListener): void {
@@ -205,6 +225,9 @@ export class MemoryLog implements Log {
   }
 
   async mendControl(): Promise<void> {}
+  setDurability(partition: PartitionId, durability: Durability): void {
+    this.#open(partition).isRelaxed = durability === 'relaxed'
+  }
 
   setRetention(): void {}
 
@@ -236,7 +259,13 @@ export class MemoryLog implements Log {
   /** What waits is never durable, nor is anything after it. */
   fail(): void {
     this.writable = false
-    for (const { reject } of this.#waiters.splice(0)) reject(new BrokerError('storageFailed', 'the device failed'))
+    for (const { reject } of [...this.#waiters.splice(0), ...this.#ackWaiters.splice(0)])
+      reject(new BrokerError('storageFailed', 'the device failed'))
+  }
+
+  #wait(group: GroupNumber, waiters: Waiter[]): Promise<void> {
+    if (!this.writable) return Promise.reject(new BrokerError('storageFailed', 'the device failed'))
+    return new Promise((resolve, reject) => waiters.push({ group, resolve, reject }))
   }
 
   #open(partition: PartitionId): Partition {
@@ -261,8 +290,19 @@ export class MemoryLog implements Log {
       const ready = this.#waiters.filter(({ group }) => group <= last)
       this.#waiters = this.#waiters.filter(({ group }) => group > last)
       for (const { resolve } of ready) resolve()
+      this.#handOver()
       this.#sync()
     })
+  }
+
+  #handOver(): void {
+    while (this.writable && (this.#ackable < this.#durable || this.#relaxed.has(this.#ackable + 1))) {
+      this.#ackable += 1
+      for (const listener of this.#ackableListeners) listener(groupNumber(this.#ackable))
+    }
+    const ready = this.#ackWaiters.filter(({ group }) => group <= this.#ackable)
+    this.#ackWaiters = this.#ackWaiters.filter(({ group }) => group > this.#ackable)
+    for (const { resolve } of ready) resolve()
   }
 
   #groupDurable(): void {

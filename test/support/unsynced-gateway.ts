@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { runGateway } from '../../src/cli/run-gateway.ts'
 import { loadSettings } from '../../src/config/load.ts'
-import type { OpenCommitWriter } from '../../src/platform/commit-writer.ts'
+import type { CommitWriter, OpenCommitWriter } from '../../src/platform/commit-writer.ts'
 import { openLogger } from '../../src/platform/node/logger.ts'
 import { nodePlatform } from '../../src/platform/node/platform.ts'
 
@@ -11,13 +11,16 @@ import { nodePlatform } from '../../src/platform/node/platform.ts'
 const unsyncedWriter: OpenCommitWriter = (arenaCount, arenaBytes) => {
   const arenas = Array.from({ length: arenaCount }, () => Buffer.alloc(arenaBytes))
   const files = new Map<string, FileHandle>()
+  const handOver: CommitWriter['handOver'] = async (arena, start, length, path, position) => {
+    const file = files.get(path) ?? (await open(path, 'r+'))
+    files.set(path, file)
+    await file.write(arenas[arena]!, start, length, position)
+  }
   return {
     arenas,
-    async write(arena, start, length, path, position) {
-      const file = files.get(path) ?? (await open(path, 'r+'))
-      files.set(path, file)
-      await file.write(arenas[arena]!, start, length, position)
-    },
+    write: handOver,
+    handOver,
+    async sync() {},
     release(path) {
       files.get(path)?.close()
       files.delete(path)

@@ -32,7 +32,7 @@ const acksLegal = [-1, 0, 1]
 
 /**
  * Produce (0), versions 3-13. Every batch goes to the log as it came; the answer leaves once all of them are synced, for acks 1 as for
- * acks all. The next request of the connection starts as soon as these batches have their offsets, which takes room in the log. acks 0 has no answer: when
+ * acks all (of topics with `durability=relaxed`: once the kernel has them; the high watermark follows with the sync). The next request of the connection starts as soon as these batches have their offsets, which takes room in the log. acks 0 has no answer: when
  * anything fails, the connection closes. Transactional batches get INVALID_TXN_STATE.
  * - v3-v6: zstd is refused (KIP-110)
  * - v5: log start offset in the answer
@@ -44,7 +44,7 @@ export const handleProduce = defineHandler(produce, async (request, context) => 
   const topics = await appendAll(request, context)
   context.startNext()
   if (request.acks === 0) return closeOnFailure(topics)
-  const syncError = await synced(topics, context)
+  const syncError = await ackable(topics, context)
   return {
     responses: topics.map(({ data, topic, partitions }) => ({
       name: data.name,
@@ -96,8 +96,8 @@ async function append(
   }
 }
 
-/** Waits for the newest group that carries a batch of the request: groups become durable in order. */
-async function synced(topics: readonly TopicOutcome[], context: RequestContext): Promise<unknown> {
+/** Waits for the newest group that carries a batch of the request: groups become ackable in order. */
+async function ackable(topics: readonly TopicOutcome[], context: RequestContext): Promise<unknown> {
   let newest: GroupNumber | undefined
   for (const { partitions } of topics) {
     for (const { result } of partitions) {
@@ -107,7 +107,7 @@ async function synced(topics: readonly TopicOutcome[], context: RequestContext):
   }
   if (newest === undefined) return undefined
   try {
-    await context.services.broker.whenDurable(newest)
+    await context.services.broker.whenAckable(newest)
     return undefined
   } catch (error) {
     return error

@@ -42,17 +42,17 @@ class ThreadCommitWriter implements CommitWriter {
   }
 
   write(arena: number, start: number, length: number, path: string, position: number): Promise<void> {
-    assert(this.#waiting === undefined, 'one commit is under way at a time')
-    assert(!this.#closed, 'no commit after close')
-    const room = this.arenas[arena]?.length ?? 0
-    assert(start >= 0 && length > 0 && start + length <= room, 'a commit lies within its arena')
-    if (this.#failed !== undefined) return Promise.reject(this.#failed)
-    return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject }
-      // a commit under way does keep the process alive: somebody waits for it
-      this.#thread.ref()
-      this.#thread.postMessage({ kind: 'write', arena, start, length, path, position })
-    })
+    this.#checkStretch(arena, start, length)
+    return this.#run({ kind: 'write', arena, start, length, path, position })
+  }
+
+  handOver(arena: number, start: number, length: number, path: string, position: number): Promise<void> {
+    this.#checkStretch(arena, start, length)
+    return this.#run({ kind: 'handOver', arena, start, length, path, position })
+  }
+
+  sync(path: string): Promise<void> {
+    return this.#run({ kind: 'sync', path })
   }
 
   release(path: string): void {
@@ -67,6 +67,23 @@ class ThreadCommitWriter implements CommitWriter {
       this.#thread.postMessage({ kind: 'close' })
     }
     await this.#ended
+  }
+
+  #checkStretch(arena: number, start: number, length: number): void {
+    const room = this.arenas[arena]?.length ?? 0
+    assert(start >= 0 && length > 0 && start + length <= room, 'a commit lies within its arena')
+  }
+
+  #run(command: object): Promise<void> {
+    assert(this.#waiting === undefined, 'one commit is under way at a time')
+    assert(!this.#closed, 'no commit after close')
+    if (this.#failed !== undefined) return Promise.reject(this.#failed)
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+      // a commit under way does keep the process alive: somebody waits for it
+      this.#thread.ref()
+      this.#thread.postMessage(command)
+    })
   }
 
   #finish(failure: Failure | undefined): void {

@@ -6,7 +6,7 @@ import { groupAlignBytes } from '../../../src/storage/layout.ts'
 import { logControlPartition } from '../../../src/storage/log.ts'
 import type { PlantedBugs, SimIo } from './io.ts'
 
-/** A write is durable when it resolves, torn at a crash before. It notices when an arena changes under it. */
+/** A write is durable when it resolves, torn at a crash before; what was handed over waits in the page cache. It notices when an arena changes under it. */
 export const simCommitWriter =
   (io: SimIo, bugs: PlantedBugs = {}): OpenCommitWriter =>
   (arenaCount, arenaBytes) =>
@@ -16,6 +16,8 @@ class SimCommitWriter implements CommitWriter {
   readonly arenas: readonly Buffer[]
   readonly #io: SimIo
   readonly #bugs: PlantedBugs
+  /** Files with bytes that were handed over and not synced since. */
+  readonly #dirty = new Set<string>()
   #busy = false
   #closed = false
 
@@ -25,43 +27,84 @@ class SimCommitWriter implements CommitWriter {
     this.arenas = Array.from({ length: arenaCount }, () => Buffer.alloc(arenaBytes))
   }
 
-  async write(arena: number, start: number, length: number, path: string, position: number): Promise<void> {
-    assert(!this.#busy, 'one commit is under way at a time')
-    assert(!this.#closed, 'no commit after close')
-    const source = this.arenas[arena]?.subarray(start, start + length)
-    assert(source !== undefined && source.length === length && length > 0, 'a commit lies within its arena')
+  write(arena: number, start: number, length: number, path: string, position: number): Promise<void> {
     const { disk, speed } = this.#io
-    const bytes = Buffer.from(source)
-    this.#busy = true
-    const underWay = disk.begin(path, position, bytes)
-    try {
-      await this.#io.change(speed.syncMs, `commit ${path} ${position}+${length}`, () => {
-        disk.end(underWay)
-        assert(bytes.equals(source), 'nobody touches an arena while it is written')
-        this.#finish(path, position, bytes)
-      })
-    } finally {
-      this.#busy = false
-    }
+    return this.#write('commit', speed.syncMs, arena, start, length, path, position, bytes => {
+      const { acksEarly, acksControlEarly } = this.#bugs
+      if (acksEarly === true || (acksControlEarly === true && isControlAlone(bytes))) {
+        disk.write(path, position, bytes)
+        return
+      }
+      disk.writeThrough(path, position, bytes)
+      if (this.#dirty.has(path) && this.#bugs.syncsCommitsAlone !== true) this.#syncFile(path)
+    })
   }
 
-  #finish(path: string, position: number, bytes: Buffer): void {
-    const { disk } = this.#io
-    try {
-      disk.check(path, 'commit', position, position + bytes.length)
-    } catch (error) {
-      disk.writeToCacheOnly(path, position, bytes)
-      throw error
-    }
-    const { acksEarly, acksControlEarly } = this.#bugs
-    if (acksEarly === true || (acksControlEarly === true && isControlAlone(bytes))) disk.write(path, position, bytes)
-    else disk.writeThrough(path, position, bytes)
+  handOver(arena: number, start: number, length: number, path: string, position: number): Promise<void> {
+    const { disk, speed } = this.#io
+    return this.#write('hand-over', speed.writeMs, arena, start, length, path, position, bytes => {
+      this.#dirty.add(path)
+      disk.write(path, position, bytes)
+    })
+  }
+
+  sync(path: string): Promise<void> {
+    return this.#alone(() =>
+      this.#io.change(this.#io.speed.syncMs, `sync of commits ${path}`, () => this.#syncFile(path)),
+    )
   }
 
   release(): void {}
 
   async close(): Promise<void> {
     this.#closed = true
+  }
+
+  #syncFile(path: string): void {
+    this.#io.disk.check(path, 'sync')
+    this.#io.disk.sync(path)
+    this.#dirty.delete(path)
+  }
+
+  async #write(
+    operation: 'commit' | 'hand-over',
+    durationMs: number,
+    arena: number,
+    start: number,
+    length: number,
+    path: string,
+    position: number,
+    finish: (bytes: Buffer) => void,
+  ): Promise<void> {
+    const { disk } = this.#io
+    const source = this.arenas[arena]?.subarray(start, start + length)
+    assert(source !== undefined && source.length === length && length > 0, 'a commit lies within its arena')
+    const bytes = Buffer.from(source)
+    await this.#alone(async () => {
+      const underWay = disk.begin(path, position, bytes)
+      await this.#io.change(durationMs, `${operation} ${path} ${position}+${length}`, () => {
+        disk.end(underWay)
+        assert(bytes.equals(source), 'nobody touches an arena while it is written')
+        try {
+          disk.check(path, operation, position, position + bytes.length)
+        } catch (error) {
+          disk.writeToCacheOnly(path, position, bytes)
+          throw error
+        }
+        finish(bytes)
+      })
+    })
+  }
+
+  async #alone(run: () => Promise<void>): Promise<void> {
+    assert(!this.#busy, 'one commit is under way at a time')
+    assert(!this.#closed, 'no commit after close')
+    this.#busy = true
+    try {
+      await run()
+    } finally {
+      this.#busy = false
+    }
   }
 }
 

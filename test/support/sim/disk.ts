@@ -34,7 +34,16 @@ export interface Subset {
 /** What a power cut does to each piece that was not synced. */
 export type Tear = 'random' | 'lose' | 'keep' | Subset
 
-export type DiskOperation = 'read' | 'write' | 'commit' | 'sync' | 'create' | 'replace' | 'rename' | 'remove'
+export type DiskOperation =
+  | 'read'
+  | 'write'
+  | 'commit'
+  | 'hand-over'
+  | 'sync'
+  | 'create'
+  | 'replace'
+  | 'rename'
+  | 'remove'
 
 export interface DiskFault {
   /** Of the file, or what its path begins with. */

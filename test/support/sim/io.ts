@@ -15,6 +15,8 @@ export const sdCard: DiskSpeed = { readMs: 0.2, writeMs: 0.1, syncMs: 4 }
 export interface PlantedBugs {
   /** A commit resolves before the bytes are on the device: they wait in the page cache for a sync that never comes. */
   acksEarly?: boolean
+  /** A commit puts its own bytes on the device, and leaves in the page cache what was handed over before it. */
+  syncsCommitsAlone?: boolean
   /** What the page cache already shows is not written again. */
   skipsRewrites?: boolean
   /** The same for groups of the log control partition alone: so a slot is reused before the log start that made it dead is on the device. */

@@ -5,16 +5,16 @@ import { appendWithRoom } from '../../../src/kafka/append-room.ts'
 import { VirtualClock } from '../../support/virtual-clock.ts'
 
 /** A log in which group 5 is open; a sync that is under way ends when the test says so. */
-const logWith = (durableGroup: number) => {
+const logWith = (ackableGroup: number) => {
   let synced = (): void => {}
   const sync = new Promise<void>(resolve => {
     synced = resolve
   })
   const broker = {
-    durableGroup: groupNumber(durableGroup),
+    ackableGroup: groupNumber(ackableGroup),
     openGroup: groupNumber(5),
     // as in the log: an open group without records waits for nothing
-    whenDurable: (group: number) => (group === 5 ? Promise.resolve() : sync),
+    whenAckable: (group: number) => (group === 5 ? Promise.resolve() : sync),
   }
   return { services: { broker, clock: new VirtualClock() }, synced }
 }

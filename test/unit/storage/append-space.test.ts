@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { partitionId } from '../../../src/core/brand.ts'
 import { Metrics } from '../../../src/core/metrics.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
@@ -16,7 +16,7 @@ const slotBytes = 4 * MiB
 const given = (left: number, waitingBytes: number) => {
   let nowMs = 1000
   const pool = { outOfSpace: false, available: reservedSlots + left, freeCount: 0, slotBytes }
-  const pipeline = { waitingBytes, pump: () => undefined }
+  const pipeline = { waitingBytes, ackableGroup: 7, pump: () => undefined, hasten: vi.fn() }
   const metrics = new Metrics()
   const space = new AppendSpace(
     pool as unknown as SlotPool,
@@ -51,6 +51,7 @@ it('never tells a client to go away while only the next sync is waited for', () 
   expect(outcome(1)).toBe('spaceAwaited')
   expect(space.shortage).toBeUndefined()
   expect(metrics.count('storageFull')).toBe(0)
+  expect(pipeline.hasten, 'the sync is hastened').toHaveBeenCalledWith(7)
   pipeline.waitingBytes = 0
   expect(outcome(1)).toBe('taken')
 })

@@ -7,7 +7,8 @@ import { CommitPipeline } from '../../../src/storage/commit-pipeline.ts'
 import type { GroupGatherer } from '../../../src/storage/group-gatherer.ts'
 import type { LogAge } from '../../../src/storage/log-age.ts'
 import type { SegmentWriter } from '../../../src/storage/segment-writer.ts'
-import { silentLogger } from './test-log.ts'
+import { UnsyncedGroups } from '../../../src/storage/unsynced-groups.ts'
+import { MiB, silentLogger } from './test-log.ts'
 
 it('takes no group once it is stopped, also when it was woken before, and says so to who waits', async () => {
   const takeNext = vi.fn(() => undefined)
@@ -22,10 +23,11 @@ it('takes no group once it is stopped, also when it was woken before, and says s
       segments: {} as SegmentWriter,
       logAge: {} as LogAge,
       linger: new CommitLinger(0),
+      unsynced: new UnsyncedGroups(nodeClock, 4 * MiB, 1000),
     },
     { logId: '0'.repeat(32), logEpoch: 1, salt: 1n },
     { group: 7, crc: 0 },
-    { durable: () => {}, failed },
+    { durable: () => {}, ackable: () => {}, failed },
   )
   pipeline.pump()
   expect(takeNext).toHaveBeenCalledTimes(1)

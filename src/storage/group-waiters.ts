@@ -7,8 +7,8 @@ interface Waiter {
   reject(error: BrokerError): void
 }
 
-/** Who waits for the sync of which group; one promise a group, however many wait. */
-export class DurableWaiters {
+/** Who waits for which group to come so far (to be ackable, to be durable); one promise a group, however many wait. */
+export class GroupWaiters {
   readonly #waiters = new Map<number, Waiter>()
   #failure: BrokerError | undefined
 
@@ -27,7 +27,7 @@ export class DurableWaiters {
     return waiter.promise
   }
 
-  /** Everything up to `group` is on the device. */
+  /** Everything before `group` was resolved already; now `group` has come so far too. */
   resolveThrough(group: number): void {
     for (let number = group; ; number--) {
       const waiter = this.#waiters.get(groupNumber(number))
@@ -37,7 +37,7 @@ export class DurableWaiters {
     }
   }
 
-  /** Nothing more will become durable. */
+  /** No more group will. */
   rejectAll(error: BrokerError): void {
     this.#failure = error
     for (const waiter of this.#waiters.values()) waiter.reject(error)
