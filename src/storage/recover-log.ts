@@ -216,6 +216,10 @@ const scanAndRewrite = async (
   const newest = scanned.recovery.newest.filter(({ segment }) => segment === last)
   const rewritten = await writeNewestAgain(last, newest, align, logger)
   if (rewritten === 'done') return scanned
+  // the cut beginning of a segment behind the last one has the sequence that the copies get
+  for (const { slot, sequence } of scanned.found.segments) {
+    if (sequence > last.sequence) await markFree(slot, meta.logId, meta.slotBytes)
+  }
   // a cold segment may have been published
   const inUse = new Set([...scanned.segments, ...scanned.found.cold].map(segment => segment.slot))
   const slots = pool.spares(inUse, movedBytes(newest))

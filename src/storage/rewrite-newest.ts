@@ -4,7 +4,7 @@ import { readGroupHeader } from './group.ts'
 import { alignDown, alignUp, blockBytes, firstGroupPosition, groupAlignBytes } from './layout.ts'
 import type { Segment } from './segment.ts'
 import { encodeSlotHeader } from './slot.ts'
-import type { Slot } from './slot-file.ts'
+import { markFree, type Slot } from './slot-file.ts'
 
 /** Where a group stands that may be in the page cache alone. */
 export interface NewestGroup {
@@ -20,8 +20,8 @@ export type Rewritten = 'done' | 'risky' | 'refused'
 /**
  * Writes the newest groups again, those that no later one says to be on the device: after kill -9 or a failed sync their bytes may stand in
  * the page cache alone. In place, the slot header too when they stand right behind it, and zeros up to the end of the last block, where a
- * cut group may stand. With `always` a write may damage what it touches: then a copy goes behind the group, as far as the slot has room and
- * it is one group. A device that refuses leaves the segment sealed.
+ * cut group may stand. With `always` a write may damage what it touches: then a copy goes behind the group first, as far as the slot has room and
+ * it is one group in blocks of its own. A device that refuses leaves the segment sealed.
  */
 export const writeNewestAgain = async (
   last: Segment,
@@ -61,17 +61,22 @@ export const writeInPlace = async ({ end, slot }: Segment, first: NewestGroup | 
   await slot.file.sync()
 }
 
-/** False when there is no room for it before the footer, or when its slot header would have to be written again too. */
+/**
+ * Also in its old place, where the index has it, once the copy is safe: else readers would meet there what the slot held before. False when
+ * there is no room for a copy before the footer, or when its slot header would have to be written again too.
+ */
 const copyBehind = async (segment: Segment, group: NewestGroup): Promise<boolean> => {
   const { slot, header, footerBytes } = segment
-  if (group.position === firstGroupPosition) return false
+  if (group.position === firstGroupPosition || group.position % blockBytes > 0) return false
   const target = alignUp(group.position + group.length, blockBytes)
   const bytes = Buffer.alloc(alignUp(group.length, blockBytes))
   const room = Math.min(slot.preparedBytes, header.slotBytes - alignUp(footerBytes, blockBytes))
   if (target + bytes.length > room) return false
   await readGroup(group, bytes)
-  await slot.file.write(bytes, target)
-  await slot.file.sync()
+  for (const position of [target, group.position]) {
+    await slot.file.write(bytes, position)
+    await slot.file.sync()
+  }
   segment.end = target + group.length
   return true
 }
@@ -86,19 +91,24 @@ export const writeNewestElsewhere = async (
   logger: Logger,
 ): Promise<boolean> => {
   const { header } = groups[0]!.segment
-  const bytes = Buffer.alloc(movedBytes(groups))
-  let at = firstGroupPosition
+  const bytes = Buffer.alloc(movedBytes(groups) - firstGroupPosition)
+  let at = 0
   for (const group of groups) {
     await readGroup(group, bytes.subarray(at))
     at += alignUp(group.length, groupAlignBytes)
   }
-  const groupHeader = readGroupHeader(bytes, firstGroupPosition)
+  const groupHeader = readGroupHeader(bytes, 0)
   assert(groupHeader !== undefined, 'the newest groups can be read again')
   const { number: firstGroup, previousCrc, salt, logEpoch } = groupHeader
-  encodeSlotHeader({ ...header, sequence: header.sequence + 1, firstGroup, previousCrc, salt, logEpoch }).copy(bytes)
+  const sequence = header.sequence + 1
+  const slotHeader = encodeSlotHeader({ ...header, sequence, firstGroup, previousCrc, salt, logEpoch })
   for await (const slot of slots) {
     try {
-      await slot.file.write(bytes, 0)
+      // half of the copies must not hide the others in their old place: there is no segment before all of them are safe
+      await markFree(slot, header.logId, header.slotBytes)
+      await slot.file.write(bytes, firstGroupPosition)
+      await slot.file.sync()
+      await slot.file.write(slotHeader, 0)
       await slot.file.sync()
       return true
     } catch (error) {

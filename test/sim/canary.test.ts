@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { type CrashPlan, crashEverywhere } from '../support/sim/crash-points.ts'
+import { scenarios } from '../support/sim/scenarios.ts'
 
 const usual = { steps: 40, restarts: 1, crashesPerPoint: 3 }
 
@@ -36,6 +37,11 @@ it('finds a slot that is reused before the log start that made it dead is on the
   const workload = { asksNothing: true }
   const plan = { bugs: { acksControlEarly: true }, steps: 300, crashesPerPoint: 2, share: 0.3, options, workload }
   expect(await found(plan)).toMatch(/offsets \d+ to \d+ are there, or in a gap record/)
+})
+
+it('finds a commit that is acknowledged before the relaxed groups in front of it are on the device', async () => {
+  const plan = { bugs: { syncsCommitsAlone: true }, ...scenarios.relaxes, crashesPerPoint: 1, share: 0.3 }
+  expect(await found(plan)).toContain('acked records are there')
 })
 
 it('finds a recovery that cuts too much', async () => {

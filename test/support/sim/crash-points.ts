@@ -136,23 +136,23 @@ const atEveryPoint = (
 const surviveCrashes = async (point: Point, plan: CrashPlan, report: CrashReport): Promise<void> => {
   const { machine, model, crash, seed } = point
   const random = new SimRandom(seed)
-  machine.crash(crash.kind, crash.tear)
+  const run = new LogRun(machine, model, seed, plan.options, plan.workload)
+  run.crash(crash.kind, crash.tear)
   // checkpoints are only a cache
   if (random.chance(0.1)) machine.dropCheckpoints()
-  const run = new LogRun(machine, model, seed, plan.options, plan.workload)
   if (random.chance(plan.recoveryShare ?? 0)) await crashRecoveryEverywhere(point, plan, report)
   if (random.chance(0.3)) {
     await crashWithin(machine, random.between(1, 25), async () => {
       await run.open()
       await run.steps(3)
     })
-    machine.crash(random.pick<CrashKind>(['power', 'kill', 'failed']))
+    run.crash(random.pick<CrashKind>(['power', 'kill', 'failed']))
   }
   await machine.clock.run(run.open())
   // what recovery has shown must outlive a power cut, though nothing was written since
   const goesOn = random.chance(0.5)
   if (goesOn) await machine.clock.run(run.steps(random.between(1, 12)))
-  machine.crash('power', random.pick<Tear>(['lose', 'random', 'keep']))
+  run.crash('power', random.pick<Tear>(['lose', 'random', 'keep']))
   await machine.clock.run(run.open())
   machine.clock.crash()
 }

@@ -2,6 +2,7 @@ import { assert } from '../../../src/core/assert.ts'
 import type { PartitionId } from '../../../src/core/brand.ts'
 import type { Log } from '../../../src/storage/log.ts'
 import { openRecords } from '../../../src/wire/kafka/records.ts'
+import type { CrashKind } from './disk.ts'
 import { must } from './must.ts'
 
 interface ModelRecord {
@@ -30,6 +31,9 @@ export interface ModelValue {
   readonly key: string
 }
 
+/** A relaxed record is on the device so long after it was acknowledged, at the latest. */
+const relaxedSyncMs = 1000
+
 /** Gap records that a simulated log keeps one by one. */
 export const gapsMax = 100
 
@@ -47,6 +51,10 @@ export class LogModel {
   #highestId = 0
   #durableGroup = 0
   #acked = 0
+  /** Acknowledged without being durable, oldest first, and when. */
+  #relaxed: { readonly group: number; readonly atMs: number }[] = []
+  /** The first crash since the log was last open, and whether the power went then or later. */
+  #stopped: { readonly atMs: number; readonly powerCut: boolean } | undefined
 
   /** A copy that goes its own way from here. */
   clone(): LogModel {
@@ -57,6 +65,8 @@ export class LogModel {
     copy.#highestId = this.#highestId
     copy.#durableGroup = this.#durableGroup
     copy.#acked = this.#acked
+    copy.#relaxed = [...this.#relaxed]
+    copy.#stopped = this.#stopped
     return copy
   }
 
@@ -96,6 +106,23 @@ export class LogModel {
     this.#acked++
   }
 
+  /** The log has said that the group may be acknowledged, and all of it is relaxed. */
+  ackedRelaxed(group: number, atMs: number): void {
+    this.#acked++
+    if (group > this.#durableGroup) this.#relaxed.push({ group, atMs })
+  }
+
+  /** The log shows the group to readers. */
+  shown(group: number): void {
+    this.#durableGroup = Math.max(this.#durableGroup, group)
+  }
+
+  /** The log ends without being closed. */
+  crashed(kind: CrashKind, atMs: number): void {
+    const powerCut = kind === 'power' || this.#stopped?.powerCut === true
+    this.#stopped = { atMs: this.#stopped?.atMs ?? atMs, powerCut }
+  }
+
   /** The partition is gone for readers, and for good once the group is durable. */
   removed(partition: PartitionId, group: number): void {
     this.#of(partition).removedIn = group
@@ -123,6 +150,7 @@ export class LogModel {
    * is forgotten.
    */
   async checkRestarted(log: Log, options: CheckOptions = {}): Promise<void> {
+    this.#judgeRelaxed()
     let newestSurvivor = 0
     let oldestLost = Number.POSITIVE_INFINITY
     const present = new Set(log.partitions())
@@ -160,9 +188,22 @@ export class LogModel {
     await this.checkReads(log, options)
   }
 
+  /** The kernel keeps what it was given until the power goes; then what was given to it lately may be lost. */
+  #judgeRelaxed(): void {
+    const { atMs, powerCut } = this.#stopped ?? { atMs: 0, powerCut: false }
+    for (const { group, atMs: ackedMs } of this.#relaxed) {
+      if (!powerCut || ackedMs <= atMs - relaxedSyncMs) this.acked(group)
+    }
+    this.#relaxed = []
+    this.#stopped = undefined
+  }
+
   async #checkPartition(log: Log, partition: PartitionId, { gapsAllowed = false }: CheckOptions): Promise<void> {
     const model = this.#of(partition)
     const { logStart, highWatermark } = log.offsets(partition)
+    const firstHidden = model.records.findIndex(({ group }) => group > this.#durableGroup)
+    const shownTo = model.base + (firstHidden < 0 ? model.records.length : firstHidden)
+    must(highWatermark <= shownTo, () => `partition ${partition}: nothing is shown before its sync: ${highWatermark}`)
     must(logStart >= model.floor, () => `partition ${partition}: the log start never goes back: ${logStart}`)
     await this.#expectExplained(log, partition, model)
     must(logStart <= this.end(partition), () => `partition ${partition}: the log start is in the log: ${logStart}`)

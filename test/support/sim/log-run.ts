@@ -7,6 +7,7 @@ import { firstTopicPartitionId, type Log } from '../../../src/storage/log.ts'
 import { openCommitLog } from '../../../src/storage/open-commit-log.ts'
 import type { CommitLogOptions } from '../../../src/storage/options.ts'
 import { BatchBuilder } from '../../../src/wire/kafka/batch-builder.ts'
+import type { CrashKind, Tear } from './disk.ts'
 import { type CheckOptions, gapsMax, type LogModel, type ModelValue } from './log-model.ts'
 import type { SimMachine } from './machine.ts'
 import { SimRandom } from './random.ts'
@@ -20,6 +21,8 @@ const compacted = partitionId(firstTopicPartitionId + 4)
 const keys = Array.from({ length: 8 }, (_, index) => `key-${index}`)
 const tenYearsMs = 10 * 365.25 * 24 * 3_600_000
 const directory = '/data'
+/** Kinds of steps, by their share of a hundred. */
+const [appending, appendingRecords, sleeping] = [34, 64, 89]
 
 /** What a simulated log is opened with, where it differs from `tinyLog`. */
 export type LogRunOptions = Partial<CommitLogOptions>
@@ -28,6 +31,8 @@ export type LogRunOptions = Partial<CommitLogOptions>
 export interface Workload {
   /** Topics come and go. */
   readonly removes?: boolean
+  /** Every other topic has `durability=relaxed`. */
+  readonly relaxes?: boolean
   /** A partition with keys and tombstones is compacted. */
   readonly compacts?: boolean
   /** The wall clock jumps ten years either way. */
@@ -82,6 +87,8 @@ export class LogRun {
   metrics = new Metrics()
   #value = 0
   #topics: PartitionId[] = []
+  /** For a while all that is appended is relaxed: without a sync for something else. */
+  #onlyRelaxed = false
 
   constructor(
     machine: SimMachine,
@@ -119,6 +126,8 @@ export class LogRun {
     log.setCompaction(internal, compaction)
     this.#topics = this.model.partitions().filter(id => id >= firstTopicPartitionId && id !== compacted)
     if (compacts) log.setCompaction(compacted, compaction)
+    for (const topic of this.#topics) if (this.#isRelaxed(topic)) log.setDurability(topic, 'relaxed')
+    log.onDurable(group => this.model.shown(group))
     rulesAreSet()
     const starts = this.model.partitions().map(partition => log.offsets(partition).logStart)
     machine.disk.note(`opened: epoch ${log.logEpoch}, group ${log.durableGroup}, log starts ${starts}`)
@@ -133,6 +142,12 @@ export class LogRun {
     await this.log.close()
   }
 
+  /** Ends whatever runs as the crash does, and starts the machine again. */
+  crash(kind: CrashKind, tear: Tear = 'random'): void {
+    this.model.crashed(kind, this.machine.clock.nowMs)
+    this.machine.crash(kind, tear)
+  }
+
   /** Waits for all that was appended. */
   async settle(): Promise<void> {
     await this.log.whenDurable(this.log.openGroup).catch(() => undefined)
@@ -140,18 +155,19 @@ export class LogRun {
 
   async #step(): Promise<void> {
     const { random, log, machine } = this
-    const choice = random.below(100)
-    const { removes, compacts, clockJumps } = this.workload
+    const { removes, compacts, clockJumps, relaxes } = this.workload
+    if (relaxes && random.chance(0.08)) this.#onlyRelaxed = !this.#onlyRelaxed
+    const choice = this.#onlyRelaxed ? random.pick([appending, appendingRecords, sleeping]) : random.below(100)
     try {
       if (clockJumps && random.chance(0.05)) machine.clock.wallOffsetMs += random.pick([-tenYearsMs, tenYearsMs])
       if (removes && random.chance(0.02)) this.#replacePartition()
       if (compacts && random.chance(0.4)) this.#appendKeyed(compacted, random.between(1, 6))
-      if (choice < 35) this.#append(random.between(1, 3))
-      else if (choice < 65) this.#appendRecords(random.between(1, 8))
+      if (choice <= appending) this.#append(random.between(1, 3))
+      else if (choice <= appendingRecords) this.#appendRecords(random.between(1, 8))
       else if (choice < 72) this.#appendInternal()
       else if (choice < 76 && this.workload.asksNothing !== true) this.#advanceLogStart()
       else if (choice < 80) log.ensureRoom(random.between(1, 4096))
-      else if (choice < 90) await sleep(machine.clock, random.pick([0, 1, 20, 300]))
+      else if (choice <= sleeping) await sleep(machine.clock, random.pick([0, 1, 20, 300]))
       else if (choice < 97) await this.settle()
       else await this.model.checkReads(log, { gapsAllowed: true })
     } catch (error) {
@@ -168,26 +184,28 @@ export class LogRun {
     const values = Array.from({ length: batches }, () =>
       Array.from({ length: this.random.between(1, 5) }, () => this.#newValue(1200)),
     )
-    const partitions = values.map(() => this.random.pick(this.#topics))
+    const partitions = values.map(() => this.#anyTopic())
     const appended = this.log.append(
       values.map((batch, index) => ({ partition: partitions[index]!, batch: this.#batchOf(batch) })),
     )
     for (const [index, batch] of values.entries()) {
       this.model.appended(partitions[index]!, appended.baseOffsets[index]!, batch, appended.group)
     }
-    this.#promise(appended.group)
+    this.#promise(appended.group, partitions)
   }
 
   #appendRecords(count: number): void {
+    const touched: PartitionId[] = []
     for (let index = 0; index < count; index++) {
-      const partition = this.random.pick(this.#topics)
+      const partition = this.#anyTopic()
+      touched.push(partition)
       const value = this.#newValue(200)
       const source = Buffer.from(`..${value}.`, 'latin1')
       const { clock } = this.machine
       const offset = this.log.appendRecord(partition, clock.wallMs(), null, source, 2, 2 + value.length, noHeaders)
       this.model.appended(partition, offset, [value], this.log.openGroup)
     }
-    this.#promise(this.log.openGroup)
+    this.#promise(this.log.openGroup, touched)
   }
 
   #appendInternal(): void {
@@ -220,6 +238,7 @@ export class LogRun {
     const next = partitionId(model.nextId)
     model.open(next)
     log.openPartition(next)
+    if (this.#isRelaxed(next)) log.setDurability(next, 'relaxed')
     this.#topics = [...this.#topics.filter(topic => topic !== old), next]
     this.removedPartitions++
   }
@@ -241,12 +260,22 @@ export class LogRun {
     this.#promise(group)
   }
 
-  #promise(group: number): void {
-    const { log, model } = this
-    log.whenDurable(group as typeof log.openGroup).then(
-      () => model.acked(group),
-      () => undefined,
-    )
+  /** What an acknowledgement of these partitions' records promises; without them, of a change of state. */
+  #promise(group: number, partitions: readonly PartitionId[] = []): void {
+    const { log, model, machine } = this
+    const isRelaxed = partitions.length > 0 && partitions.every(partition => this.#isRelaxed(partition))
+    const number = group as typeof log.openGroup
+    const acked = (): void => (isRelaxed ? model.ackedRelaxed(group, machine.clock.nowMs) : model.acked(group))
+    ;(partitions.length > 0 ? log.whenAckable(number) : log.whenDurable(number)).then(acked, () => undefined)
+  }
+
+  #anyTopic(): PartitionId {
+    const topics = this.#onlyRelaxed ? this.#topics.filter(topic => this.#isRelaxed(topic)) : this.#topics
+    return this.random.pick(topics)
+  }
+
+  #isRelaxed(partition: PartitionId): boolean {
+    return this.workload.relaxes === true && partition >= firstTopicPartitionId && partition % 2 === 1
   }
 
   #newValue(mostBytes: number): string {

@@ -8,6 +8,7 @@ export type Scenario = Omit<CrashPlan, 'seed' | 'crashesPerPoint' | 'share' | 'r
 /** Kinds of load, by name. A seed draws one: see `scenarioOf`. */
 export const scenarios = {
   appends: { steps: 60, restarts: 2 },
+  relaxes: { steps: 120, restarts: 1, workload: { relaxes: true } },
   neighbours: { steps: 60, restarts: 1, damagesNeighbours: true, options: { align: 'always' } },
   evicts: { steps: 500, restarts: 1, options: { budgetBytes: 8 * slotBytes } },
   removes: { steps: 400, restarts: 1, options: { budgetBytes: 9 * slotBytes }, workload: { removes: true } },
