@@ -314,7 +314,8 @@ export class CommitLog implements Log {
   }
 
   setDurability(partition: PartitionId, durability: Durability): void {
-    this.#log(partition).isRelaxed = durability === 'relaxed'
+    // where a write may damage others every group is synced: recovery saves one group there, not many
+    this.#log(partition).isRelaxed = durability === 'relaxed' && this.#options.align === 'auto'
   }
 
   setRetention(partition: PartitionId, retention: Retention): void {

@@ -21,7 +21,7 @@ export type Rewritten = 'done' | 'risky' | 'refused'
  * Writes the newest groups again, those that no later one says to be on the device: after kill -9 or a failed sync their bytes may stand in
  * the page cache alone. In place, the slot header too when they stand right behind it, and zeros up to the end of the last block, where a
  * cut group may stand. With `always` a write may damage what it touches: then a copy goes behind the group first, as far as the slot has room and
- * it is one group in blocks of its own. A device that refuses leaves the segment sealed.
+ * it has blocks of its own. A device that refuses leaves the segment sealed.
  */
 export const writeNewestAgain = async (
   last: Segment,
@@ -31,10 +31,10 @@ export const writeNewestAgain = async (
 ): Promise<Rewritten> => {
   const [first] = groups
   try {
-    if (align === 'always') {
+    // several are from before `always` was set
+    if (align === 'always' && groups.length <= 1) {
       // blocks are not shared: what was known to be durable before needs nothing
-      if (first === undefined || (groups.length === 1 && (await copyBehind(last, first)))) return 'done'
-      return 'risky'
+      return first === undefined || (await copyBehind(last, first)) ? 'done' : 'risky'
     }
     await writeInPlace(last, first)
     return 'done'

@@ -7,9 +7,3 @@ it.each(seedsOf(3))('a crash costs relaxed records of the last second at most, a
   const plan = { ...scenarios.relaxes, seed, crashesPerPoint: 1, share: 0.4, recoveryShare: 0.002 }
   expect((await crashEverywhere(plan)).crashes).toBeGreaterThan(60)
 })
-
-it.each(seedsOf(2))('the same with commit.align=always on a device that damages neighbours: seed %i', async seed => {
-  const options = { align: 'always' as const }
-  const plan = { ...scenarios.relaxes, seed, steps: 60, crashesPerPoint: 1, damagesNeighbours: true, options }
-  expect((await crashEverywhere(plan)).crashes).toBeGreaterThan(60)
-})

@@ -46,6 +46,29 @@ describe.each(implementations)('CommitWriter: $name', ({ run }) => {
       ).toBe(true)
     }))
 
+  it('hands bytes over, and syncs them alone or with the next write', () =>
+    run(async bench => {
+      const path = await slotOf(bench, '1')
+      const writer = bench.platform.openCommitWriter(2, 4 * blockBytes)
+      writer.arenas[0]!.fill(1)
+      writer.arenas[1]!.fill(2)
+      const blocks = async (): Promise<number[]> => {
+        const content = (await bench.platform.files.readSmall(path))!
+        return [0, 1, 2, 3].map(block => content[block * blockBytes]!)
+      }
+      await writer.handOver(0, 0, blockBytes, path, 0)
+      expect(await blocks()).toEqual([1, 0, 0, 0])
+      await writer.sync(path)
+      await writer.handOver(0, 0, 2 * blockBytes, path, blockBytes)
+      await writer.write(1, 0, 2 * blockBytes, path, 2 * blockBytes)
+      await writer.sync(path)
+      expect(await blocks()).toEqual([1, 1, 2, 2])
+      await expect(writer.handOver(0, 0, blockBytes, join(bench.directory, 'missing'), 0)).rejects.toMatchObject({
+        code: 'ENOENT',
+      })
+      await writer.close()
+    }))
+
   it("rejects with Node's code, makes no file, and goes on for the others", () =>
     run(async bench => {
       const path = await slotOf(bench, '1')

@@ -67,6 +67,20 @@ describe('pipelines', () => {
     expect(batches.map(one => baseOffsetOf(one))).toEqual(Array.from({ length: 20 }, (_, index) => index))
   })
 
+  it('answers for a topic with durability=relaxed before the sync; the high watermark follows with it', async () => {
+    await start()
+    const configs = new Map([['durability', 'relaxed']])
+    const partition = server.open.broker.topics.create({ name: 't', configs }).partitions[0]!
+    const client = await server.connect()
+    await client.request(listGroups, 0, {})
+    server.log.held = true
+    const answer = await client.request(produce, 7, produceOne('relaxed'))
+    expect(answer.responses[0]!.partitionResponses[0]).toMatchObject({ errorCode: 0, baseOffset: 0 })
+    expect(server.log.offsets(partition)).toEqual({ logStart: 0, highWatermark: 0, logEnd: 1 })
+    server.log.release()
+    await until(() => server.log.offsets(partition).highWatermark === 1)
+  })
+
   it('answers in order of the requests also when a later one is ready first', async () => {
     await start()
     server.open.broker.topics.ensure('t')

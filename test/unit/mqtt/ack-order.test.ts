@@ -19,6 +19,8 @@ const settle = async (client: RawMqttClient): Promise<void> => {
     await client.waitCount('pingresp', before + round)
   }
 }
+const acked = (client: RawMqttClient): number[] =>
+  client.packets.flatMap(packet => (packet.cmd === 'puback' ? [packet.messageId!] : []))
 const published = (client: RawMqttClient): string[] =>
   client.packets.flatMap(packet => (packet.cmd === 'publish' ? [packet.payload.toString()] : []))
 
@@ -117,4 +119,28 @@ describe.each([
     await client.waitClosed()
     expect(client.packets.filter(({ cmd }) => cmd === 'puback' || cmd === 'pubrec')).toHaveLength(1)
   })
+})
+
+it('a topic with durability=relaxed is acknowledged before the sync, in order with others, and distributed after it', async () => {
+  server = await MqttServer.start()
+  const { topics } = server.open.broker
+  topics.create({ name: 'fast', configs: new Map([['durability', 'relaxed']]) })
+  const device = await connect('device')
+  const watcher = await connect('watcher')
+  watcher.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'fast/#', qos: 1 }] })
+  await watcher.waitCount('suback', 1)
+  server.log.held = true
+  device.publish('fast/x', 'one', 1, 1)
+  await device.waitCount('puback', 1)
+  device.publish('slow/x', 'two', 1, 2)
+  device.publish('fast/x', 'three', 1, 3)
+  await settle(device)
+  expect(acked(device)).toEqual([1])
+  expect(published(watcher)).toEqual([])
+  expect(await server.records('fast')).toEqual([])
+  server.log.release()
+  await device.waitCount('puback', 3)
+  expect(acked(device)).toEqual([1, 2, 3])
+  await watcher.waitCount('publish', 2)
+  expect(published(watcher)).toEqual(['one', 'three'])
 })
