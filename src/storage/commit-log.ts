@@ -314,7 +314,6 @@ export class CommitLog implements Log {
   }
 
   setDurability(partition: PartitionId, durability: Durability): void {
-    // where a write may damage others every group is synced: recovery saves one group there, not many
     this.#log(partition).isRelaxed = durability === 'relaxed' && this.#options.align === 'auto'
   }
 

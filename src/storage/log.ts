@@ -213,7 +213,10 @@ export interface Log {
   advanceLogStart(partition: PartitionId, offset: number): GroupNumber
   /** Where records of storage itself are damaged (log starts, gaps), what is known of them is written again. Resolves when that is durable. */
   mendControl(): Promise<void>
-  /** What an acknowledgement of the partition's records means from the next group on; `commit` at first. A group with a `commit` record is synced as a whole. */
+  /**
+   * What an acknowledgement of the partition's records means from the next group on; `commit` at first. A group with a `commit` record is synced as a whole. With
+   * `align: 'always'` all are `commit`: where a write may damage its neighbours recovery saves one group, not many.
+   */
   setDurability(partition: PartitionId, durability: Durability): void
   /** When records of the partition go; absent means the limits given at open and class `normal`. Internal partitions have none. */
   setRetention(partition: PartitionId, retention: Retention): void
