@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { type CrashPlan, crashEverywhere } from '../support/sim/crash-points.ts'
-import { scenarios } from '../support/sim/scenarios.ts'
+import { relaxes } from '../support/sim/scenarios.ts'
 
 const usual = { steps: 40, restarts: 1, crashesPerPoint: 3 }
 
@@ -40,7 +40,7 @@ it('finds a slot that is reused before the log start that made it dead is on the
 })
 
 it('finds a commit that is acknowledged before the relaxed groups in front of it are on the device', async () => {
-  const plan = { bugs: { syncsCommitsAlone: true }, ...scenarios.relaxes, crashesPerPoint: 1, share: 0.3 }
+  const plan = { bugs: { syncsCommitsAlone: true }, ...relaxes, crashesPerPoint: 1, share: 0.3 }
   expect(await found(plan)).toContain('acked records are there')
 })
 

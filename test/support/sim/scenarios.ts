@@ -8,7 +8,6 @@ export type Scenario = Omit<CrashPlan, 'seed' | 'crashesPerPoint' | 'share' | 'r
 /** Kinds of load, by name. A seed draws one: see `scenarioOf`. */
 export const scenarios = {
   appends: { steps: 60, restarts: 2 },
-  relaxes: { steps: 120, restarts: 1, workload: { relaxes: true } },
   neighbours: { steps: 60, restarts: 1, damagesNeighbours: true, options: { align: 'always' } },
   evicts: { steps: 500, restarts: 1, options: { budgetBytes: 8 * slotBytes } },
   removes: { steps: 400, restarts: 1, options: { budgetBytes: 9 * slotBytes }, workload: { removes: true } },
@@ -20,6 +19,9 @@ export const scenarios = {
     workload: { removes: true, compacts: true, clockJumps: true, budgetSlots: [9, 10, 16] },
   },
 } as const satisfies Record<string, Scenario>
+
+/** Half of the topics have `durability=relaxed`. Apart: what the seeds of the long run once found is found with those above. */
+export const relaxes: Scenario = { steps: 120, restarts: 1, workload: { relaxes: true } }
 
 export type ScenarioName = keyof typeof scenarios
 
