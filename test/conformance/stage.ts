@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import type { Settings } from '../../src/config/settings.ts'
+import { MemoryLog } from '../support/memory-log.ts'
 import { MqttServer } from '../support/mqtt-server.ts'
 import { type Connect, connect, type Properties, type Received } from '../support/mqtt-wire.ts'
 import { SkippingClock } from '../support/skipping-clock.ts'
@@ -13,18 +14,29 @@ const markerTopic = 'marker'
 /** A broker of its own for one case, the clients that meet it, and its clock. */
 export class Stage {
   readonly clock = new SkippingClock()
-  readonly server: MqttServer
+  #server: MqttServer
   readonly #clients: WireClient[] = []
   #markers = 0
 
-  static async open(settings: Partial<Settings> = {}): Promise<Stage> {
+  static async open(settings: Partial<Settings> = {}, log: MemoryLog = new MemoryLog()): Promise<Stage> {
     const clock = new SkippingClock()
-    return new Stage(await MqttServer.start({ settings, clock, authentication: askOnce }), clock)
+    return new Stage(await MqttServer.start({ settings, clock, log, authentication: askOnce }), clock)
   }
 
   private constructor(server: MqttServer, clock: SkippingClock) {
-    this.server = server
+    this.#server = server
     this.clock = clock
+  }
+
+  get server(): MqttServer {
+    return this.#server
+  }
+
+  /** The broker ends at once, and starts again on what its log has kept. All connections are lost. */
+  async restart(log: MemoryLog): Promise<void> {
+    for (const client of this.#clients.splice(0)) client.destroy()
+    await this.#server.stop()
+    this.#server = await MqttServer.start({ clock: this.clock, log, authentication: askOnce })
   }
 
   /** A connection without CONNECT. */

@@ -89,7 +89,7 @@ export const operation: readonly Statement[] = [
     async test(stage) {
       const client = await stage.client('a')
       await client.subscribe('t', 1)
-      await stage.skip(100_000)
+      await stage.skip(10_000)
       await client.publish('t', 'still there', 1)
       expect((await client.accept()).payload).toBe('still there')
     },
