@@ -8,8 +8,8 @@ import type { PartitionSpan } from './partition-span.ts'
 import { ReadCrowd } from './read-crowd.ts'
 import type { Segment } from './segment.ts'
 
-/** Brings the block indexes of a segment into memory. */
-export type LoadIndex = (segment: Segment) => Promise<void>
+/** Gives the block index of a span, from the device if need be. */
+export type LoadBlocks = (span: PartitionSpan) => Promise<BlockIndex>
 
 /** How far a read goes at most. */
 interface Reach {
@@ -27,14 +27,14 @@ export type ReportLost = (log: PartitionLog, first: number, last: number) => voi
 export class BatchReader {
   readonly #tail: NewestBytes
   readonly #cache: StoredBytes
-  readonly #loadIndex: LoadIndex
+  readonly #loadBlocks: LoadBlocks
   readonly #reportLost: ReportLost
   readonly #crowd = new ReadCrowd()
 
-  constructor(tail: NewestBytes, cache: StoredBytes, loadIndex: LoadIndex, reportLost: ReportLost) {
+  constructor(tail: NewestBytes, cache: StoredBytes, loadBlocks: LoadBlocks, reportLost: ReportLost) {
     this.#tail = tail
     this.#cache = cache
-    this.#loadIndex = loadIndex
+    this.#loadBlocks = loadBlocks
     this.#reportLost = reportLost
   }
 
@@ -80,7 +80,7 @@ export class BatchReader {
     for (let index = log.spanFrom(log.logStart); index < log.spans.length; index++) {
       const span = log.spans.at(index)!
       if (span.maxTimestamp < timestampMs) continue
-      const blocks = await this.#blocks(span)
+      const blocks = await this.#loadBlocks(span)
       const start = Math.max(log.logStart, span.from)
       const entry = blocks.entryByTimestamp(timestampMs, blocks.entryOf(start))
       if (entry >= blocks.count) continue
@@ -97,7 +97,7 @@ export class BatchReader {
     for (let index = log.spans.length - 1; index >= log.spanFrom(log.logStart); index--) {
       const span = log.spans.at(index)!
       if (best !== undefined && span.maxTimestamp < best.timestampMs) continue
-      const blocks = await this.#blocks(span)
+      const blocks = await this.#loadBlocks(span)
       if (blocks.count === 0) continue
       const start = Math.max(log.logStart, span.from)
       const whole = span.firstOffset >= start
@@ -131,7 +131,7 @@ export class BatchReader {
     // its slot is not reused while somebody reads in it
     segment.readers++
     try {
-      const blocks = await this.#blocks(span)
+      const blocks = await this.#loadBlocks(span)
       if (blocks.count === 0) return
       // as far as the index goes: the active segment grows meanwhile
       const { endOffset } = span
@@ -190,13 +190,6 @@ export class BatchReader {
   #lost(log: PartitionLog, { slot }: Segment, first: number, last: number): void {
     slot.damaged = true
     if (first <= last) this.#reportLost(log, first, last)
-  }
-
-  async #blocks(span: PartitionSpan): Promise<BlockIndex> {
-    if (span.blocks === undefined) await this.#loadIndex(span.segment)
-    const { blocks } = span
-    if (blocks === undefined) throw new Error('the index of a segment could not be read')
-    return blocks
   }
 }
 

@@ -5,6 +5,8 @@ const wideStride = 2
 /** Position, bytes before, log age, and the entry before it of the same span, side by side. */
 const narrowStride = 4
 const initialEntries = 16
+/** Memory of an entry. */
+export const blockEntryBytes = wideStride * 8 + narrowStride * 4
 
 /** Stands where a span has no (earlier) entry. */
 export const noEntry = 0xffff_ffff

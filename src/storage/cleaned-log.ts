@@ -46,7 +46,7 @@ export const cleanedLog = (parts: CleanedParts): CleanedLog & CompactedLog => {
       return parts.logAge()
     },
     logs: () => logs.values(),
-    scanReader: new BatchReader(noNewestBytes, new SegmentScan(), segment => indexLoader.load(segment), onLost),
+    scanReader: new BatchReader(noNewestBytes, new SegmentScan(), span => indexLoader.blocks(span), onLost),
     sealActive: () => parts.sealActive(),
     get footersDue() {
       return !pool.outOfSpace && segments.some(({ sealed, hasFooter }) => sealed && !hasFooter)

@@ -93,7 +93,7 @@ export class CommitLog implements Log {
     this.#reader = new BatchReader(
       tail,
       cache,
-      segment => indexLoader.load(segment),
+      span => indexLoader.blocks(span),
       (log, first, last) => damage.report(log, first, last, this.logAge),
     )
     this.#writer = platform.openCommitWriter(arenaCount, arenaBytesFor(options))
@@ -344,7 +344,7 @@ export class CommitLog implements Log {
 
   async close(): Promise<void> {
     if (this.#closing) return
-    const { pool, tail, cache } = this.#recovered
+    const { pool, tail, cache, indexLoader } = this.#recovered
     const preparing = this.#preparation.run().catch(() => false)
     this.#closing = true
     if (pool.outOfSpace && this.#pipeline.stalled) {
@@ -362,8 +362,7 @@ export class CommitLog implements Log {
     if (isClean && prepared) await this.#checkpointer.last().catch(() => {})
     await this.#writer.close()
     await pool.close()
-    tail.clear()
-    cache.clear()
+    for (const part of [tail, cache, indexLoader]) part.clear()
   }
 
   #durable(written: WrittenGroup): void {

@@ -42,10 +42,7 @@ export const evictableLog = (parts: EvictableParts): EvictionLog => {
       return parts.logAge()
     },
     defaultRetention: parts.retention,
-    blocksOf: async span => {
-      if (span.blocks === undefined) await indexLoader.load(span.segment)
-      return span.blocks
-    },
+    blocksOf: span => indexLoader.blocks(span),
     dropQuarantined: () => pool.dropQuarantined(),
     writeControl: records => control.write(records),
     free: async segment => {

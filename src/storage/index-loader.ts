@@ -1,57 +1,87 @@
+import type { MemoryBudget } from '../core/memory-budget.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { BlockCache } from './block-cache.ts'
+import type { BlockIndex } from './block-index.ts'
 import { encodeFooter, readFooter } from './footer.ts'
 import { describeFrame } from './frame-indexer.ts'
 import { FrameWalk } from './frame-walk.ts'
 import { firstGroupPosition } from './layout.ts'
+import type { PartitionSpan } from './partition-span.ts'
 import type { Segment } from './segment.ts'
 import { SegmentSpans } from './segment-spans.ts'
 import type { Tail } from './tail.ts'
 
-/** Block indexes of sealed segments kept in memory, least recently used out first. */
-const maxSegments = 8
-
 /**
- * Brings block indexes of sealed segments into memory and lets go of others. From the footer; by a scan of the segment when the footer
- * is damaged.
+ * Brings block indexes of sealed segments into memory and lets go of those that were used least lately. From the footer; by a scan of the segment when
+ * the footer is damaged.
  */
 export class IndexLoader {
   readonly #logger: Logger
   readonly #tail: Tail
   readonly #cache: BlockCache
-  readonly #loaded = new Set<Segment>()
+  readonly #memory: MemoryBudget
+  readonly #limitBytes: number
+  /** Segments whose indexes may be dropped, and their bytes; in order of use. */
+  readonly #loaded = new Map<Segment, number>()
   readonly #loading = new Map<Segment, Promise<void>>()
+  #bytes = 0
 
-  constructor(logger: Logger, tail: Tail, cache: BlockCache) {
-    this.#logger = logger
-    this.#tail = tail
-    this.#cache = cache
+  constructor(parts: { logger: Logger; tail: Tail; cache: BlockCache; memory: MemoryBudget }, limitBytes: number) {
+    this.#logger = parts.logger
+    this.#tail = parts.tail
+    this.#cache = parts.cache
+    this.#memory = parts.memory
+    this.#limitBytes = limitBytes
   }
 
-  /** Resolves when every span of the segment has its blocks. */
-  async load(segment: Segment): Promise<void> {
-    let loading = this.#loading.get(segment)
-    if (loading === undefined) {
-      loading = this.#read(segment).finally(() => this.#loading.delete(segment))
-      this.#loading.set(segment, loading)
+  /** The blocks of a span as they are now. */
+  async blocks(span: PartitionSpan): Promise<BlockIndex> {
+    const { segment } = span
+    for (;;) {
+      const { blocks } = span
+      if (blocks !== undefined) {
+        if (this.#loaded.has(segment)) this.touch(segment)
+        return blocks
+      }
+      let loading = this.#loading.get(segment)
+      if (loading === undefined) {
+        loading = this.#read(segment).finally(() => this.#loading.delete(segment))
+        this.#loading.set(segment, loading)
+      }
+      await loading
+      // others that come may drop it again before it was used
+      this.touch(segment)
     }
-    await loading
-    this.touch(segment)
   }
 
-  /** The segment's index was used; the one that was used least lately is dropped when there are too many. */
+  /** The index of a sealed segment was used. */
   touch(segment: Segment): void {
-    this.#loaded.delete(segment)
-    this.#loaded.add(segment)
-    for (const oldest of this.#loaded) {
-      if (this.#loaded.size <= maxSegments) return
+    this.#take(segment)
+    const bytes = segment.spans.blockBytes
+    this.#loaded.set(segment, bytes)
+    this.#bytes += bytes
+    this.#memory.take(bytes)
+    for (const oldest of this.#loaded.keys()) {
+      if (this.#bytes <= this.#limitBytes || oldest === segment) return
       this.forget(oldest)
     }
   }
 
   forget(segment: Segment): void {
-    this.#loaded.delete(segment)
+    this.#take(segment)
     if (segment.hasFooter) segment.spans.release()
+  }
+
+  /** Gives back all memory. */
+  clear(): void {
+    for (const segment of this.#loaded.keys()) this.forget(segment)
+  }
+
+  #take(segment: Segment): void {
+    const bytes = this.#loaded.get(segment) ?? 0
+    this.#loaded.delete(segment)
+    this.#bytes -= bytes
+    this.#memory.give(bytes)
   }
 
   async #read(segment: Segment): Promise<void> {

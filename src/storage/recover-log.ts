@@ -34,6 +34,8 @@ import { Tail } from './tail.ts'
 
 const MiB = 1024 * 1024
 const defaultGapsMax = 1000
+/** Block indexes of sealed segments take at most this part of what blocks take. */
+const indexShare = 2
 
 /** The state of the log as its bytes say, and the parts that serve it. */
 export interface RecoveredLog {
@@ -101,16 +103,17 @@ const recoverFrom = async (
   const scanned = await scanAndRewrite(pool, meta, checkpoint, options.align, checkpoints, logger)
   const { recovery, controlBatches, producerBatches } = scanned
 
-  const tail = new Tail(options.tailBytes ?? 4 * MiB, options.memory)
-  const cache = new BlockCache(options.cacheBytes ?? 8 * MiB, options.memory, options.metrics)
-  const indexLoader = new IndexLoader(logger, tail, cache)
+  const { memory, metrics, tailBytes = 4 * MiB, cacheBytes = 8 * MiB } = options
+  const tail = new Tail(tailBytes, memory)
+  const cache = new BlockCache(cacheBytes, memory, metrics)
+  const indexLoader = new IndexLoader({ logger, tail, cache, memory }, cacheBytes / indexShare)
   const control = new LogControl(options.gapsMax ?? defaultGapsMax)
   const { logs } = recovery
   if (checkpoint === undefined) {
     const reader = new BatchReader(
       tail,
       cache,
-      segment => indexLoader.load(segment),
+      span => indexLoader.blocks(span),
       () => {},
     )
     const all = logs.get(logControlPartition)

@@ -13,8 +13,8 @@ const isLimit = (value: number): boolean => value >= 0 && Number.isFinite(value)
 /** Without a limit nothing of the partition is looked at: there may be 10,000. */
 export const isLimited = ({ ms, bytes }: RetentionLimits): boolean => isLimit(ms) || isLimit(bytes)
 
-/** Brings the block index of a span into memory; undefined when it cannot be read now. */
-export type BlocksOf = (span: PartitionSpan) => Promise<BlockIndex | undefined>
+/** Gives the block index of a span, from the device if need be. */
+export type BlocksOf = (span: PartitionSpan) => Promise<BlockIndex>
 
 /**
  * The offset that a partition begins at when its limits are applied, at least its log start. Precision is one 64 KiB stretch of the log.
@@ -43,8 +43,8 @@ const youngerThan = async (log: PartitionLog, limitAge: number, blocksOf: Blocks
     if (span.firstLogAge >= limitAge) break
     const blocks = await blocksOf(span)
     // what stands before a stretch is not younger than its first frame
-    for (let entry = 1; entry < (blocks?.count ?? 0); entry++) {
-      if (blocks!.logAge(entry) < limitAge) start = Math.max(start, blocks!.firstOffset(entry))
+    for (let entry = 1; entry < blocks.count; entry++) {
+      if (blocks.logAge(entry) < limitAge) start = Math.max(start, blocks.firstOffset(entry))
     }
     break
   }

@@ -1,5 +1,5 @@
 import { assert } from '../core/assert.ts'
-import { BlockIndex, noEntry, SegmentBlocks } from './block-index.ts'
+import { BlockIndex, blockEntryBytes, noEntry, SegmentBlocks } from './block-index.ts'
 import { footerCost, indexBlockBytes } from './layout.ts'
 import type { IndexedFrame } from './segment.ts'
 
@@ -70,6 +70,11 @@ export class SegmentSpans {
 
   get hasBlocks(): boolean {
     return this.#blocks !== undefined
+  }
+
+  /** Memory of the blocks. */
+  get blockBytes(): number {
+    return (this.#blocks?.size ?? 0) * blockEntryBytes
   }
 
   /** Lets go of what is needed only while the segment grows or is read: blocks, look-up, spare room. */

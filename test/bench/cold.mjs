@@ -108,7 +108,7 @@ const openReader = async (engine, platform, directory, bytes) => {
   const options = optionsOf(engine, directory, bytes)
   const recovered = await engine.recoverLog(platform, options)
   const { tail, cache, indexLoader, logs, pool } = recovered
-  const load = segment => indexLoader.load(segment)
+  const load = span => indexLoader.blocks(span)
   const reader = new engine.BatchReader(tail, cache, load, (_log, first, last) => {
     throw new Error(`offsets ${first} to ${last} are lost`)
   })
@@ -129,11 +129,10 @@ const readAll = async ({ reader, logs }, partitions) => {
 }
 
 /** Blocks in which batches of the partition begin, and the indexes of their segments, which are read too. */
-const blocksOf = async (log, loadIndex) => {
+const blocksOf = async (log, indexLoader) => {
   let [blocks, indexBytes] = [0, 0]
   for (const span of log.spans) {
-    await loadIndex(span.segment)
-    blocks += span.blocks.count
+    blocks += (await indexLoader.blocks(span)).count
     indexBytes += span.segment.footerBytes
   }
   return { blocks, indexBytes }
@@ -173,7 +172,7 @@ const runOnce = async (engine, options) => {
 
 const countBlocks = async (engine, platform, directory, options, partition) => {
   const recovered = await engine.recoverLog(platform, optionsOf(engine, directory, options.bytes))
-  const counted = await blocksOf(recovered.logs.get(partition), segment => recovered.indexLoader.load(segment))
+  const counted = await blocksOf(recovered.logs.get(partition), recovered.indexLoader)
   await recovered.pool.close()
   return counted
 }

@@ -41,12 +41,13 @@ class CountedFiles {
 }
 
 let log: Log | undefined
+let directory: TestDirectory
 afterEach(() => log?.close())
 
 /** A log of 4 KiB batches, in turn of 64 partitions, and one of `rare` in each MiB; opened again with nothing in memory. */
-const stored = async (counted: CountedFiles): Promise<Log> => {
-  const directory = new TestDirectory()
-  const options = { budgetBytes: 64 * MiB, cacheBytes: 8 * MiB }
+const stored = async (counted: CountedFiles, cacheBytes = 8 * MiB): Promise<Log> => {
+  directory = new TestDirectory()
+  const options = { budgetBytes: 64 * MiB, cacheBytes }
   const filling = await directory.open(options)
   for (const partition of [...crowd, rare]) filling.openPartition(partition)
   const batch = batchOf(['x'.repeat(4000)])
@@ -99,6 +100,14 @@ describe('reads of what is not in memory', () => {
     const read = await Promise.all(crowd.map(partition => readAll(from, [partition])))
     const bytes = read.reduce((sum, one) => sum + one, 0)
     expect(counted.bytes / bytes).toBeLessThan(1.2)
+  })
+
+  it('go on, and give all memory back, where there is hardly any for blocks and indexes', async () => {
+    const from = await stored(new CountedFiles(), 64 * 1024)
+    const read = await Promise.all(crowd.map(partition => readAll(from, [partition])))
+    expect(read.reduce((sum, one) => sum + one, 0)).toBeGreaterThanOrEqual(logBytes)
+    await from.close()
+    expect(directory.memory.usedBytes).toBe(0)
   })
 
   it('of one partition alone read the blocks in which it stands and little more', async () => {
