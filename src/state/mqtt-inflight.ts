@@ -22,10 +22,6 @@ export class MqttInflightView implements View {
     return this.#byClient.get(clientId)?.size ?? 0
   }
 
-  get clientCount(): number {
-    return this.#byClient.size
-  }
-
   /** The one whose oldest packet id is oldest comes first. */
   get clients(): Iterable<string> {
     return this.#byClient.keys()

@@ -47,7 +47,6 @@ export class FilterTree<Value> {
   readonly #root: Branch<Value> = { children: new Map(), values: new Set() }
   /** Rises with every change: what was found before may be wrong now. */
   generation = 0
-  #size = 0
 
   add(filter: string, value: Value): void {
     let branch = this.#root
@@ -56,55 +55,41 @@ export class FilterTree<Value> {
       if (child === undefined) branch.children.set(level, (child = { children: new Map(), values: new Set() }))
       branch = child
     }
-    if (!branch.values.has(value)) this.#size++
     branch.values.add(value)
     this.generation++
   }
 
-  /** False: it was not there. */
-  delete(filter: string, value: Value): boolean {
-    const before = this.#size
+  delete(filter: string, value: Value): void {
     this.#deleteFrom(this.#root, filter.split('/'), 0, value)
     this.generation++
-    return this.#size < before
   }
 
   /** Every value whose filter matches; one that stands under several matching filters comes several times. */
   match(topic: string): Value[] {
     const found: Value[] = []
-    this.#collect(this.#root, topic.split('/'), 0, isSystemTopic(topic), values => {
-      found.push(...values)
-      return false
-    })
+    this.#collect(this.#root, topic.split('/'), 0, isSystemTopic(topic), found)
     return found
   }
 
-  hasMatch(topic: string): boolean {
-    return this.#collect(this.#root, topic.split('/'), 0, isSystemTopic(topic), values => values.size > 0)
-  }
-
-  /** Calls `visit` with the values of matching filters until it returns true. The depth is the level count, which is bounded. */
-  #collect(
-    branch: Branch<Value>,
-    levels: readonly string[],
-    at: number,
-    hidden: boolean,
-    visit: (values: ReadonlySet<Value>) => boolean,
-  ): boolean {
+  /** The depth is the level count, which is bounded. */
+  #collect(branch: Branch<Value>, levels: readonly string[], at: number, hidden: boolean, found: Value[]): void {
     const wild = !(hidden && at === 0)
     const rest = wild ? branch.children.get('#') : undefined
-    if (rest !== undefined && visit(rest.values)) return true
-    if (at === levels.length) return visit(branch.values)
+    if (rest !== undefined) for (const value of rest.values) found.push(value)
+    if (at === levels.length) {
+      for (const value of branch.values) found.push(value)
+      return
+    }
     const exact = branch.children.get(levels[at]!)
-    if (exact !== undefined && this.#collect(exact, levels, at + 1, hidden, visit)) return true
+    if (exact !== undefined) this.#collect(exact, levels, at + 1, hidden, found)
     const any = wild ? branch.children.get('+') : undefined
-    return any !== undefined && this.#collect(any, levels, at + 1, hidden, visit)
+    if (any !== undefined) this.#collect(any, levels, at + 1, hidden, found)
   }
 
   /** True when the branch is empty afterwards. */
   #deleteFrom(branch: Branch<Value>, levels: readonly string[], at: number, value: Value): boolean {
     if (at === levels.length) {
-      if (branch.values.delete(value)) this.#size--
+      branch.values.delete(value)
     } else {
       const child = branch.children.get(levels[at]!)
       if (child !== undefined && this.#deleteFrom(child, levels, at + 1, value)) branch.children.delete(levels[at]!)
