@@ -34,14 +34,12 @@ const MiB = 1024 * 1024
 
 /** One line for each thing that repair will do. */
 export function* planLines(plan: RepairPlan, directory: string): Generator<string> {
-  const { found, headers, footers, kept, leftBytes, unnamed } = plan
+  const { found, headers, footers, kept, unnamed } = plan
   const { meta, state } = found
   const bytes = kept.reduce((sum, damage) => sum + damage.bytes, 0)
   if (kept.length > 0) {
-    yield `keep a copy of ${plural(kept.length, 'damaged range')} (${sizeText(bytes)}) in ${quarantineDirectory(directory)}`
+    yield `keep a copy of ${sizeText(bytes)} that it writes over in ${quarantineDirectory(directory)}`
   }
-  if (leftBytes > 0)
-    yield `keep no copy of ${sizeText(leftBytes)} more: they stay in their slots until these are used again`
   if (state === 'oneCopy') yield 'write meta again from the copy that verifies'
   if (state === 'lost') {
     const epochs = meta.starts.map(({ logEpoch }) => logEpoch)
@@ -50,7 +48,7 @@ export function* planLines(plan: RepairPlan, directory: string): Generator<strin
     yield `make meta again from the slots: log ${meta.logId}, slots of ${sizeText(meta.slotBytes)}, ${known}`
   }
   for (const slot of headers)
-    yield `make the header of slot ${slot} again from the groups behind it, or free it where there are none`
+    yield `make the header of slot ${slot} again from the groups behind it, or give up the slot where there are none`
   for (const slot of footers) yield `make the footer of slot ${slot} again from the groups before it`
   const records = unnamed.reduce((sum, { first, last }) => sum + last - first + 1, 0)
   if (records > 0) {

@@ -1,10 +1,12 @@
+import { metaPath } from './data-directory.ts'
 import type { Damage } from './inspect-damage.ts'
 import { inspectSlots } from './inspect-directory.ts'
 import type { VerifyObserver } from './inspect-look.ts'
 import type { VerifiedMissing, VerifyReport } from './inspect-report.ts'
 import type { InspectPlatform } from './inspect-segments.ts'
 import { verifyDirectory } from './inspect-verify.ts'
-import { Quarantine } from './quarantine.ts'
+import { blockBytes } from './layout.ts'
+import { quarantineDirectory, quarantineName } from './quarantine.ts'
 import { type FoundMeta, findMeta } from './repair-meta.ts'
 
 /** What is to be done to a data directory that nobody has open. Nothing of it touches a record that can be read. */
@@ -15,10 +17,8 @@ export interface RepairPlan {
   readonly headers: readonly number[]
   /** Slots whose footer is made again from the groups before it; not of cold segments, whose footer alone knows what compaction took. */
   readonly footers: readonly number[]
-  /** Damaged bytes to be copied aside before anything is changed. */
+  /** Damaged bytes that are written over, of meta and slot headers: copied aside before. Records stay where they are. */
   readonly kept: readonly Damage[]
-  /** Damaged bytes that find no room there: they stay in their slots until these are used again. */
-  readonly leftBytes: number
   /** Records that are gone and that no gap record names. */
   readonly unnamed: readonly VerifiedMissing[]
 }
@@ -38,24 +38,22 @@ export const planRepair = async (
   const report = await verifyDirectory(platform, directory, observer, state === 'lost' ? meta : undefined)
   const { damages, missing } = report
   const slots = await inspectSlots(platform.files, directory, meta)
-  const quarantine = await Quarantine.open(platform.files, directory, slots.length * meta.slotBytes)
-  const worth = damages.filter(damage => isWorthKeeping(damage) && !quarantine.has(damage))
+  const there = new Set(await platform.files.list(quarantineDirectory(directory)))
+  const lostMeta = state === 'lost' && (await platform.files.exists(metaPath(directory)))
+  const overwritten: Damage[] = [
+    ...(lostMeta ? [{ slot: 0, position: 0, bytes: 2 * blockBytes, cause: 'meta' } as const] : []),
+    ...damages.filter(({ cause }) => cause === 'meta' || cause === 'slotHeader'),
+  ]
   const isHot = (number: number): boolean => slots.find(slot => slot.number === number)?.header?.kind === 'hot'
-  const kept = worth.filter(damage => quarantine.reserve(damage))
   return {
     found,
     report,
     headers: slotsOf(damages, ['slotHeader']),
     footers: slotsOf(damages, ['footer', 'footerContent']).filter(isHot),
-    kept,
-    leftBytes: worth.filter(damage => !kept.includes(damage)).reduce((sum, { bytes }) => sum + bytes, 0),
+    kept: overwritten.filter(damage => !there.has(quarantineName(damage))),
     unnamed: missing.filter(({ known }) => known === undefined),
   }
 }
-
-/** Bytes of records, or of what leads to them. A footer is a cache, and what cannot be read cannot be copied. */
-const isWorthKeeping = ({ cause }: Damage): boolean =>
-  !['footer', 'footerContent', 'missing', 'unreadable'].includes(cause)
 
 const slotsOf = (damages: readonly Damage[], causes: readonly Damage['cause'][]): number[] => [
   ...new Set(damages.filter(({ cause }) => causes.includes(cause)).map(({ slot }) => slot)),

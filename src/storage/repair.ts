@@ -8,7 +8,7 @@ import type { Files } from '../platform/files.ts'
 import { logDirectory, writeMeta } from './data-directory.ts'
 import { encodeFooter } from './footer.ts'
 import type { MissingOffsets } from './inspect-damage.ts'
-import { inspectDirectory, inspectSlots } from './inspect-directory.ts'
+import { inspectDirectory } from './inspect-directory.ts'
 import { RebuiltIndex } from './inspect-footer.ts'
 import type { VerifyReport } from './inspect-report.ts'
 import { type InspectPlatform, inspectSegments } from './inspect-segments.ts'
@@ -18,7 +18,7 @@ import type { Log } from './log.ts'
 import type { Meta } from './meta.ts'
 import { openCommitLog } from './open-commit-log.ts'
 import { minSlots, type StoragePlatform } from './options.ts'
-import { Quarantine } from './quarantine.ts'
+import { keepAside } from './quarantine.ts'
 import type { RepairPlan } from './repair-plan.ts'
 import { decodeSlotHeader, slotFileName } from './slot.ts'
 import { markFree } from './slot-file.ts'
@@ -37,13 +37,11 @@ export const carryOutRepair = async (
 ): Promise<VerifyReport> => {
   const { files } = platform
   const { meta, state } = plan.found
-  const slots = await inspectSlots(files, directory, meta)
-  const quarantine = await Quarantine.open(files, directory, slots.length * meta.slotBytes)
-  for (const damage of plan.kept) await quarantine.keep(damage)
+  for (const damage of plan.kept) await keepAside(files, directory, damage)
   if (state !== 'whole') await writeMeta(files, directory, meta)
   if (plan.footers.length > 0) await rebuildFooters(platform, directory, new Set(plan.footers))
   if (plan.headers.length > 0 || plan.unnamed.length > 0) {
-    await startOnce(platform, directory, { meta, slotCount: slots.length, plan })
+    await startOnce(platform, directory, meta, plan)
     for (const slot of plan.headers) await freeWithoutHeader(files, directory, slot, meta)
   }
   return verifyDirectory(platform, directory)
@@ -85,15 +83,17 @@ const rebuildFooters = async (
 const startOnce = async (
   platform: StoragePlatform,
   directory: string,
-  { meta, slotCount, plan }: { readonly meta: Meta; readonly slotCount: number; readonly plan: RepairPlan },
+  { slotBytes }: Meta,
+  plan: RepairPlan,
 ): Promise<void> => {
-  const { slotBytes } = meta
+  // those that are kept aside because of damage too
+  const slotFiles = (await platform.files.list(logDirectory(directory))).length
   const log = await openCommitLog(
     { ...platform, checkpoints: readOnly(platform.checkpoints) },
     {
       directory,
-      // as many slots as there are: none is deleted
-      budgetBytes: Math.max(minSlots, slotCount) * slotBytes,
+      // as many slots as there are, and two that may be kept aside: none is deleted
+      budgetBytes: (Math.max(minSlots, slotFiles) + 2) * slotBytes,
       reserve: false,
       commitMaxBytes: Math.min(MiB, slotBytes / 4),
       maxMessageBytes: Math.min(MiB, slotBytes / 2),
