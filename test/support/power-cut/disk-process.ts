@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { FuseServer } from './fuse-server.ts'
+import { mountArguments } from './mount-arguments.ts'
 import { VolatileFiles } from './volatile-files.ts'
 
 // The disk of a machine whose power fails on command: a process of its own, so that the kernel's requests are answered while a test waits.
@@ -33,8 +34,7 @@ const run = (program: string, args: readonly string[], descriptor: number | 'ign
 
 const mount = async (path: string): Promise<void> => {
   server = new FuseServer(files)
-  const options = 'fd=3,rootmode=40000,user_id=0,group_id=0'
-  await run('mount', ['-i', '-t', 'fuse', '-o', options, 'power-cut', path], server.descriptor)
+  await run('mount', mountArguments(path), server.descriptor)
 }
 
 const unmount = async (path: string): Promise<void> => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { build } from 'esbuild'
 import { test } from 'vitest'
 import type { DiskCommand } from './disk-process.ts'
 import type { RequestCounts } from './fuse-server.ts'
+import { mountArguments } from './mount-arguments.ts'
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
@@ -80,9 +81,24 @@ export class PowerCutFileSystem {
   }
 }
 
+/** Mounts one that nobody serves, for a moment. */
 const reasonAgainst = (): string | undefined => {
-  if (process.getuid?.() !== 0) return 'needs root'
-  return existsSync('/dev/fuse') ? undefined : 'needs /dev/fuse'
+  if (!existsSync('/dev/fuse')) return 'needs /dev/fuse'
+  const directory = mkdtempSync(join(tmpdir(), 'brooklet-power-'))
+  try {
+    const descriptor = openSync('/dev/fuse', 'r+')
+    try {
+      execFileSync('mount', mountArguments(directory), { stdio: ['ignore', 'ignore', 'pipe', descriptor] })
+    } finally {
+      closeSync(descriptor)
+    }
+    execFileSync('umount', ['-l', directory])
+    return undefined
+  } catch (error) {
+    return `cannot mount: ${String((error as { stderr?: Buffer }).stderr ?? error).split('\n')[0]}`
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
 }
 
 /** `test` where FUSE can be mounted; elsewhere a skip that says why not. */
