@@ -254,6 +254,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     log: sessionLog,
     subscriptions,
     clock,
+    random,
     metrics,
     queueMemory: new MemoryShare(memory, shares.queues),
     queueBytes: settings['mqtt.subscriber.max.bytes'],

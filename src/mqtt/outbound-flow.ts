@@ -43,7 +43,7 @@ export interface OutboundFlowParts {
   readonly metrics: Metrics
 }
 
-const maxPacketId = 65_535
+export const maxPacketId = 65_535
 /** What an entry costs beside its payload. */
 const overheadBytes = 256
 
@@ -65,6 +65,11 @@ export class OutboundFlow {
 
   constructor(parts: OutboundFlowParts) {
     this.#parts = parts
+  }
+
+  /** The next packet id comes after this one. */
+  beginIdsAfter(packetId: number): void {
+    this.#lastId = packetId
   }
 
   get isConnected(): boolean {

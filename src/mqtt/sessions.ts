@@ -1,10 +1,11 @@
 import type { PartitionId } from '../core/brand.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Random } from '../platform/random.ts'
 import type { Client } from './client.ts'
 import { Deadlines } from './deadlines.ts'
 import type { MemoryShare } from './memory-share.ts'
-import type { Outgoing } from './outbound-flow.ts'
+import { maxPacketId, type Outgoing } from './outbound-flow.ts'
 import type { PublishState } from './publish-state.ts'
 import { Session } from './session.ts'
 import { offsetsOf, type SessionLog } from './session-log.ts'
@@ -16,6 +17,7 @@ export interface SessionsParts {
   readonly log: SessionLog
   readonly subscriptions: Subscriptions
   readonly clock: Clock
+  readonly random: Random
   readonly metrics: Metrics
   /** What waits for clients, all together. */
   readonly queueMemory: MemoryShare
@@ -42,9 +44,11 @@ export class Sessions {
 
   /** Sessions of which the log keeps state from before the start; their time begins anew. */
   restore(): void {
-    const { state, log, maxExpiryMs } = this.#parts
+    const { state, log, maxExpiryMs, random } = this.#parts
     for (const clientId of new Set([...log.clients(), ...state.clientsWithPacketIds()])) {
       const session = this.#make(clientId)
+      // a client that still holds packet ids takes a new publish with one of them for a repeat, and drops it
+      session.flow.beginIdsAfter(Math.floor(random.fraction() * maxPacketId))
       const stored = log.stored(clientId)
       session.expiryMs = stored === undefined ? maxExpiryMs : (stored.expiryMs ?? Number.POSITIVE_INFINITY)
       for (const subscription of stored?.subscriptions ?? [])

@@ -218,3 +218,19 @@ for (let seed = 1; seed <= seeds; seed++) {
     checkOrder(run)
   })
 }
+
+test('a packet identifier that a client holds when the power fails is not given to another publish', async () => {
+  stage = await Stage.open({}, new CrashingLog())
+  const before = await stage.returning('a')
+  await before.subscribe('t', 2)
+  await before.publish('t', 'held', 2)
+  const { id } = await before.take('publish')
+  before.send(wire.ack('pubrec', id!))
+  await before.take('pubrel', id)
+  await stage.restart(await (stage.server.log as CrashingLog).afterCrash(new SimRandom(1)))
+  const after = await stage.returning('a')
+  await after.publish('t', 'new', 2)
+  const found = [await after.accept(), await after.accept()]
+  expect(found.at(-1)!.payload).toBe('new')
+  expect(found.map(one => one.id)).not.toContain(id)
+})
