@@ -84,7 +84,7 @@ describe.each(['auto', 'always'] as const)('verify with commit.align %s', align 
     const groups = groupsOf(slot.bytes)
     expect(groups).toHaveLength(11)
     const random = new SimRandom(align === 'auto' ? 7 : 8)
-    for (let round = 0; round < 100; round++) {
+    for (let round = 0; round < 40; round++) {
       const { position, length } = groups[random.below(groups.length - 1)]!
       const at = position + random.below(length)
       const bytes = Buffer.from(slot.bytes)
