@@ -173,24 +173,43 @@ it('a sync that fails ends writing; what was acknowledged is with the kernel, an
   expect(await valuesOf(relaxed)).toEqual(['one'])
 })
 
+const openSimulated = async (machine: SimMachine): Promise<Log> => {
+  const { platform } = machine
+  await platform.files.makeDirectory('/data')
+  const checkpoints = await platform.openCheckpointStore('/data/views', MiB)
+  const opened = await openCommitLog({ ...platform, checkpoints }, tinyLog())
+  opened.openPartition(relaxed)
+  opened.setDurability(relaxed, 'relaxed')
+  return opened
+}
+
+const produce = (to: Log, value: string) => to.append([{ partition: relaxed, batch: batchOf([value]) }]).group
+
+it('all that a failed sync left in the page cache alone is on the device after a start', async () => {
+  const machine = new SimMachine(1)
+  const before = await machine.clock.run(openSimulated(machine))
+  // slots are prepared meanwhile
+  await machine.clock.advance(10_000)
+  // no two in one block
+  for (const value of ['1', '2', '3']) await machine.clock.run(before.whenAckable(produce(before, value.repeat(4500))))
+  machine.disk.faults.push({ path: '/data/log/', operation: 'sync', code: 'EIO', times: 1, losesPages: true })
+  await expect(machine.clock.run(before.whenDurable(before.ackableGroup))).rejects.toMatchObject({
+    kind: 'storageFailed',
+  })
+  machine.crash('kill')
+  expect((await machine.clock.run(openSimulated(machine))).offsets(relaxed).highWatermark).toBe(3)
+  machine.crash('power', 'lose')
+  expect((await machine.clock.run(openSimulated(machine))).offsets(relaxed).highWatermark).toBe(3)
+})
+
 it('a lost end shows in the leader epochs: what comes later has another one', async () => {
   const machine = new SimMachine(1)
-  const openSimulated = async (): Promise<Log> => {
-    const { platform } = machine
-    await platform.files.makeDirectory('/data')
-    const checkpoints = await platform.openCheckpointStore('/data/views', MiB)
-    const opened = await openCommitLog({ ...platform, checkpoints }, tinyLog())
-    opened.openPartition(relaxed)
-    opened.setDurability(relaxed, 'relaxed')
-    return opened
-  }
-  const produce = (to: Log, value: string) => to.append([{ partition: relaxed, batch: batchOf([value]) }]).group
-  const before = await machine.clock.run(openSimulated())
+  const before = await machine.clock.run(openSimulated(machine))
   await machine.clock.run(before.whenDurable(produce(before, 'kept')))
   await machine.clock.run(before.whenAckable(produce(before, 'lost')))
   expect(before.offsets(relaxed)).toEqual({ logStart: 0, highWatermark: 1, logEnd: 2 })
   machine.crash('power', 'lose')
-  const after = await machine.clock.run(openSimulated())
+  const after = await machine.clock.run(openSimulated(machine))
   expect(after.offsets(relaxed)).toEqual({ logStart: 0, highWatermark: 1, logEnd: 1 })
   await machine.clock.run(after.whenDurable(produce(after, 'other')))
   expect(after.leaderEpochs(relaxed)).toEqual([
