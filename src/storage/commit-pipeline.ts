@@ -9,6 +9,7 @@ import type { GroupGatherer } from './group-gatherer.ts'
 import { firstGroupPosition } from './layout.ts'
 import type { LogAge } from './log-age.ts'
 import { arenaGroupStart, type OpenGroup } from './open-group.ts'
+import { isDeviceError } from './salvaging-file.ts'
 import type { Placement, SegmentWriter } from './segment-writer.ts'
 import type { UnsyncedGroups, WrittenGroup } from './unsynced-groups.ts'
 
@@ -219,7 +220,10 @@ export class CommitPipeline {
         this.#metrics.add('storageCommitMicros', Math.round((this.#clock.monotonicMs() - startedMs) * 1000))
         done()
       },
-      (error: unknown) => this.fail(error),
+      (error: unknown) => {
+        if (isDeviceError(error)) segment.slot.turnBad()
+        this.fail(error)
+      },
     )
   }
 

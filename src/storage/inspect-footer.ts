@@ -55,7 +55,7 @@ export const segmentOfFooter = (
 /** A segment of which only the header is known. */
 export const emptySegment = (number: number, file: RandomAccessFile, header: SlotHeader): Segment =>
   new Segment(
-    { number, path: file.path, file, preparedBytes: 0, taken: true, damaged: false },
+    { number, path: file.path, file, preparedBytes: 0, taken: true, damaged: false, isBad: false, turnBad: () => {} },
     header,
     firstGroupPosition,
   )

@@ -14,6 +14,21 @@ export const openCommitLog = async (
   options: CommitLogOptions,
   stopping?: AbortSignal,
 ): Promise<Log> => {
+  const first = await tryOpen(platform, options, stopping)
+  if ('log' in first) return first.log
+  // the device refused the first group of this start: recovery goes on in another slot
+  const second = first.foundBad ? await tryOpen(platform, options, stopping) : first
+  if ('log' in second) return second.log
+  throw second.error
+}
+
+type Opening = { readonly log: Log } | { readonly error: unknown; readonly foundBad: boolean }
+
+const tryOpen = async (
+  platform: StoragePlatform,
+  options: CommitLogOptions,
+  stopping?: AbortSignal,
+): Promise<Opening> => {
   const recovered = await recoverLog(platform, options)
   sampleStorage(options.metrics, recovered, platform.checkpoints)
   const log = new CommitLog(platform, options, recovered)
@@ -29,10 +44,10 @@ export const openCommitLog = async (
     close()
     await closed
     stopping?.throwIfAborted()
-    throw error
+    return { error, foundBad: [...recovered.pool.slots].some(slot => slot.remembered !== undefined) }
   } finally {
     stopping?.removeEventListener('abort', close)
   }
   platform.logger.child('storage').info({ ...log.diskUsage() }, 'disk budget')
-  return log
+  return { log }
 }

@@ -2,6 +2,7 @@ import { assert } from '../core/assert.ts'
 import type { Logger } from '../platform/logger.ts'
 import { readGroupHeader } from './group.ts'
 import { alignDown, alignUp, blockBytes, firstGroupPosition, groupAlignBytes } from './layout.ts'
+import { isDeviceError } from './salvaging-file.ts'
 import type { Segment } from './segment.ts'
 import { encodeSlotHeader } from './slot.ts'
 import { markFree, type Slot } from './slot-file.ts'
@@ -43,6 +44,7 @@ export const writeNewestAgain = async (
       { slot: last.slot.path, error: String(error) },
       'the newest groups cannot be written again in their slot',
     )
+    if (isDeviceError(error)) last.slot.turnBad()
     last.sealed = true
     // without a group to be saved the end of the segment is enough
     return first === undefined ? 'done' : 'refused'

@@ -1,8 +1,8 @@
 import type { RandomAccessFile } from '../platform/files.ts'
 import { alignDown, blockBytes } from './layout.ts'
 
-/** The device, or the file system on it, does not give the bytes: EIO, and EUCLEAN where an inode is damaged. */
-export const isUnreadable = (error: unknown): boolean =>
+/** The device, or the file system on it, does not give or take the bytes: EIO, and EUCLEAN where an inode is damaged. */
+export const isDeviceError = (error: unknown): boolean =>
   ['EIO', 'EUCLEAN'].includes((error as { code?: string }).code ?? '')
 
 /**
@@ -20,7 +20,7 @@ export const salvagingFile = (file: RandomAccessFile, onUnreadable: (position: n
       try {
         await file.read(part, position + done)
       } catch (error) {
-        if (!isUnreadable(error)) throw error
+        if (!isDeviceError(error)) throw error
         part.fill(0)
         onUnreadable(position + done)
       }
@@ -35,7 +35,7 @@ export const salvagingFile = (file: RandomAccessFile, onUnreadable: (position: n
       try {
         return await file.read(target, position)
       } catch (error) {
-        if (!isUnreadable(error)) throw error
+        if (!isDeviceError(error)) throw error
         return readBlocks(target, position)
       }
     },

@@ -51,6 +51,7 @@ export class SegmentWriter {
 
   /** Goes on in the newest segment that recovery found, or behind it. */
   resume(newest: Segment | undefined): void {
+    if (newest?.slot.isBad) newest.sealed = true
     if (newest?.sealed === false) {
       this.active = newest
       this.#end = newest.end

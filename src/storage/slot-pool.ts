@@ -3,10 +3,11 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Files } from '../platform/files.ts'
 import type { Logger } from '../platform/logger.ts'
+import { BadSlots } from './bad-slots.ts'
 import { DamagedSlots } from './damaged-slots.ts'
 import { minSlots, reservedSlots } from './options.ts'
 import { slotOfFileName } from './slot.ts'
-import { markFree, openSlotFile, reopenSlotFile, type Slot } from './slot-file.ts'
+import { markFree, openSlotFile, reopenSlotFile, type Slot, tryMarkFree } from './slot-file.ts'
 
 const stepBytes = 1024 * 1024
 /**
@@ -33,8 +34,7 @@ export class SlotPool {
   readonly #reserve: boolean
   readonly #slots = new Map<number, Slot>()
   readonly #quarantine: DamagedSlots
-  /** Numbers of slots whose file can neither be opened nor renamed. */
-  readonly #lost = new Set<number>()
+  readonly #bad: BadSlots
   /** May be taken: all of it is prepared. */
   readonly #free: Slot[] = []
   /** Slots that hold no segment. */
@@ -63,6 +63,7 @@ export class SlotPool {
     this.#slotBytes = options.slotBytes
     this.#maxSlots = options.maxSlots
     this.#reserve = options.reserve
+    this.#bad = new BadSlots(platform.files, options.directory, platform.logger)
     this.#quarantine = new DamagedSlots(platform.files, options.directory, platform.logger, metrics)
   }
 
@@ -121,6 +122,11 @@ export class SlotPool {
     return this.#fileCount * this.#slotBytes
   }
 
+  /** Slots that are not used because the device refused writes to them. */
+  get badCount(): number {
+    return this.#bad.count
+  }
+
   /** Slots kept aside because of damage. */
   get quarantinedCount(): number {
     return this.#quarantine.count
@@ -129,17 +135,20 @@ export class SlotPool {
   /** Takes a slot file found at start in. One that cannot be opened is kept aside, or stays where it is. */
   async adoptFile(name: string): Promise<void> {
     if (this.#quarantine.adopt(name)) return
+    this.#bad.adopt(name)
     const number = slotOfFileName(name)
     if (number === undefined) return
     const slot = await reopenSlotFile(this.#files, this.#directory, number, this.#slotBytes, this.#logger)
-    if (slot !== undefined) this.#slots.set(number, slot)
-    else await this.#quarantine.take({ number, path: join(this.#directory, name) }).catch(() => this.#lost.add(number))
+    if (slot !== undefined) {
+      this.#bad.found(slot)
+      this.#slots.set(number, slot)
+    } else await this.#quarantine.take({ number, path: join(this.#directory, name) }).catch(() => this.#bad.add(number))
   }
 
   /** Recovery found out what the slot holds. Past the budget a free slot is deleted. */
   async settle(slot: Slot, free: boolean): Promise<void> {
     if (!free) {
-      if (slot.preparedBytes < this.#slotBytes) this.#unprepared.push(slot)
+      if (slot.preparedBytes < this.#slotBytes && !slot.isBad) this.#unprepared.push(slot)
       return
     }
     await this.#offer(slot)
@@ -152,7 +161,9 @@ export class SlotPool {
 
   /** For recovery: slots beside those in use with so many bytes prepared; at last a new one, if the file system has room for it. */
   async *spares(inUse: ReadonlySet<Slot>, bytes: number): AsyncGenerator<Slot> {
-    for (const slot of [...this.#slots.values()]) if (!inUse.has(slot) && slot.preparedBytes >= bytes) yield slot
+    for (const slot of [...this.#slots.values()]) {
+      if (!inUse.has(slot) && !slot.isBad && slot.preparedBytes >= bytes) yield slot
+    }
     try {
       const slot = await this.#createFile(true)
       while (slot.preparedBytes < bytes) await this.#writeStep(slot, Buffer.alloc(stepBytes))
@@ -164,8 +175,8 @@ export class SlotPool {
 
   /** Recovery found a slot of which nothing is needed: marks it free on the device, or keeps it aside. */
   async discard(slot: Slot, logId: string): Promise<void> {
-    if (slot.damaged && (await this.#setAside(slot))) return
-    await markFree(slot, logId, this.#slotBytes)
+    if (slot.isBad || (slot.damaged && (await this.#setAside(slot)))) return
+    await tryMarkFree(slot, logId, this.#slotBytes, this.#logger)
   }
 
   /** Deletes what is kept aside of damaged slots; false when there is nothing. */
@@ -191,15 +202,15 @@ export class SlotPool {
 
   /** The slot's content is dead and nobody reads it: marks it free on the device, then offers it again. */
   async release(slot: Slot, logId: string): Promise<void> {
-    if (slot.damaged && (await this.#setAside(slot))) return this.#onChange()
-    await markFree(slot, logId, this.#slotBytes)
+    if (!slot.isBad && slot.damaged && (await this.#setAside(slot))) return this.#onChange()
+    if (!slot.isBad) await markFree(slot, logId, this.#slotBytes)
     await this.#offer(slot)
     this.#onChange()
   }
 
   /** True once all of the slot is on the device, so that a write at its end needs no space; false when the pool closes before. */
   async whenPrepared(slot: Slot): Promise<boolean> {
-    while (slot.preparedBytes < this.#slotBytes && !this.#closed) {
+    while (slot.preparedBytes < this.#slotBytes && !slot.isBad && !this.#closed) {
       this.prepare()
       await new Promise<void>(resolve => this.#stepWaiters.push(resolve))
     }
@@ -226,7 +237,10 @@ export class SlotPool {
   async close(): Promise<void> {
     this.stop()
     await this.#preparing
-    for (const slot of this.#slots.values()) await slot.file.close()
+    for (const slot of this.#slots.values()) {
+      await slot.file.close()
+      await slot.remembered
+    }
   }
 
   /** An idle slot whose first step is prepared. */
@@ -245,7 +259,7 @@ export class SlotPool {
 
   /** What occupies the budget. */
   get #fileCount(): number {
-    return this.#slots.size + this.#quarantine.count + this.#lost.size
+    return this.#slots.size + this.#quarantine.count + this.#bad.count
   }
 
   get #inUse(): number {
@@ -277,9 +291,12 @@ export class SlotPool {
     return true
   }
 
-  /** Past the budget a free slot is deleted, but not the ones that the log needs to shrink. */
+  /** Past the budget a free slot is deleted, but not the ones that the log needs to shrink. A bad one is never used again. */
   async #offer(slot: Slot): Promise<void> {
-    if (this.#isOver && this.#free.length >= reservedSlots) await this.#remove(slot)
+    if (slot.isBad) {
+      this.#slots.delete(slot.number)
+      await this.#bad.retire(slot)
+    } else if (this.#isOver && this.#free.length >= reservedSlots) await this.#remove(slot)
     else this.#addFree(slot)
     this.#shrinkingFrom = Math.min(this.#shrinkingFrom, this.#inUse + reservedSlots)
   }
@@ -370,7 +387,7 @@ export class SlotPool {
 
   async #createFile(taken: boolean): Promise<Slot> {
     let number = 1
-    while (this.#slots.has(number) || this.#quarantine.hasNumber(number) || this.#lost.has(number)) number++
+    while (this.#slots.has(number) || this.#quarantine.hasNumber(number) || this.#bad.has(number)) number++
     const slot = await openSlotFile(this.#files, this.#directory, number, { create: true }, this.#logger)
     slot.taken = taken
     this.#slots.set(number, slot)

@@ -68,3 +68,12 @@ export const slotOfFileName = (name: string): number | undefined => {
   const match = /^(\d{4,})\.slot$/.exec(name)
   return match === null ? undefined : Number(match[1])
 }
+
+/** A file of this name says that the slot is bad. Once nothing in the slot is needed, its own file gets the name: so its blocks are given to nobody else. */
+export const badSlotName = (number: number): string => slotFileName(number).replace(/slot$/, 'bad')
+
+/** The inverse of `badSlotName`; undefined for any other name. */
+export const slotOfBadName = (name: string): number | undefined => {
+  const match = /^(\d{4,})\.bad$/.exec(name)
+  return match === null ? undefined : Number(match[1])
+}

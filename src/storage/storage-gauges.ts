@@ -14,6 +14,7 @@ export const sampleStorage = (
       ['cold', segments.filter(({ isCold }) => isCold).length],
       ['free', pool.freeCount],
       ['quarantined', pool.quarantinedCount],
+      ['bad', pool.badCount],
     ])
   metrics.gauge('storageSlots', slots)
   const bytes = (): ReadonlyMap<string, number> =>

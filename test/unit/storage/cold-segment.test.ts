@@ -10,7 +10,16 @@ it('takes a batch of a new partition whenever it said that there is room for it'
   let batches = 0
   for (let length = 1; length < 400; length++) {
     const batch = batchOf(['x'.repeat(length)])
-    const slot = { number: 1, path, file, preparedBytes: slotBytes, taken: true, damaged: false }
+    const slot = {
+      number: 1,
+      path,
+      file,
+      preparedBytes: slotBytes,
+      taken: true,
+      damaged: false,
+      isBad: false,
+      turnBad: () => {},
+    }
     const cold = new ColdSegment(slot, { logId: '0'.repeat(32), slotBytes, sequence: 1, salt: 1n })
     for (let partition = 32; cold.hasRoomFor(batch.length); partition++) {
       cold.add(cold.spanFor(partition, 0, 0), batch, 0, 0)

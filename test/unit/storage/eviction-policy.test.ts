@@ -6,7 +6,16 @@ import { PartitionLog } from '../../../src/storage/partition-log.ts'
 import { Segment } from '../../../src/storage/segment.ts'
 
 const segmentOf = (sequence: number, isSealed = true): Segment => {
-  const slot = { number: sequence, path: '', file: undefined as never, preparedBytes: 0, taken: true, damaged: false }
+  const slot = {
+    number: sequence,
+    path: '',
+    file: undefined as never,
+    preparedBytes: 0,
+    taken: true,
+    damaged: false,
+    isBad: false,
+    turnBad: () => {},
+  }
   const header = {
     kind: 'hot' as const,
     logId: '0'.repeat(32),

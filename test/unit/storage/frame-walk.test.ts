@@ -37,6 +37,8 @@ it('has the header of a frame and of its batch at hand wherever a window ends', 
     preparedBytes: bytes.length,
     taken: true,
     damaged: false,
+    isBad: false,
+    turnBad: () => {},
   }
   const cold = new ColdSegment(slot, { logId: '0'.repeat(32), sequence: 1, salt: 7n, slotBytes: bytes.length })
   const span = cold.spanFor(topic, 0, 0)
