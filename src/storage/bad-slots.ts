@@ -5,8 +5,7 @@ import { badSlotName, slotOfBadName } from './slot.ts'
 import type { Slot } from './slot-file.ts'
 
 /**
- * Slots that are not used because the device refused writes to them, or because their file can neither be opened nor renamed. They take their part of
- * the budget: once nothing in such a slot is needed, its file keeps its blocks from everybody, under a name that says so.
+ * Slots that are not used because the device refused writes to them, or because their file cannot be opened. They take their part of the budget: once nothing in such a slot is needed, its file keeps its blocks from everybody, under a name that says so.
  */
 export class BadSlots {
   readonly #files: Files

@@ -59,12 +59,14 @@ export const reopenSlotFile = async (
   slotBytes: number,
   logger: Logger,
 ): Promise<Slot | undefined> => {
+  let slot: Slot | undefined
   try {
-    const slot = await openSlotFile(files, directory, number, {}, logger)
+    slot = await openSlotFile(files, directory, number, {}, logger)
     // shorter than a slot: a crash came while it was prepared
     slot.preparedBytes = Math.min(slotBytes, alignDown(await slot.file.size(), blockBytes))
     return slot
   } catch (error) {
+    await slot?.file.close()
     if (!isDeviceError(error)) throw error
     logger.error({ slot: number, error: String(error) }, 'a slot file cannot be opened, what it held is lost')
     return undefined

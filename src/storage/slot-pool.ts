@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Files } from '../platform/files.ts'
@@ -132,17 +131,16 @@ export class SlotPool {
     return this.#quarantine.count
   }
 
-  /** Takes a slot file found at start in. One that cannot be opened is kept aside, or stays where it is. */
+  /** Takes a slot file found at start in. One that cannot be opened stays where it is: another start may be luckier. */
   async adoptFile(name: string): Promise<void> {
     if (this.#quarantine.adopt(name)) return
     this.#bad.adopt(name)
     const number = slotOfFileName(name)
     if (number === undefined) return
     const slot = await reopenSlotFile(this.#files, this.#directory, number, this.#slotBytes, this.#logger)
-    if (slot !== undefined) {
-      this.#bad.found(slot)
-      this.#slots.set(number, slot)
-    } else await this.#quarantine.take({ number, path: join(this.#directory, name) }).catch(() => this.#bad.add(number))
+    if (slot === undefined) return this.#bad.add(number)
+    this.#bad.found(slot)
+    this.#slots.set(number, slot)
   }
 
   /** Recovery found out what the slot holds. Past the budget a free slot is deleted. */
