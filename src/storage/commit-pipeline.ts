@@ -221,7 +221,7 @@ export class CommitPipeline {
         done()
       },
       (error: unknown) => {
-        if (isDeviceError(error)) segment.slot.turnBad()
+        if (isDeviceError(error)) this.#segments.active?.slot.turnBad()
         this.fail(error)
       },
     )
