@@ -199,7 +199,7 @@ export class Recovery {
       if (next !== undefined && this.#leadsTo(next)) return true
       const witness = await findWitness(reader, segment.end, this.chain, this.#salts)
       if (witness !== undefined && continues(witness.header, this.chain)) {
-        this.#take(segment, witness)
+        this.#take(segment, witness, segment.end)
         continue
       }
       if (witness !== undefined) {
@@ -287,7 +287,8 @@ export class Recovery {
     }
   }
 
-  #take(segment: Segment, { header, position, bytes }: ScannedGroup): void {
+  /** `tornFrom`: from here up to the group stand remains of it, or of what was being written. */
+  #take(segment: Segment, { header, position, bytes }: ScannedGroup, tornFrom = position): void {
     if (header.salt !== segment.header.salt && header.salt !== segment.salts.at(-1))
       segment.addSalt(position, header.salt)
     let at = groupHeaderBytes
@@ -300,7 +301,7 @@ export class Recovery {
     segment.lastCrc = header.crc
     this.chain = { group: header.number, crc: header.crc, salt: header.salt }
     while (this.newest[0] !== undefined && this.newest[0].number <= header.durableThrough) this.newest.shift()
-    this.newest.push({ segment, position, number: header.number, length: header.length })
+    this.newest.push({ segment, tornFrom, position, number: header.number, length: header.length })
     this.logAgeMark = header
     this.logEpoch = Math.max(this.logEpoch, header.logEpoch)
     this.cleanStop = (header.flags & groupFlags.witness) !== 0

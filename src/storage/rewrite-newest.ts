@@ -10,6 +10,8 @@ import { markFree, type Slot } from './slot-file.ts'
 /** Where a group stands that may be in the page cache alone. */
 export interface NewestGroup {
   readonly segment: Segment
+  /** From here up to `position` may stand what is left of a torn original, of which this is the copy. */
+  readonly tornFrom: number
   readonly position: number
   readonly number: number
   readonly length: number
@@ -64,8 +66,9 @@ export const writeInPlace = async ({ end, slot }: Segment, first: NewestGroup | 
 }
 
 /**
- * Also in its old place, where the index has it, once the copy is safe: else readers would meet there what the slot held before. False when
- * there is no room for a copy before the footer, or when its slot header would have to be written again too.
+ * Also in its old place, where the index has it, once the copy is safe: else readers would meet there what the slot held before. Zeros go over
+ * the remains of a torn original, so that no reader takes some of its batches and misses the others. False when there is no room for a copy
+ * before the footer, or when its slot header would have to be written again too.
  */
 const copyBehind = async (segment: Segment, group: NewestGroup): Promise<boolean> => {
   const { slot, header, footerBytes } = segment
@@ -75,10 +78,11 @@ const copyBehind = async (segment: Segment, group: NewestGroup): Promise<boolean
   const room = Math.min(slot.preparedBytes, header.slotBytes - alignUp(footerBytes, blockBytes))
   if (target + bytes.length > room) return false
   await readGroup(group, bytes)
-  for (const position of [target, group.position]) {
-    await slot.file.write(bytes, position)
-    await slot.file.sync()
-  }
+  await slot.file.write(bytes, target)
+  await slot.file.sync()
+  const tornFrom = alignUp(group.tornFrom, blockBytes)
+  await slot.file.write(Buffer.concat([Buffer.alloc(group.position - tornFrom), bytes]), tornFrom)
+  await slot.file.sync()
   segment.end = target + group.length
   return true
 }
