@@ -131,6 +131,11 @@ export class Broker {
     return this.#parts.log.ackableGroup
   }
 
+  /** Seconds of the log's life; see `Log`. */
+  get logAge(): number {
+    return this.#parts.log.logAge
+  }
+
   get durableGroup(): GroupNumber {
     return this.#parts.log.durableGroup
   }

@@ -50,8 +50,10 @@ async function readOn(client: Client, partition: PartitionId, offset: number): P
   const { broker, metrics, clock } = client.connection.services
   const { backlog } = client.session
   try {
-    const { batches, nextOffset } = await broker.read(partition, offset, readBytes)
-    for (const batch of batches) if (!(await deliverBatch(client, partition, batch))) return
+    const { batches, logAges, nextOffset } = await broker.read(partition, offset, readBytes)
+    for (const [index, batch] of batches.entries()) {
+      if (!(await deliverBatch(client, partition, batch, logAges[index]!))) return
+    }
     if (!isHere(client) || backlog.missedFrom(partition) === undefined) return
     backlog.proceed(partition, nextOffset)
     backlog.yieldTurn(partition)
@@ -64,7 +66,7 @@ async function readOn(client: Client, partition: PartitionId, offset: number): P
 }
 
 /** False: the client has gone, or the partition has. */
-async function deliverBatch(client: Client, partition: PartitionId, batch: Buffer): Promise<boolean> {
+async function deliverBatch(client: Client, partition: PartitionId, batch: Buffer, logAge: number): Promise<boolean> {
   const { backlog } = client.session
   try {
     const cursor = await decompressRecords(batch, decompressedBytes)
@@ -73,7 +75,7 @@ async function deliverBatch(client: Client, partition: PartitionId, batch: Buffe
       const from = backlog.missedFrom(partition)
       if (from === undefined) return false
       if (cursor.offset < from) continue
-      if (!(await deliverRecord(client, partition, cursor.offset, cursor.record()))) return false
+      if (!(await deliverRecord(client, partition, cursor.offset, cursor.record(), logAge))) return false
       backlog.proceed(partition, cursor.offset + 1)
     }
   } catch (error) {
@@ -89,6 +91,7 @@ async function deliverRecord(
   partition: PartitionId,
   offset: number,
   record: LogRecord,
+  logAge: number,
 ): Promise<boolean> {
   const { session } = client
   const publisher = headerOf(record, headerNames.client)
@@ -97,7 +100,7 @@ async function deliverRecord(
   const topic = headerOf(record, headerNames.topic) ?? record.key?.toString() ?? ''
   const grant = grantFor(client, topic, publisher, partition, offset)
   if (grant === undefined || grant.qos === 0) return true
-  const publication = publicationOf(client, record, { topic, publisher, qos, partition, offset })
+  const publication = publicationOf(client, record, { topic, publisher, qos, partition, offset, logAge })
   const retain = grant.retainAsPublished && publication.retain
   const { identifiers } = grant
   const lowered = lowerQos(grant.qos, qos) as 1 | 2
@@ -130,9 +133,9 @@ function grantFor(
 function publicationOf(
   client: Client,
   record: LogRecord,
-  place: { topic: string; publisher: string; qos: Qos; partition: PartitionId; offset: number },
+  place: { topic: string; publisher: string; qos: Qos; partition: PartitionId; offset: number; logAge: number },
 ): Publication {
-  const { clock } = client.connection.services
+  const { broker, clock } = client.connection.services
   const publication = new Publication({
     topic: place.topic,
     payload: Buffer.from(record.value ?? []),
@@ -140,8 +143,8 @@ function publicationOf(
     retain: headerOf(record, headerNames.retain) === '1',
     properties: encodeForwarded(propertiesOf(record)),
     publisher: place.publisher,
-    // how long it has waited: the record says when it came by the wall clock
-    receivedMs: clock.monotonicMs() - Math.max(0, clock.wallMs() - record.timestampMs),
+    // its own timestamp is of a wall clock that may have jumped since
+    receivedMs: clock.monotonicMs() - Math.max(0, broker.logAge - place.logAge) * 1000,
   })
   publication.placed(place.partition, place.offset)
   return publication

@@ -42,7 +42,7 @@ export class BatchReader {
   async readDurable(log: PartitionLog, offset: number, maxBytes: number, limitOffset: number): Promise<ReadBatches> {
     log.checkRange(offset)
     const limit = Math.min(limitOffset, log.highWatermark)
-    if (offset >= limit) return { batches: [], nextOffset: offset }
+    if (offset >= limit) return { batches: [], logAges: [], nextOffset: offset }
     return this.read(log, offset, maxBytes, limit)
   }
 
@@ -52,6 +52,7 @@ export class BatchReader {
    */
   async read(log: PartitionLog, offset: number, maxBytes: number, limit: number): Promise<ReadBatches> {
     const batches: Buffer[] = []
+    const logAges: number[] = []
     let bytes = 0
     let nextOffset = offset
     let leftBytes = this.#cache.sharedBytes
@@ -63,16 +64,17 @@ export class BatchReader {
         leftBytes -= found.position - (position ?? found.position)
         position = found.position
         const isTooMuch = bytes + found.batch.length > maxBytes || leftBytes < 0
-        if (found.baseOffset >= limit || (batches.length > 0 && isTooMuch)) return { batches, nextOffset }
+        if (found.baseOffset >= limit || (batches.length > 0 && isTooMuch)) return { batches, logAges, nextOffset }
         batches.push(found.batch)
+        logAges.push(found.logAge)
         bytes += found.batch.length
         nextOffset = found.lastOffset + 1
-        if (bytes >= maxBytes || nextOffset >= limit) return { batches, nextOffset }
+        if (bytes >= maxBytes || nextOffset >= limit) return { batches, logAges, nextOffset }
       }
       nextOffset = Math.max(nextOffset, span.endOffset)
     }
     // whatever lies below the limit was visited; a hole at its end is passed too
-    return { batches, nextOffset: limit }
+    return { batches, logAges, nextOffset: limit }
   }
 
   /** Base offset of the first live batch whose maximum timestamp is at least `timestampMs`. */

@@ -46,6 +46,8 @@ export interface PartitionOffsets {
 export interface ReadBatches {
   /** Whole batches in offset order, the first one contains the offset asked for (or starts above it, where a gap lies). */
   readonly batches: readonly Buffer[]
+  /** Log age at the append of each, in seconds. */
+  readonly logAges: readonly number[]
   /** Offset to go on from: one past the last record of the last batch, further where a gap reaches up to the limit. */
   readonly nextOffset: number
 }

@@ -53,6 +53,8 @@ export class MemoryLog implements Log {
   readonly nextPartition = partitionId(firstTopicPartitionId)
   logEpoch = 1
   logAge = 0
+  /** At the append of each batch. */
+  readonly #logAges = new WeakMap<Buffer, number>()
   writable = true
   /** While true, no sync ends. */
   held = false
@@ -127,6 +129,7 @@ export class MemoryLog implements Log {
       const baseOffset = log.logEnd
       stamp(copy, baseOffset, this.logEpoch)
       log.batches.push(copy)
+      this.#logAges.set(copy, this.logAge)
       log.logEnd = baseOffset + recordCountOf(copy)
       touched.add(partition)
       return baseOffset
@@ -197,7 +200,8 @@ export class MemoryLog implements Log {
       found.push(batch)
       bytes += batch.length
     }
-    return { batches: found, nextOffset: found.length > 0 ? nextOffsetOf(found.at(-1)!) : offset }
+    const logAges = found.map(batch => this.#logAges.get(batch)!)
+    return { batches: found, logAges, nextOffset: found.length > 0 ? nextOffsetOf(found.at(-1)!) : offset }
   }
 
   async findBatchByTimestamp(partition: PartitionId, timestampMs: number): Promise<number | undefined> {
