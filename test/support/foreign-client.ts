@@ -80,6 +80,8 @@ const runToEnd = async (
   input: string,
 ): Promise<string> => {
   const running = run(file, [...args, ...words], { timeout: 60_000 })
+  // one that reads nothing may have ended before: its exit code tells how
+  running.child.stdin?.on('error', () => {})
   running.child.stdin?.end(input)
   const { stdout } = await running
   return stdout.trim()

@@ -84,6 +84,8 @@ export async function runTool(
   options: { input?: string; timeoutMs?: number } = {},
 ): Promise<ToolOutput> {
   const running = run(tool, [...args], { timeout: options.timeoutMs ?? 30_000, maxBuffer: 256 << 20 })
+  // one that reads nothing may have ended before: its exit code tells how
+  running.child.stdin?.on('error', () => {})
   running.child.stdin?.end(options.input ?? '')
   try {
     return await running
