@@ -195,17 +195,16 @@ export class LogRun {
   }
 
   #appendRecords(count: number): void {
-    const touched: PartitionId[] = []
     for (let index = 0; index < count; index++) {
       const partition = this.#anyTopic()
-      touched.push(partition)
       const value = this.#newValue(200)
       const source = Buffer.from(`..${value}.`, 'latin1')
       const { clock } = this.machine
       const offset = this.log.appendRecord(partition, clock.wallMs(), null, source, 2, 2 + value.length, noHeaders)
       this.model.appended(partition, offset, [value], this.log.openGroup)
+      // the next one may stand in another group
+      this.#promise(this.log.openGroup, [partition])
     }
-    this.#promise(this.log.openGroup, touched)
   }
 
   #appendInternal(): void {
