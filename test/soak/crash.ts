@@ -1,10 +1,13 @@
 import { CrashReport, crashEverywhere } from '../support/sim/crash-points.ts'
-import { scenarioOf, soakPlan } from '../support/sim/scenarios.ts'
+import { relaxes, scenarioOf, soakPlan } from '../support/sim/scenarios.ts'
 
 const wanted = Number(process.env['COUNT'] ?? 100_000)
 const firstSeed = Number(process.env['SEED'] ?? 1)
 const lastSeed =
   process.env['SEED'] === undefined || process.env['COUNT'] !== undefined ? Number.POSITIVE_INFINITY : firstSeed
+
+const isRelaxed = process.env['RELAXED'] === 'true'
+const nameOf = (seed: number): string => (isRelaxed ? 'relaxes' : scenarioOf(seed))
 
 const seconds = (): number => process.uptime()
 const total = new CrashReport()
@@ -14,8 +17,8 @@ let toldAt = 0
 
 const failed = (error: unknown): void => {
   failures++
-  console.log(`FAILED: ${scenarioOf(seed)}: ${(error as Error).message}`)
-  console.log(`  again: SEED=${seed} npm run soak -- crash`)
+  console.log(`FAILED: ${nameOf(seed)}: ${(error as Error).message}`)
+  console.log(`  again: SEED=${seed} npm run soak -- ${isRelaxed ? 'relaxed' : 'crash'}`)
 }
 
 // what is thrown past every promise that somebody waits for
@@ -24,7 +27,7 @@ process.on('uncaughtException', failed)
 
 for (; total.crashes + total.recoveryCrashes < wanted && seed <= lastSeed; seed++) {
   try {
-    total.add(await crashEverywhere(soakPlan(seed)))
+    total.add(await crashEverywhere(isRelaxed ? soakPlan(seed, relaxes) : soakPlan(seed)))
   } catch (error) {
     failed(error)
   }

@@ -7,7 +7,7 @@ import { build } from 'esbuild'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** A program of this directory, bundled, because Node 20 runs no TypeScript; beside the packages that it imports. */
-const program = async name => {
+const program = async (name, environment) => {
   const outfile = `${root}node_modules/.soak-${name}-${process.pid}.mjs`
   await build({
     entryPoints: [`${root}test/soak/${name}.ts`],
@@ -19,7 +19,7 @@ const program = async name => {
     target: 'node20.19',
     logLevel: 'warning',
   })
-  return run([outfile]).finally(() => rmSync(outfile, { force: true }))
+  return run([outfile], environment).finally(() => rmSync(outfile, { force: true }))
 }
 
 const run = (args, environment = {}) =>
@@ -38,6 +38,10 @@ const vitest = (file, environment) =>
 
 const soaks = {
   crash: ['100,000 crash points of the simulated disk (COUNT, SEED)', () => program('crash')],
+  relaxed: [
+    'the same where half of the topics have durability=relaxed (COUNT, SEED)',
+    () => program('crash', { RELAXED: 'true' }),
+  ],
   flips: [
     'one bit in every 7th byte of a small log (FLIP_STRIDE)',
     () =>

@@ -31,8 +31,7 @@ export const scenarioNames = Object.keys(scenarios) as ScenarioName[]
 export const scenarioOf = (seed: number): ScenarioName => scenarioNames[seed % scenarioNames.length]!
 
 /** What the long run tries of a seed: about as many crashes of each, since a run of many steps has many points. */
-export const soakPlan = (seed: number): CrashPlan => {
-  const scenario = scenarios[scenarioOf(seed)]
+export const soakPlan = (seed: number, scenario: Scenario = scenarios[scenarioOf(seed)]): CrashPlan => {
   const share = Math.min(1, 20 / scenario.steps)
   return { ...scenario, seed, crashesPerPoint: 2, share, mostPoints: 150, recoveryShare: 0.01 }
 }
