@@ -337,6 +337,12 @@ export const settingTable = {
     7 * DAY_MS,
     'Time after which the session of an absent client ends',
   ),
+  'mqtt.sys.interval': row(
+    seconds({ max: 3600 }),
+    10 * SECOND_MS,
+    'How often topics under $SYS are published; 0 = there are none',
+    { docs: 'A plain number is seconds, as in Mosquitto.' },
+  ),
   'mqtt.retained.max': row(count(), 10_000, 'Retained publishes'),
 
   // HTTP

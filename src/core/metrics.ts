@@ -197,6 +197,20 @@ export const metricTable = {
   // mqtt
   mqttConnections: { name: 'mqtt_connections', type: 'gauge', help: 'Connected MQTT clients' },
   mqttReceived: { name: 'mqtt_received_total', type: 'counter', help: 'PUBLISH packets received', label: 'qos' },
+  mqttSent: { name: 'mqtt_sent_total', type: 'counter', help: 'PUBLISH packets sent to subscribers' },
+  mqttPacketsIn: {
+    name: 'mqtt_received_packets_total',
+    type: 'counter',
+    help: 'MQTT packets received, of all types',
+  },
+  mqttPacketsOut: { name: 'mqtt_sent_packets_total', type: 'counter', help: 'MQTT packets sent, of all types' },
+  mqttBytesIn: { name: 'mqtt_received_bytes_total', type: 'counter', help: 'Bytes read from MQTT connections' },
+  mqttBytesOut: { name: 'mqtt_sent_bytes_total', type: 'counter', help: 'Bytes written to MQTT connections' },
+  mqttSessionsExpired: {
+    name: 'mqtt_sessions_expired_total',
+    type: 'counter',
+    help: 'Sessions of absent clients that ended because their time was over',
+  },
   mqttAcked: { name: 'mqtt_acked_total', type: 'counter', help: 'PUBACK and PUBREC sent after the record was synced' },
   mqttStored: { name: 'mqtt_stored_total', type: 'counter', help: 'Records appended from MQTT' },
   mqttRefused: { name: 'mqtt_refused_total', type: 'counter', help: 'Publishes refused', label: 'reason' },
@@ -269,6 +283,7 @@ type Sample = { readonly name: string; readonly labels: string; readonly value: 
 export class Metrics {
   readonly #counters = new Map<string, Map<string, number>>()
   readonly #gauges = new Map<MetricKey, () => ReadonlyMap<string, number> | number>()
+  readonly #sampled = new Map<MetricKey, () => number>()
 
   add(key: MetricKey, by = 1, label = ''): void {
     let values = this.#counters.get(key)
@@ -279,11 +294,17 @@ export class Metrics {
   /** Present value of a counter, over all labels unless one is named. */
   count(key: MetricKey, label?: string): number {
     const values = this.#counters.get(key)
-    if (values === undefined) return 0
+    if (values === undefined) return this.#sampled.get(key)?.() ?? 0
     if (label !== undefined) return values.get(label) ?? 0
     let sum = 0
     for (const value of values.values()) sum += value
     return sum
+  }
+
+  /** Says how a counter is read that changes too often for `add`; it has no label. */
+  sample(key: MetricKey, read: () => number): void {
+    assert(metricTable[key].type === 'counter', `${key} is a counter`)
+    this.#sampled.set(key, read)
   }
 
   /** Says how a gauge is read; with a label, `sample` returns a value per label. */
@@ -303,7 +324,8 @@ export class Metrics {
   }
 
   #samples(key: MetricKey, row: MetricRow): Sample[] {
-    const sampled = row.type === 'gauge' ? (this.#gauges.get(key)?.() ?? 0) : (this.#counters.get(key) ?? 0)
+    const read = this.#gauges.get(key) ?? this.#sampled.get(key)
+    const sampled = read?.() ?? this.#counters.get(key) ?? 0
     const values = typeof sampled === 'number' ? new Map([['', sampled]]) : sampled
     return [...values].map(([label, value]) => ({
       name: row.name,

@@ -52,6 +52,11 @@ export class AckQueue {
     return true
   }
 
+  /** How many the oldest group has. */
+  get nextCount(): number {
+    return this.#groups[0]?.count ?? 0
+  }
+
   /** How many of the oldest group say that something was stored. */
   get nextStored(): number {
     return this.#groups[0]?.stored ?? 0

@@ -104,8 +104,8 @@ export class Client implements Sender {
     const mayName = publication.topicBytes.length <= maxAliasedLength
     const alias = known > 0 ? known : mayName ? this.#outboundAliases.free : 0
     if (alias === 0 && identifiers.length === 0 && !dup)
-      return this.offer(publication.frame(this.version, qos, retain, packetId, nowMs))
-    const isSent = this.offer(
+      return this.#offerPublish(publication.frame(this.version, qos, retain, packetId, nowMs), publication)
+    const isSent = this.#offerPublish(
       encodePublish({
         version: this.version,
         qos,
@@ -118,9 +118,18 @@ export class Client implements Sender {
         properties: publication.propertiesAt(nowMs),
         payload: publication.payload,
       }),
+      publication,
     )
     if (isSent && alias > 0 && known === 0) this.#outboundAliases.use(publication.topic)
     return isSent
+  }
+
+  #offerPublish(packet: Buffer, { payload }: Publication): boolean {
+    if (!this.offer(packet)) return false
+    const { traffic } = this.#services
+    traffic.publishesSent++
+    traffic.payloadBytesSent += payload.length
+    return true
   }
 
   sendPubrel(packetId: number, reasonCode = 0): void {
@@ -156,7 +165,8 @@ export class Client implements Sender {
       return
     }
     this.#services.metrics.add('mqttAcked', acks.nextStored)
-    connection.write(acks.take())
+    const count = acks.nextCount
+    connection.write(acks.take(), count)
     connection.proceed()
   }
 }

@@ -66,13 +66,14 @@ export class MqttConnection {
     ended: (connection: MqttConnection) => void,
     refusal?: ConnectionRefusal,
   ) {
-    const { clock, outbound, limits } = services
+    const { clock, outbound, limits, traffic } = services
+    traffic.sockets++
     this.services = services
     this.refusal = refusal
     this.#rate = inboundRateFor(limits)
     this.#socket = socket
     this.#ended = ended
-    this.#output = new Output(socket, clock, outbound)
+    this.#output = new Output(socket, clock, outbound, traffic)
     this.#receivedMs = clock.monotonicMs()
     this.#connectTimer = clock.after(limits.connectTimeoutMs, () => {
       if (this.client === undefined) this.close('connect.timeout', 'no CONNECT has come')
@@ -99,14 +100,17 @@ export class MqttConnection {
     return this.#output.pendingBytes
   }
 
-  /** Sends a whole packet, with all others of this turn in one write. */
-  write(packet: Uint8Array): void {
-    if (!this.#isClosed && !this.#isOver) this.#output.write(packet)
+  /** Sends a whole packet, or `count` of them, with all others of this turn in one write. */
+  write(packet: Uint8Array, count = 1): void {
+    if (this.#isClosed || this.#isOver) return
+    this.services.traffic.packetsSent += count
+    this.#output.write(packet)
   }
 
   /** CONNECT was accepted. */
   accepted(client: Client): void {
     this.client = client
+    this.services.traffic.connected(this.services.sessions.connectedCount)
     this.#connectTimer.cancel()
   }
 
@@ -211,6 +215,7 @@ export class MqttConnection {
   #read(chunk: Buffer): void {
     if (this.#isClosed) return
     this.#input.push(chunk)
+    this.services.traffic.bytesReceived += chunk.length
     this.#receivedMs = this.services.clock.monotonicMs()
     this.#run()
   }
@@ -263,6 +268,7 @@ export class MqttConnection {
     const { frameEnd } = scanner
     if (kind === frameKinds.publish && client !== undefined) return this.#publish(client, frameEnd)
     this.#input.at = frameEnd
+    this.services.traffic.packetsReceived++
     handlePacket(this, bytes, at, frameEnd)
     return true
   }
@@ -275,6 +281,7 @@ export class MqttConnection {
     }
     // a publish that is refused may end the connection
     if (!this.#isClosed) this.#input.at = frameEnd
+    this.services.traffic.packetsReceived++
     this.#rate?.took(scanner.needBytes)
     if (client.acks.count >= this.services.limits.maxInflight) this.#isParked = true
     return true

@@ -34,7 +34,9 @@ import type { MqttLimits, MqttServices } from './services.ts'
 import { SessionLog } from './session-log.ts'
 import { Sessions } from './sessions.ts'
 import { Subscriptions } from './subscriptions.ts'
+import { SystemTopics } from './system-topics.ts'
 import { TopicRoutes } from './topic-routes.ts'
+import { Traffic } from './traffic.ts'
 import { Wills } from './will.ts'
 
 export interface MqttFrontParts {
@@ -143,6 +145,7 @@ export class MqttFront {
       throw error
     }
     this.#deliveries.start()
+    this.#services.systemTopics.start()
     this.#checkConnections()
     this.#advanceSessions()
     return addresses
@@ -163,6 +166,7 @@ export class MqttFront {
   async close(): Promise<void> {
     this.#check?.cancel()
     this.#advance?.cancel()
+    this.#services.systemTopics.stop()
     for (const listener of this.#listeners) await listener.close()
     await this.#deliveries.stop()
     await this.#acknowledged()
@@ -262,6 +266,18 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     maxExpiryMs: settings['mqtt.session.expiry.max.ms'],
     ended: session => wills.ended(session),
   })
+  const traffic = new Traffic(metrics)
+  const systemTopics = new SystemTopics({
+    broker,
+    sessions,
+    subscriptions,
+    retained: parts.retained,
+    distribution,
+    traffic,
+    metrics,
+    clock,
+    intervalMs: settings['mqtt.sys.interval'],
+  })
   return {
     broker,
     ingest: new Ingest({ ...stored, maxTopicLevels: settings['mqtt.topic.levels.max'] }),
@@ -273,6 +289,8 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     subscriptions,
     distribution,
     wills,
+    systemTopics,
+    traffic,
     authentication: parts.authentication,
     gate: new ReadGate(memory, metrics),
     outbound: new OutboundLimit(memory, settings['mqtt.subscriber.max.bytes']),

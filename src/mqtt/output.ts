@@ -1,6 +1,7 @@
 import type { Clock } from '../platform/clock.ts'
 import type { Connection } from '../platform/network.ts'
 import type { OutboundLimit } from './outbound-limit.ts'
+import type { Traffic } from './traffic.ts'
 
 /** Packets up to this are joined into one: cheaper than one more entry in a gathered write. */
 const joinBytes = 4096
@@ -11,6 +12,7 @@ export class Output {
   readonly #socket: Connection
   readonly #clock: Clock
   readonly #outbound: OutboundLimit
+  readonly #traffic: Traffic
   #packets: Uint8Array[] = []
   /** In `#packets`. */
   #bytes = 0
@@ -21,10 +23,11 @@ export class Output {
   /** When the client last took something, or began to have something to take. */
   #movedMs = 0
 
-  constructor(socket: Connection, clock: Clock, outbound: OutboundLimit) {
+  constructor(socket: Connection, clock: Clock, outbound: OutboundLimit, traffic: Traffic) {
     this.#socket = socket
     this.#clock = clock
     this.#outbound = outbound
+    this.#traffic = traffic
   }
 
   /** Bytes that the client has not taken yet. */
@@ -67,6 +70,7 @@ export class Output {
     if (this.#isFinished || this.#packets.length === 0) return
     const packets = this.#packets
     this.#packets = []
+    this.#traffic.bytesSent += this.#bytes
     const isSmall = packets.length > 1 && this.#bytes <= packets.length * joinBytes
     this.#bytes = 0
     this.#socket.write(isSmall ? [Buffer.concat(packets)] : packets)

@@ -1,6 +1,7 @@
 import type { Broker } from '../broker/broker.ts'
 import type { ClockQuality } from '../broker/clock-quality.ts'
 import type { GroupNumber, PartitionId } from '../core/brand.ts'
+import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Retained } from '../state/retained.ts'
@@ -61,6 +62,9 @@ export class PublishStore {
   /** Throws `BrokerError`; then nothing was stored. */
   store(publish: StoredPublish): Stored {
     const { routes, state, broker, clock, metrics, subscriptions, sessionLog } = this.#parts
+    // neither publishes nor wills
+    if (publish.topic.startsWith('$SYS/'))
+      throw new BrokerError('notAuthorized', 'topics under $SYS belong to the broker')
     const changes: StateChange[] = []
     if (publish.qos === 2 && publish.packetId > 0) changes.push(state.hold(publish.clientId, publish.packetId))
     // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]

@@ -2,6 +2,7 @@ import { BrokerError } from '../core/errors.ts'
 import type { Retained } from '../state/retained.ts'
 import { encodeForwarded, type ForwardedProperties } from '../wire/mqtt/publish-properties.ts'
 import { filterMatches } from '../wire/mqtt/topic-filter.ts'
+import { isSystemTopic } from '../wire/mqtt/topic-name.ts'
 import type { Client } from './client.ts'
 import { Publication } from './publication.ts'
 import { identifiersOf, lowerQos, type Subscription } from './subscription.ts'
@@ -13,7 +14,7 @@ const slowRetryMs = 20
 /** Sends the client what is retained for its new subscriptions, as long as it is connected, no faster than it reads. */
 export function sendRetained(client: Client, subscriptions: readonly Subscription[]): void {
   const { state } = client.connection.services
-  if (state.retained.size === 0) return
+  if (state.retained.size === 0 && !subscriptions.some(({ filter }) => isSystemTopic(filter))) return
   void sendAll(client, subscriptions)
 }
 
@@ -22,6 +23,7 @@ async function sendAll(client: Client, subscriptions: readonly Subscription[]): 
   const { state } = client.connection.services
   try {
     for (const subscription of subscriptions) {
+      if (isSystemTopic(subscription.filter)) await sendSystemTopics(client, subscription)
       for (const topics of topicChunks(state.retained, subscription.filter)) {
         const found = topics.flatMap(topic => publicationOf(client, topic))
         await state.retainedDurable()
@@ -34,6 +36,14 @@ async function sendAll(client: Client, subscriptions: readonly Subscription[]): 
     }
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error
+  }
+}
+
+async function sendSystemTopics(client: Client, subscription: Subscription): Promise<void> {
+  for (const publication of client.connection.services.systemTopics.matching(subscription.filter)) {
+    await untilReady(client)
+    if (client.connection.isClosed) return
+    deliver(subscription, publication)
   }
 }
 

@@ -16,6 +16,8 @@ import type { ReadGate } from './read-gate.ts'
 import type { SessionLog } from './session-log.ts'
 import type { Sessions } from './sessions.ts'
 import type { Subscriptions } from './subscriptions.ts'
+import type { SystemTopics } from './system-topics.ts'
+import type { Traffic } from './traffic.ts'
 import type { Wills } from './will.ts'
 
 export interface MqttLimits {
@@ -47,6 +49,8 @@ export interface MqttServices {
   readonly subscriptions: Subscriptions
   readonly distribution: Distribution
   readonly wills: Wills
+  readonly systemTopics: SystemTopics
+  readonly traffic: Traffic
   readonly authentication: EnhancedAuthentication | undefined
   readonly gate: ReadGate
   readonly outbound: OutboundLimit

@@ -39,7 +39,10 @@ export class Sessions {
   constructor(parts: SessionsParts) {
     this.#parts = parts
     // [MQTT-4.1.0-2]
-    this.#expiries = new Deadlines(parts.clock, session => this.end(session))
+    this.#expiries = new Deadlines(parts.clock, session => {
+      parts.metrics.add('mqttSessionsExpired')
+      this.end(session)
+    })
   }
 
   /** Sessions of which the log keeps state from before the start; their time begins anew. */
@@ -68,6 +71,11 @@ export class Sessions {
 
   get connectedCount(): number {
     return this.#byClient.size - this.#absent.size
+  }
+
+  /** Sessions of clients that are away. */
+  get absentCount(): number {
+    return this.#absent.size
   }
 
   find(clientId: string): Session | undefined {

@@ -18,6 +18,9 @@ export class Subscriptions {
   readonly #audiences = new Map<string, Audience>()
   #audienceLength = 0
   #audienceGeneration = 0
+  #size = 0
+  #sharedSize = 0
+  #systemSize = 0
 
   constructor(memory: MemoryShare, metrics: Metrics) {
     this.#memory = memory
@@ -26,6 +29,21 @@ export class Subscriptions {
 
   get generation(): number {
     return this.#tree.generation
+  }
+
+  /** Subscriptions of all sessions. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Those of them that are members of a shared one. */
+  get sharedSize(): number {
+    return this.#sharedSize
+  }
+
+  /** Does anybody subscribe to topics of the broker itself? */
+  get hasSystemFilters(): boolean {
+    return this.#systemSize > 0
   }
 
   /** Is there room for these filters? */
@@ -47,7 +65,7 @@ export class Subscriptions {
       }
       share.add(subscription)
     }
-    this.#memory.hold(subscriptionBytes(filter))
+    this.#count(filter, 1)
   }
 
   remove(subscription: Subscription): void {
@@ -62,7 +80,7 @@ export class Subscriptions {
         this.#tree.delete(shared.filter, share)
       }
     }
-    this.#memory.hold(-subscriptionBytes(filter))
+    this.#count(filter, -1)
   }
 
   /** Whose subscriptions match the topic. */
@@ -76,6 +94,14 @@ export class Subscriptions {
     this.#audiences.set(topic, audience)
     this.#audienceLength += topic.length
     return audience
+  }
+
+  #count(filter: string, by: 1 | -1): void {
+    this.#memory.hold(by * subscriptionBytes(filter))
+    const shared = sharedFilterOf(filter)
+    this.#size += by
+    if (shared !== undefined) this.#sharedSize += by
+    if ((shared?.filter ?? filter).startsWith('$SYS')) this.#systemSize += by
   }
 
   #forgetAudiences(): void {

