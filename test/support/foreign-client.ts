@@ -10,7 +10,7 @@ const installed = `${folder}installed/`
 /** A program of `test/interop/clients`: how it is started, and what `./install` must have made. */
 export interface ForeignClient {
   readonly name: string
-  readonly language: 'python' | 'go' | 'java' | 'node'
+  readonly language: 'python' | 'go' | 'java' | 'node' | 'c' | 'node-red'
   readonly command: readonly [string, ...string[]]
   readonly needs: string
 }
@@ -61,6 +61,23 @@ export const foreignClients: readonly ForeignClient[] = [
 
 /** Paho's MQTT client for Python. */
 export const pahoPython = python('paho-mqtt', 'paho_client.py')
+
+/** Paho's MQTT client for C. */
+export const pahoC: ForeignClient = {
+  name: 'Paho for C',
+  language: 'c',
+  command: [`${installed}c/paho_client`],
+  needs: `${installed}c/paho_client`,
+}
+
+const nodeRedProgram = `${installed}node-red/node_modules/node-red/red.js`
+
+export const nodeRed: ForeignClient = {
+  name: 'Node-RED',
+  language: 'node-red',
+  command: [process.execPath, nodeRedProgram],
+  needs: nodeRedProgram,
+}
 
 /** What must be done before the client can be tried; undefined: nothing. */
 export const missing = ({ needs, language }: ForeignClient): string | undefined =>

@@ -97,9 +97,17 @@ export async function runTool(
   }
 }
 
+export const startTool = (tool: Tool, args: readonly string[]): RunningProgram => startProgram(tool, args)
+
+export type RunningProgram = ReturnType<typeof startProgram>
+
 /** Starts a program that runs on; `lines` gathers its stdout, `stop` ends it by its pid. */
-export function startTool(tool: Tool, args: readonly string[]) {
-  const child = spawn(tool, [...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+export function startProgram(
+  file: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+) {
+  const child = spawn(file, [...args], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...environment } })
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', text => {
