@@ -34,6 +34,7 @@ import { listenStream } from './platform/node/stream-server.ts'
 import { askNodeTimeSync } from './platform/node/time-sync.ts'
 import type { Platform } from './platform/platform.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
+import { MqttOutboundView } from './state/mqtt-outbound.ts'
 import { MqttSessionsView } from './state/mqtt-sessions.ts'
 import { RetainedView } from './state/retained.ts'
 import { serveBackups } from './storage/backup-service.ts'
@@ -166,6 +167,7 @@ const openParts = async (
   const retained = new RetainedView()
   const inflight = new MqttInflightView()
   const sessions = new MqttSessionsView()
+  const outbound = new MqttOutboundView()
   const opened = await openBroker({
     platform,
     loaded,
@@ -173,7 +175,7 @@ const openParts = async (
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions],
+    frontViews: [retained, inflight, sessions, outbound],
   })
   const { broker, groups, state, topicConfigs } = opened
   checkStartBudget(loaded, budgetBytes, log)
@@ -193,6 +195,7 @@ const openParts = async (
     retained,
     inflight,
     sessions,
+    outbound,
     settings,
     gatewayId: gatewayId(loaded, log),
     clock,

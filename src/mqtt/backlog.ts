@@ -8,7 +8,7 @@ export class Backlog {
   /** Partitions of which the log keeps a position for the session: since then it may have missed something. */
   readonly expected = new Set<PartitionId>()
   readonly #missed = new Map<PartitionId, number>()
-  /** What stands below was read from the log. */
+  /** What stands below was read from the log, or handed over as it came. */
   readonly #liveFrom = new Map<PartitionId, number>()
   /** Partitions in which nothing came since somebody looked. */
   readonly #quiet = new Set<PartitionId>()
@@ -22,6 +22,21 @@ export class Backlog {
   covers(partition: PartitionId, offset: number): boolean {
     this.#quiet.delete(partition)
     return this.#missed.has(partition) || offset < (this.#liveFrom.get(partition) ?? 0)
+  }
+
+  /** The publication at this offset was handed over as it came, and all before it. */
+  handedOver(partition: PartitionId, offset: number): void {
+    this.#liveFrom.set(partition, offset + 1)
+  }
+
+  /**
+   * Nothing below has to be handed over again, when `outstanding` is the lowest offset that was handed over and not received; undefined: nobody
+   * knows.
+   */
+  position(partition: PartitionId, outstanding: number | undefined): number | undefined {
+    const missed = this.#missed.get(partition)
+    if (outstanding === undefined || missed === undefined) return outstanding ?? missed ?? this.#liveFrom.get(partition)
+    return Math.min(outstanding, missed)
   }
 
   /** Everything from `offset` on is to be read. */

@@ -3,13 +3,11 @@ import { BrokerError } from '../core/errors.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import { sleep } from '../platform/clock.ts'
 import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
-import { encodeForwarded } from '../wire/mqtt/publish-properties.ts'
 import { filterMatches } from '../wire/mqtt/topic-filter.ts'
 import { type Grant, grantOf } from './audience.ts'
 import type { Client } from './client.ts'
-import { Publication } from './publication.ts'
-import { headerNames, propertiesOf } from './record-headers.ts'
-import { lowerQos, type Qos, sharedFilterOf } from './subscription.ts'
+import { originOf, publicationOf } from './logged-publication.ts'
+import { lowerQos, sharedFilterOf } from './subscription.ts'
 
 const readBytes = 256 * 1024
 /** What one batch may decompress to. */
@@ -93,20 +91,20 @@ async function deliverRecord(
   record: LogRecord,
   logAge: number,
 ): Promise<boolean> {
-  const { session } = client
-  const publisher = headerOf(record, headerNames.client)
-  const qos = Number(headerOf(record, headerNames.qos) ?? '1') as Qos
-  if (publisher === undefined || qos === 0) return true
-  const topic = headerOf(record, headerNames.topic) ?? record.key?.toString() ?? ''
+  const { session, connection } = client
+  const origin = originOf(record)
+  // one that an exchange from before the start has goes on with that
+  if (origin === undefined || origin.qos === 0 || session.windows.has(partition, offset)) return true
+  const { topic, publisher, qos } = origin
   const grant = grantFor(client, topic, publisher, partition, offset)
   if (grant === undefined || grant.qos === 0) return true
-  const publication = publicationOf(client, record, { topic, publisher, qos, partition, offset, logAge })
+  const publication = publicationOf(connection.services, record, origin, { partition, offset }, logAge)
   const retain = grant.retainAsPublished && publication.retain
   const { identifiers } = grant
   const lowered = lowerQos(grant.qos, qos) as 1 | 2
-  const outgoing = { publication, qos: lowered, retain, identifiers, shared: undefined, released: false }
+  const outgoing = { publication, qos: lowered, retain, identifiers, shared: undefined }
   while (session.flow.isHalfFull || client.isSlow || !session.flow.add(outgoing)) {
-    await sleep(client.connection.services.clock, waitMs)
+    await sleep(connection.services.clock, waitMs)
     if (!isHere(client)) return false
   }
   return true
@@ -129,26 +127,3 @@ function grantFor(
   )
   return matching.length === 0 ? undefined : grantOf(matching)
 }
-
-function publicationOf(
-  client: Client,
-  record: LogRecord,
-  place: { topic: string; publisher: string; qos: Qos; partition: PartitionId; offset: number; logAge: number },
-): Publication {
-  const { broker, clock } = client.connection.services
-  const publication = new Publication({
-    topic: place.topic,
-    payload: Buffer.from(record.value ?? []),
-    qos: place.qos,
-    retain: headerOf(record, headerNames.retain) === '1',
-    properties: encodeForwarded(propertiesOf(record)),
-    publisher: place.publisher,
-    // its own timestamp is of a wall clock that may have jumped since
-    receivedMs: clock.monotonicMs() - Math.max(0, broker.logAge - place.logAge) * 1000,
-  })
-  publication.placed(place.partition, place.offset)
-  return publication
-}
-
-const headerOf = (record: LogRecord, name: string): string | undefined =>
-  record.headers.find(({ key }) => key === name)?.value?.toString()

@@ -12,6 +12,7 @@ import type { Connection, Listener } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
 import type { ConnectionRefusal, SetupRefusal } from '../platform/stream-server.ts'
 import type { MqttInflightView } from '../state/mqtt-inflight.ts'
+import type { MqttOutboundView } from '../state/mqtt-outbound.ts'
 import type { MqttSessionsView } from '../state/mqtt-sessions.ts'
 import type { RetainedView } from '../state/retained.ts'
 import type { StateLog } from '../state/state-log.ts'
@@ -26,6 +27,7 @@ import { ackProgress, durableProgress, GroupWork } from './group-work.ts'
 import { Ingest } from './ingest.ts'
 import { MemoryShare } from './memory-share.ts'
 import { OutboundLimit } from './outbound-limit.ts'
+import { OutboundLog } from './outbound-log.ts'
 import { PublishState } from './publish-state.ts'
 import { PublishStore } from './publish-store.ts'
 import { ReadGate } from './read-gate.ts'
@@ -47,6 +49,7 @@ export interface MqttFrontParts {
   readonly retained: RetainedView
   readonly inflight: MqttInflightView
   readonly sessions: MqttSessionsView
+  readonly outbound: MqttOutboundView
   readonly settings: Settings
   /** `{gateway}` of deliver rules. */
   readonly gatewayId: string
@@ -249,16 +252,16 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   })
   const subscriptions = new Subscriptions(new MemoryShare(memory, shares.subscriptions), metrics)
   const distribution = new Distribution(new GroupWork(durableProgress(broker)), subscriptions, clock)
-  const sessionLog = new SessionLog(parts.state, parts.sessions, broker)
+  const sessionLog = new SessionLog(parts.state, parts.sessions, parts.outbound, broker)
   const stored = { broker, routes, subscriptions, sessionLog, clock, clockQuality, metrics }
   const store = new PublishStore({ ...stored, state })
   const wills = new Wills({ store, distribution, memory: new MemoryShare(memory, shares.wills), clock, metrics })
   const sessions = new Sessions({
     state,
     log: sessionLog,
+    outboundLog: new OutboundLog({ log: parts.state, outbound: parts.outbound, sessions: parts.sessions, work, clock }),
     subscriptions,
     clock,
-    random,
     metrics,
     queueMemory: new MemoryShare(memory, shares.queues),
     queueBytes: settings['mqtt.subscriber.max.bytes'],

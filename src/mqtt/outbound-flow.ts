@@ -1,21 +1,10 @@
 import type { PartitionId } from '../core/brand.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { reasonCodes } from './errors.ts'
+import { Exchange, type Outgoing, sizeOf } from './exchange.ts'
 import type { MemoryShare } from './memory-share.ts'
+import type { PacketIdWindows, WindowStep } from './packet-id-windows.ts'
 import type { Publication } from './publication.ts'
-import type { SharedSubscription } from './shared-subscription.ts'
-
-/** A publication on its way to one client with QoS 1 or 2. */
-export interface Outgoing {
-  readonly publication: Publication
-  readonly qos: 1 | 2
-  readonly retain: boolean
-  readonly identifiers: readonly number[]
-  /** It may go to another member when this one leaves. */
-  readonly shared: SharedSubscription | undefined
-  /** PUBREC has come: what is left to do is PUBREL. */
-  released: boolean
-}
 
 /** The connection of the client, as the flow sees it. */
 export interface Sender {
@@ -41,11 +30,11 @@ export interface OutboundFlowParts {
   readonly limitBytes: number
   readonly memory: MemoryShare
   readonly metrics: Metrics
+  /** Of a session that outlives its connection: what it sends with QoS 2 stands in the log before. */
+  readonly windows: PacketIdWindows
 }
 
-export const maxPacketId = 65_535
-/** What an entry costs beside its payload. */
-const overheadBytes = 256
+const maxPacketId = 65_535
 
 /**
  * QoS 1 and 2 to one client, in order: what waits, and what it has not acknowledged, within its Receive Maximum. It outlives connections with
@@ -53,7 +42,7 @@ const overheadBytes = 256
  */
 export class OutboundFlow {
   readonly #parts: OutboundFlowParts
-  readonly #inflight = new Map<number, Outgoing>()
+  readonly #inflight = new Map<number, Exchange>()
   #waiting: Outgoing[] = []
   /** How many of `#waiting` have gone; they are cut off now and then. */
   #gone = 0
@@ -67,9 +56,23 @@ export class OutboundFlow {
     this.#parts = parts
   }
 
-  /** The next packet id comes after this one. */
-  beginIdsAfter(packetId: number): void {
-    this.#lastId = packetId
+  /** Exchanges from before the start, in their order. */
+  restore(exchanges: readonly Exchange[]): void {
+    for (const exchange of exchanges) this.#inflight.set(exchange.packetId, exchange)
+  }
+
+  /** Those from before the start whose publications were not read from the log again. They have to be before `connect`. */
+  get unread(): Exchange[] {
+    return [...this.#inflight.values()].filter(({ stage, outgoing }) => stage === 'sent' && outgoing === undefined)
+  }
+
+  /** The publication of an exchange from before the start; undefined: it cannot be had any more. */
+  resume(exchange: Exchange, outgoing: Outgoing | undefined): void {
+    if (outgoing === undefined) exchange.stage = 'released'
+    else {
+      exchange.resume(outgoing)
+      this.#hold(exchange.bytes)
+    }
   }
 
   get isConnected(): boolean {
@@ -132,9 +135,11 @@ export class OutboundFlow {
 
   /** The session ends. Returns what may go to other members of shared subscriptions. [MQTT-4.8.2-5]: no QoS 2 that was sent. */
   end(): Outgoing[] {
-    const left = [...this.#inflight.values()].filter(({ qos }) => qos === 1).concat(this.#waiting.slice(this.#gone))
+    const begun = [...this.#inflight.values()].filter(({ qos, stage }) => qos === 1 || stage === 'logging')
+    const left = begun.flatMap(({ outgoing }) => outgoing ?? []).concat(this.#waiting.slice(this.#gone))
     this.#hold(-this.#bytes)
     this.#inflight.clear()
+    this.#parts.windows.end()
     this.#waiting = []
     this.#resend = []
     this.#gone = 0
@@ -142,49 +147,70 @@ export class OutboundFlow {
     return left.filter(({ shared }) => shared !== undefined)
   }
 
-  /** The lowest offset in each partition of which something is here. */
+  /** The lowest offset in each partition, for the client's own subscriptions, that it has not said to have. */
   lowestOffsets(): ReadonlyMap<PartitionId, number> {
     const lowest = new Map<PartitionId, number>()
-    for (const { publication } of [...this.#inflight.values(), ...this.#waiting.slice(this.#gone)]) {
-      const { partition, offset } = publication
+    const see = (partition: PartitionId | undefined, offset: number): void => {
       if (partition !== undefined && offset < (lowest.get(partition) ?? Number.POSITIVE_INFINITY))
         lowest.set(partition, offset)
     }
+    for (const { isUnreceived, isOwn, place } of this.#inflight.values())
+      if (isUnreceived && isOwn) see(place!.partition, place!.offset)
+    for (const { publication, shared } of this.#waiting.slice(this.#gone))
+      if (shared === undefined) see(publication.partition, publication.offset)
     return lowest
   }
 
   /** PUBACK, with whatever reason. [MQTT-4.3.2-3] [MQTT-4.4.0-2] */
   acknowledged(packetId: number): void {
-    const outgoing = this.#inflight.get(packetId)
-    if (outgoing?.qos === 1) this.#done(packetId, outgoing)
+    const exchange = this.#inflight.get(packetId)
+    if (exchange?.qos === 1) this.#done(exchange)
   }
 
   /** PUBREC: an error ends it [MQTT-4.8.2-6], else PUBREL is the next step. [MQTT-4.3.3-3] */
   received(packetId: number, reasonCode: number): void {
-    const outgoing = this.#inflight.get(packetId)
-    if (outgoing?.qos !== 2) {
+    const exchange = this.#inflight.get(packetId)
+    if (exchange?.qos !== 2 || exchange.stage === 'logging') {
       // [MQTT-3.6.2-1]
       this.#sender?.sendPubrel(packetId, reasonCodes.packetIdentifierNotFound)
       return
     }
-    if (reasonCode >= reasonCodes.unspecified) {
-      this.#done(packetId, outgoing)
-      return
-    }
-    outgoing.released = true
-    // [MQTT-4.3.3-4] [MQTT-4.6.0-4]
-    this.#sender?.sendPubrel(packetId)
+    const isNews = exchange.stage === 'sent' && exchange.window >= 0
+    if (isNews) this.#parts.windows.receive(exchange)
+    if (reasonCode >= reasonCodes.unspecified) this.#done(exchange)
+    else if (isNews) exchange.stage = 'received'
+    else if (exchange.stage !== 'received') this.#release(exchange)
   }
 
   /** PUBCOMP. [MQTT-4.3.3-5] */
   completed(packetId: number): void {
-    const outgoing = this.#inflight.get(packetId)
-    if (outgoing?.released) this.#done(packetId, outgoing)
+    const exchange = this.#inflight.get(packetId)
+    if (exchange?.stage === 'released') this.#done(exchange)
+  }
+
+  /** The step of the windows is durable: what waited for it goes on. */
+  logged(step: WindowStep): void {
+    this.#parts.windows.logged(step)
+    for (const exchange of step.assigned) {
+      if (!this.#isHere(exchange)) continue
+      exchange.stage = 'sent'
+      // otherwise it stands behind what is sent again
+      if (this.#sender !== undefined && this.#resend.length === 0) this.#send(exchange)
+    }
+    for (const exchange of step.received)
+      if (this.#isHere(exchange) && exchange.stage === 'received') this.#release(exchange)
+    this.proceed()
   }
 
   /** Sends what may be sent now. */
   proceed(): void {
-    while (this.#sender !== undefined && this.#resend.length > 0 && this.#maySend(this.#sender)) this.#sendAgain()
+    while (this.#sender !== undefined && this.#resend.length > 0 && this.#maySend(this.#sender)) {
+      const exchange = this.#inflight.get(this.#resend[0]!)
+      // the log does not have it yet
+      if (exchange?.stage === 'logging') break
+      this.#resend.shift()
+      if (exchange !== undefined) this.#sendAgain(exchange)
+    }
     while (this.#sender !== undefined && this.#waitingCount > 0 && this.#mayProceed(this.#sender)) {
       const outgoing = this.#waiting[this.#gone++]!
       if (this.#gone * 2 > this.#waiting.length) {
@@ -202,49 +228,61 @@ export class OutboundFlow {
   /** [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]; packets other than PUBLISH do not ask. [MQTT-3.3.4-10] [MQTT-4.9.0-3] */
   #maySend(sender: Sender): boolean {
     const sent = this.#inflight.size - this.#resend.length
-    return sent < Math.min(sender.receiveMaximum, maxPacketId) && !sender.isSlow
+    return sent < Math.min(sender.receiveMaximum, maxPacketId) && !sender.isSlow && !this.#parts.windows.isFull
   }
 
   #begin(outgoing: Outgoing): void {
-    const sender = this.#sender!
-    const { publication, qos, retain, identifiers } = outgoing
-    if (publication.hasExpired(sender.nowMs)) {
-      this.#drop(outgoing, 'expired')
+    const { windows, metrics } = this.#parts
+    if (outgoing.publication.hasExpired(this.#sender!.nowMs)) {
+      this.#hold(-sizeOf(outgoing))
+      metrics.add('mqttDropped', 1, 'expired')
       return
     }
-    const packetId = this.#nextId()
-    this.#inflight.set(packetId, outgoing)
-    // [MQTT-4.3.2-2] [MQTT-4.3.3-2] [MQTT-3.3.1-3]
-    if (sender.send(publication, qos, retain, false, packetId, identifiers)) return
-    // [MQTT-3.1.2-25]: as if it had been delivered
-    this.#inflight.delete(packetId)
-    this.#drop(outgoing, 'larger than the subscriber takes')
+    const exchange = Exchange.begin(this.#nextId(), outgoing)
+    this.#inflight.set(exchange.packetId, exchange)
+    // what comes behind one that waits for the log keeps its place
+    if (windows.isPending || (exchange.qos === 2 && windows.areNeeded)) windows.assign(exchange)
+    else this.#send(exchange)
   }
 
   // whether it has expired meanwhile is not asked: [MQTT-4.3.3-7]
-  #sendAgain(): void {
-    const packetId = this.#resend.shift()!
-    const outgoing = this.#inflight.get(packetId)
-    if (outgoing === undefined) return
-    const { publication, qos, retain, identifiers, released } = outgoing
+  #sendAgain(exchange: Exchange): void {
     // [MQTT-4.3.3-6]
-    if (released) this.#sender!.sendPubrel(packetId)
-    // [MQTT-3.3.1-1]
-    else if (!this.#sender!.send(publication, qos, retain, true, packetId, identifiers)) {
-      this.#inflight.delete(packetId)
-      this.#drop(outgoing, 'larger than the subscriber takes')
-    }
+    if (exchange.stage === 'released') this.#sender!.sendPubrel(exchange.packetId)
+    else if (exchange.stage === 'sent') this.#send(exchange)
   }
 
-  #done(packetId: number, outgoing: Outgoing): void {
-    this.#inflight.delete(packetId)
-    this.#hold(-sizeOf(outgoing))
+  // [MQTT-4.3.2-2] [MQTT-4.3.3-2]
+  #send(exchange: Exchange): void {
+    const { publication, qos, retain, identifiers } = exchange.outgoing!
+    // [MQTT-3.3.1-1] [MQTT-3.3.1-3]
+    const dup = exchange.wasSent
+    exchange.wasSent = true
+    if (this.#sender!.send(publication, qos, retain, dup, exchange.packetId, identifiers)) return
+    // [MQTT-3.1.2-25]: as if it had been delivered
+    this.#end(exchange)
+    this.#parts.metrics.add('mqttDropped', 1, 'larger than the subscriber takes')
+  }
+
+  // [MQTT-4.3.3-4] [MQTT-4.6.0-4]
+  #release(exchange: Exchange): void {
+    exchange.stage = 'released'
+    this.#sender?.sendPubrel(exchange.packetId)
+  }
+
+  #done(exchange: Exchange): void {
+    this.#end(exchange)
     this.proceed()
   }
 
-  #drop(outgoing: Outgoing, why: string): void {
-    this.#hold(-sizeOf(outgoing))
-    this.#parts.metrics.add('mqttDropped', 1, why)
+  #end(exchange: Exchange): void {
+    this.#inflight.delete(exchange.packetId)
+    this.#hold(-exchange.bytes)
+    this.#parts.windows.completed(exchange)
+  }
+
+  #isHere(exchange: Exchange): boolean {
+    return this.#inflight.get(exchange.packetId) === exchange
   }
 
   /** [MQTT-2.2.1-4]: one that is not in use. [MQTT-4.3.2-1] [MQTT-4.3.3-1] */
@@ -259,5 +297,3 @@ export class OutboundFlow {
     this.#parts.memory.hold(bytes)
   }
 }
-
-const sizeOf = ({ publication }: Outgoing): number => overheadBytes + publication.bytes

@@ -1,6 +1,7 @@
 import type { Broker } from '../broker/broker.ts'
 import { type GroupNumber, type PartitionId, partitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
+import type { MqttOutboundView, StoredWindow } from '../state/mqtt-outbound.ts'
 import type { MqttSessionsView, StoredSession } from '../state/mqtt-sessions.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { StateChange } from '../state/view.ts'
@@ -15,19 +16,21 @@ import type { Session } from './session.ts'
 export class SessionLog {
   readonly #log: StateLog
   readonly #view: MqttSessionsView
+  readonly #outbound: MqttOutboundView
   readonly #broker: Broker
   /** What could not be written yet. */
   readonly #unsaved = new Set<string>()
 
-  constructor(log: StateLog, view: MqttSessionsView, broker: Broker) {
+  constructor(log: StateLog, view: MqttSessionsView, outbound: MqttOutboundView, broker: Broker) {
     this.#log = log
     this.#view = view
+    this.#outbound = outbound
     this.#broker = broker
   }
 
   /** Sessions from before the start. */
   clients(): string[] {
-    return this.#view.clients()
+    return [...new Set([...this.#view.clients(), ...this.#outbound.clients()])]
   }
 
   stored(clientId: string): StoredSession | undefined {
@@ -40,18 +43,23 @@ export class SessionLog {
     return [...this.#view.positions(clientId)].filter(([partition]) => present.has(partition))
   }
 
+  /** Packet ids that were given to publishes to the client. */
+  windows(clientId: string): readonly (readonly [number: number, window: StoredWindow])[] {
+    return this.#outbound.windows(clientId)
+  }
+
   /** Writes the session as it is, if that is news; returns the group of the change. What cannot be written now is tried again. */
   save(session: Session): GroupNumber | undefined {
     const { clientId } = session
     const before = this.#view.session(clientId)
     const now = session.expiryMs === 0 ? undefined : storedForm(session)
     if (JSON.stringify(before) === JSON.stringify(now)) return undefined
-    return this.#write(clientId, now === undefined ? this.#view.remove(clientId) : [this.#view.put(clientId, now)])
+    return this.#write(clientId, now === undefined ? this.#removal(clientId) : [this.#view.put(clientId, now)])
   }
 
   /** The session has ended. */
   remove(clientId: string): void {
-    this.#write(clientId, this.#view.remove(clientId))
+    this.#write(clientId, this.#removal(clientId))
   }
 
   /** Tries again what could not be written; `find` gives the session as it is now. */
@@ -83,24 +91,29 @@ export class SessionLog {
     for (const { backlog } of sessions) backlog.expected.add(partition)
   }
 
-  /** Brings the positions of the session forward to what its client has not acknowledged; gives up those that are not needed any more. */
+  /** Brings the positions of the session forward to what its client has not acknowledged; gives up those, and windows, that are not needed any more. */
   advance(session: Session): void {
-    const { clientId, backlog, flow } = session
+    const { clientId, backlog, flow, windows } = session
     const changes: StateChange[] = []
-    const needless: PartitionId[] = []
     const outstanding = flow.lowestOffsets()
+    const positions = new Map<PartitionId, number>()
+    const needless = new Set<PartitionId>()
     for (const partition of backlog.expected) {
       const offset = lower(outstanding.get(partition), backlog.missedFrom(partition))
       if (offset !== undefined) {
-        if (offset > (this.#view.position(clientId, partition) ?? 0))
-          changes.push(this.#view.putPosition(clientId, partition, offset))
-      } else if (backlog.wasQuiet(partition) && this.#isSettled(partition)) {
-        changes.push(this.#view.removePosition(clientId, partition))
-        needless.push(partition)
-      }
+        if (offset > (this.#view.position(clientId, partition) ?? 0)) positions.set(partition, offset)
+      } else if (backlog.wasQuiet(partition) && this.#isSettled(partition) && !windows.hasOpen(partition))
+        needless.add(partition)
     }
+    for (const [partition, offset] of positions) changes.push(this.#view.putPosition(clientId, partition, offset))
+    for (const partition of needless) changes.push(this.#view.removePosition(clientId, partition))
+    const settled = windows.settled(partition =>
+      needless.has(partition) ? undefined : (positions.get(partition) ?? this.#view.position(clientId, partition)),
+    )
+    for (const number of settled) changes.push(this.#outbound.remove(clientId, number))
     // what cannot be written now stands lower than it could
     if (changes.length === 0 || !this.#tryWrite(changes)) return
+    windows.forget(settled)
     for (const partition of needless) backlog.forget(partition)
   }
 
@@ -115,6 +128,10 @@ export class SessionLog {
   #isSettled(partition: PartitionId): boolean {
     const { highWatermark, logEnd } = this.#broker.offsets(partition)
     return highWatermark === logEnd
+  }
+
+  #removal(clientId: string): StateChange[] {
+    return [...this.#view.remove(clientId), ...this.#outbound.removeAll(clientId)]
   }
 
   #write(clientId: string, changes: readonly StateChange[]): GroupNumber | undefined {

@@ -2,14 +2,21 @@ import { Backlog } from './backlog.ts'
 import { catchUp } from './catch-up.ts'
 import type { Client } from './client.ts'
 import { OutboundFlow, type OutboundFlowParts } from './outbound-flow.ts'
+import { PacketIdWindows } from './packet-id-windows.ts'
 import type { Publication } from './publication.ts'
 import type { SharedSubscription } from './shared-subscription.ts'
 import type { Subscription } from './subscription.ts'
+
+export interface SessionParts extends Omit<OutboundFlowParts, 'windows'> {
+  /** Called when its packet id windows have something to write. */
+  readonly changed: (session: Session) => void
+}
 
 /** The state of a client that outlives its connections (section 4.1). */
 export class Session {
   readonly clientId: string
   readonly subscriptions = new Map<string, Subscription>()
+  readonly windows: PacketIdWindows
   readonly flow: OutboundFlow
   /** What it has yet to read from the log. */
   readonly backlog = new Backlog()
@@ -19,9 +26,13 @@ export class Session {
   expiryMs = 0
   readonly #metrics: OutboundFlowParts['metrics']
 
-  constructor(clientId: string, parts: OutboundFlowParts) {
+  constructor(clientId: string, parts: SessionParts) {
     this.clientId = clientId
-    this.flow = new OutboundFlow(parts)
+    this.windows = new PacketIdWindows(
+      () => this.expiryMs > 0,
+      () => parts.changed(this),
+    )
+    this.flow = new OutboundFlow({ ...parts, windows: this.windows })
     this.#metrics = parts.metrics
   }
 
@@ -44,7 +55,7 @@ export class Session {
   ): void {
     if (qos === 0) this.#deliverAtMostOnce(publication, retain, identifiers)
     else if (this.#comesFromLog(publication, shared)) this.#deliverFromLog(publication, qos, retain, identifiers)
-    else if (!this.flow.add({ publication, qos, retain, identifiers, shared, released: false })) {
+    else if (!this.flow.add({ publication, qos, retain, identifiers, shared })) {
       this.#metrics.add('mqttDropped', 1, 'session queue full')
       // one that is here would miss something without knowing: with a session it comes back for what is kept
       this.client?.fallBehind()
@@ -60,8 +71,11 @@ export class Session {
     const { client, backlog, flow } = this
     const partition = publication.partition!
     if (backlog.covers(partition, publication.offset)) return
-    const outgoing = { publication, qos, retain, identifiers, shared: undefined, released: false }
-    if (client !== undefined && flow.add(outgoing)) return
+    const outgoing = { publication, qos, retain, identifiers, shared: undefined }
+    if (client !== undefined && flow.add(outgoing)) {
+      if (qos === 2) backlog.handedOver(partition, publication.offset)
+      return
+    }
     backlog.miss(partition, publication.offset)
     if (client !== undefined) catchUp(client)
   }

@@ -1,11 +1,11 @@
 import type { PartitionId } from '../core/brand.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Random } from '../platform/random.ts'
 import type { Client } from './client.ts'
 import { Deadlines } from './deadlines.ts'
+import type { Outgoing } from './exchange.ts'
 import type { MemoryShare } from './memory-share.ts'
-import { maxPacketId, type Outgoing } from './outbound-flow.ts'
+import type { OutboundLog } from './outbound-log.ts'
 import type { PublishState } from './publish-state.ts'
 import { Session } from './session.ts'
 import { offsetsOf, type SessionLog } from './session-log.ts'
@@ -15,9 +15,9 @@ import type { Subscriptions } from './subscriptions.ts'
 export interface SessionsParts {
   readonly state: PublishState
   readonly log: SessionLog
+  readonly outboundLog: OutboundLog
   readonly subscriptions: Subscriptions
   readonly clock: Clock
-  readonly random: Random
   readonly metrics: Metrics
   /** What waits for clients, all together. */
   readonly queueMemory: MemoryShare
@@ -45,23 +45,31 @@ export class Sessions {
     })
   }
 
-  /** Sessions of which the log keeps state from before the start; their time begins anew. */
+  /** Sessions that the log keeps; their time begins anew. Others have ended with their connections, when the broker did. */
   restore(): void {
-    const { state, log, maxExpiryMs, random } = this.#parts
-    for (const clientId of new Set([...log.clients(), ...state.clientsWithPacketIds()])) {
-      const session = this.#make(clientId)
-      // a client that still holds packet ids takes a new publish with one of them for a repeat, and drops it
-      session.flow.beginIdsAfter(Math.floor(random.fraction() * maxPacketId))
-      const stored = log.stored(clientId)
-      session.expiryMs = stored === undefined ? maxExpiryMs : (stored.expiryMs ?? Number.POSITIVE_INFINITY)
-      for (const subscription of stored?.subscriptions ?? [])
-        this.subscribe(session, { ...subscription, session, from: offsetsOf(subscription.from) })
-      for (const [partition, offset] of log.positions(clientId)) {
-        session.backlog.expected.add(partition)
-        session.backlog.miss(partition, offset)
-      }
-      this.#keepAbsent(session)
+    const { state, log } = this.#parts
+    for (const clientId of log.clients()) this.#restore(clientId)
+    for (const clientId of state.clientsWithPacketIds()) if (!this.#byClient.has(clientId)) state.releaseAll(clientId)
+  }
+
+  #restore(clientId: string): void {
+    const { log } = this.#parts
+    const stored = log.stored(clientId)
+    if (stored === undefined) {
+      log.remove(clientId)
+      return
     }
+    const session = this.#make(clientId)
+    session.expiryMs = stored.expiryMs ?? Number.POSITIVE_INFINITY
+    for (const subscription of stored.subscriptions)
+      this.subscribe(session, { ...subscription, session, from: offsetsOf(subscription.from) })
+    const positions = new Map(log.positions(clientId))
+    for (const [partition, offset] of positions) {
+      session.backlog.expected.add(partition)
+      session.backlog.miss(partition, offset)
+    }
+    session.flow.restore(session.windows.restore(log.windows(clientId), positions))
+    this.#keepAbsent(session)
   }
 
   /** The clients that are connected. */
@@ -113,7 +121,8 @@ export class Sessions {
   advance(): void {
     const { log } = this.#parts
     log.retry(clientId => this.#byClient.get(clientId))
-    for (const session of this.#byClient.values()) if (session.backlog.expected.size > 0) log.advance(session)
+    for (const session of this.#byClient.values())
+      if (session.backlog.expected.size > 0 || !session.windows.isEmpty) log.advance(session)
   }
 
   /** A topic was deleted. */
@@ -155,8 +164,13 @@ export class Sessions {
   }
 
   #make(clientId: string): Session {
-    const { queueBytes, queueMemory, metrics } = this.#parts
-    const session = new Session(clientId, { limitBytes: queueBytes, memory: queueMemory, metrics })
+    const { queueBytes, queueMemory, metrics, outboundLog } = this.#parts
+    const session = new Session(clientId, {
+      limitBytes: queueBytes,
+      memory: queueMemory,
+      metrics,
+      changed: one => outboundLog.changed(one),
+    })
     this.#byClient.set(clientId, session)
     return session
   }

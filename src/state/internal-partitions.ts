@@ -10,4 +10,6 @@ export const internalPartitions = {
   mqttInflight: partitionId(5),
   /** MQTT sessions that outlive their connections, and what they have yet to read. */
   mqttSessions: partitionId(6),
+  /** QoS 2 packet ids given to publishes on their way to such sessions. */
+  mqttOutbound: partitionId(7),
 } as const

@@ -6,6 +6,7 @@ import type { EnhancedAuthentication } from '../../src/mqtt/enhanced-authenticat
 import { MqttFront } from '../../src/mqtt/front.ts'
 import { nodeRandom } from '../../src/platform/node/random.ts'
 import { MqttInflightView } from '../../src/state/mqtt-inflight.ts'
+import { MqttOutboundView } from '../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../src/state/mqtt-sessions.ts'
 import { RetainedView } from '../../src/state/retained.ts'
 import { allRecords, decompressRecords, type LogRecord } from '../../src/wire/kafka/records.ts'
@@ -27,6 +28,7 @@ export class MqttServer {
   readonly lines: LogLine[]
   readonly open: OpenBroker
   readonly front: MqttFront
+  readonly outbound: MqttOutboundView
   port = 0
   webSocketPort = 0
 
@@ -39,6 +41,7 @@ export class MqttServer {
     const retained = new RetainedView()
     const inflight = new MqttInflightView()
     const sessions = new MqttSessionsView()
+    const outbound = new MqttOutboundView()
     const settings = {
       'mqtt.listen': [
         { scheme: 'mqtt', host: '127.0.0.1', port: 0 },
@@ -46,7 +49,7 @@ export class MqttServer {
       ] as const,
       ...options.settings,
     }
-    const under = await openMemoryBroker({ ...options, settings, frontViews: [retained, inflight, sessions] })
+    const under = await openMemoryBroker({ ...options, settings, frontViews: [retained, inflight, sessions, outbound] })
     const { open, loaded, clock, logger, metrics } = under
     const front = new MqttFront({
       broker: open.broker,
@@ -55,6 +58,7 @@ export class MqttServer {
       retained,
       inflight,
       sessions,
+      outbound,
       settings: loaded.settings,
       gatewayId: 'gw-1',
       clock,
@@ -66,7 +70,7 @@ export class MqttServer {
       ...(hotPath === undefined ? {} : { hotPath }),
       ...(authentication === undefined ? {} : { authentication }),
     })
-    const server = new MqttServer(under, front)
+    const server = new MqttServer(under, front, outbound)
     for (const { scheme, address } of await front.open()) {
       const port = Number(address.slice(address.lastIndexOf(':') + 1))
       if (scheme === 'ws') server.webSocketPort = port
@@ -75,13 +79,18 @@ export class MqttServer {
     return server
   }
 
-  private constructor({ log, metrics, memory, lines, open }: MemoryBroker, front: MqttFront) {
+  private constructor(
+    { log, metrics, memory, lines, open }: MemoryBroker,
+    front: MqttFront,
+    outbound: MqttOutboundView,
+  ) {
     this.log = log
     this.metrics = metrics
     this.memory = memory
     this.lines = lines
     this.open = open
     this.front = front
+    this.outbound = outbound
   }
 
   get url(): string {

@@ -10,6 +10,7 @@ import { Client, maxTopicAliases } from '../client.ts'
 import type { MqttConnection } from '../connection.ts'
 import type { AuthenticationExchange } from '../enhanced-authentication.ts'
 import { type CloseReason, connackCode, reasonCodes } from '../errors.ts'
+import { resumeExchanges } from '../resume-exchanges.ts'
 import type { MqttServices } from '../services.ts'
 import type { Session } from '../session.ts'
 import type { Will } from '../will.ts'
@@ -161,6 +162,8 @@ async function accept(
   // [MQTT-3.1.4-5] [MQTT-3.2.0-1]
   connection.write(encodeConnack(packet.version, isPresent, reasonCodes.success, properties))
   services.sessionLog.save(session)
+  await resumeExchanges(client)
+  if (session.client !== client) return
   session.flow.connect(client)
   catchUp(client)
 }

@@ -6,6 +6,7 @@ import { Metrics } from '../../../src/core/metrics.ts'
 import { sleep } from '../../../src/platform/clock.ts'
 import { internalPartitions } from '../../../src/state/internal-partitions.ts'
 import { MqttInflightView } from '../../../src/state/mqtt-inflight.ts'
+import { MqttOutboundView } from '../../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../../src/state/mqtt-sessions.ts'
 import { RetainedView } from '../../../src/state/retained.ts'
 import { frameBatchBytes, frameHeaderBytes, frameMagic, framePartition } from '../../../src/storage/frame.ts'
@@ -34,6 +35,7 @@ const openGateway = async (machine: SimMachine) => {
   const retained = new RetainedView()
   const inflight = new MqttInflightView()
   const sessions = new MqttSessionsView()
+  const outbound = new MqttOutboundView()
   const open = await openBroker({
     platform,
     loaded,
@@ -41,14 +43,14 @@ const openGateway = async (machine: SimMachine) => {
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions],
+    frontViews: [retained, inflight, sessions, outbound],
   })
   const close = async (): Promise<void> => {
     await open.state.checkpointAll()
     open.stop()
     await log.close()
   }
-  return { ...open, log, metrics, retained, inflight, sessions, close }
+  return { ...open, log, metrics, retained, inflight, sessions, outbound, close }
 }
 
 type OpenGateway = Awaited<ReturnType<typeof openGateway>>
@@ -95,6 +97,10 @@ const fill = async (machine: SimMachine): Promise<{ producerId: number }> => {
   }
   const session = sessions.put('display', { expiryMs: null, subscriptions: [] })
   await first.broker.whenDurable(first.state.write([session]))
+  for (const number of [0, 1]) {
+    const window = first.outbound.put('display', number, { own: [[number + 1, 100, number]], other: [], received: [] })
+    await first.broker.whenDurable(first.state.write([window]))
+  }
   topics.delete('gone')
   await topics.durable()
   await first.broker.deleteRecordsBefore(topics.get('kept').partitions[0]!, 4)
@@ -136,8 +142,8 @@ const placesIn = (machine: SimMachine, partitions: ReadonlySet<number>): Place[]
 const stateOf = async (gateway: OpenGateway, producerId: number) => {
   const { gaps: _, ...content } = await contentOf(gateway)
   const { logEnd } = gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!)
-  const { sessions } = gateway
-  const display = [sessions.session('display'), ...sessions.positions('display')]
+  const { sessions, outbound } = gateway
+  const display = [sessions.session('display'), ...sessions.positions('display'), ...outbound.windows('display')]
   const repeated = await produce(gateway, 'kept', batchOf('once', producerId, 2))
   expect(gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!).logEnd).toBe(logEnd)
   return JSON.parse(
