@@ -117,11 +117,6 @@ export class Broker {
     return this.#parts.log.appendRecord(partition, timestampMs, key, source, start, end, headers)
   }
 
-  /** The next `bytes` of `appendRecord` calls (64 extra for each) go into one group: all of them become durable, or none. */
-  ensureRoom(bytes: number): void {
-    this.#parts.log.ensureRoom(bytes)
-  }
-
   /** The group of what was appended last. */
   get openGroup(): GroupNumber {
     return this.#parts.log.openGroup

@@ -253,8 +253,8 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   const subscriptions = new Subscriptions(new MemoryShare(memory, shares.subscriptions), metrics)
   const distribution = new Distribution(new GroupWork(durableProgress(broker)), subscriptions, clock)
   const sessionLog = new SessionLog(parts.state, parts.sessions, parts.outbound, broker)
-  const stored = { broker, routes, subscriptions, sessionLog, clock, clockQuality, metrics }
-  const store = new PublishStore({ ...stored, state })
+  const stored = { broker, routes, state, subscriptions, sessionLog, clock, clockQuality, metrics }
+  const store = new PublishStore(stored)
   const wills = new Wills({ store, distribution, memory: new MemoryShare(memory, shares.wills), clock, metrics })
   const sessions = new Sessions({
     state,

@@ -4,12 +4,14 @@ import { type GroupNumber, type PartitionId, partitionId } from '../core/brand.t
 import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { StateChange } from '../state/view.ts'
 import { decodeText } from '../wire/mqtt/packet-reader.ts'
 import type { PublishProperties } from '../wire/mqtt/publish-properties.ts'
 import type { PublishScanner } from '../wire/mqtt/publish-scanner.ts'
 import { isSystemTopic, topicNameFault } from '../wire/mqtt/topic-name.ts'
 import { type Audience, nobody } from './audience.ts'
 import { MemoryShare } from './memory-share.ts'
+import type { PublishState } from './publish-state.ts'
 import { type HeaderTemplate, headerTemplate, withProperties } from './record-headers.ts'
 import type { SessionLog } from './session-log.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -23,11 +25,11 @@ export interface PublishPlan {
   readonly fault: string | undefined
   /** It is no topic name at all, which ends the connection. */
   readonly isMalformed: boolean
-  /** Undefined: plain publishes are not simply appended either. */
+  /** Undefined: what is published to it is not simply appended. */
   open: OpenRoute | undefined
   audience: Audience
-  /** For QoS 0 and 1. */
-  headers: readonly [HeaderTemplate, HeaderTemplate] | undefined
+  /** Made when they are needed, by QoS and retain flag. */
+  readonly headers: (HeaderTemplate | undefined)[]
   routesGeneration: number
   subscribersGeneration: number
   clock: ClockQuality
@@ -40,6 +42,7 @@ export interface IngestParts {
   readonly routes: TopicRoutes
   readonly subscriptions: Subscriptions
   readonly sessionLog: SessionLog
+  readonly state: PublishState
   readonly clock: Clock
   readonly clockQuality: () => ClockQuality
   readonly metrics: Metrics
@@ -69,8 +72,8 @@ export class ClientPlans {
 }
 
 /**
- * The hot path: plain publishes (QoS 0 or 1, no retain flag) to stored topics go from the socket's bytes straight into the open batches. What
- * the plan cannot say is for `PublishStore`.
+ * The hot path: publishes to stored topics go from the socket's bytes straight into the open batches, with what they change of retained state and
+ * QoS 2 packet ids. What the plan cannot say is for `PublishStore`.
  */
 export class Ingest {
   lastPartition: PartitionId = partitionId(0)
@@ -107,19 +110,26 @@ export class Ingest {
       plan.subscribersGeneration !== this.#parts.subscriptions.generation ||
       plan.clock !== this.#quality
     ) {
-      this.#renew(plan, plans.clientId)
+      this.#renew(plan)
     }
     return plan
   }
 
   /**
-   * Stores the PUBLISH that the scanner stands on; `lastPartition` and `lastOffset` say where. Returns its group. Throws what
-   * `Broker.appendRecord` throws; then nothing was stored.
+   * Stores the PUBLISH that the scanner stands on, with its changes of state in one group; `lastPartition` and `lastOffset` say where. Returns its
+   * group. Throws what `Broker.appendRecord` throws; then nothing was stored.
    */
-  append(plan: PublishPlan, bytes: Buffer, scanner: PublishScanner, properties: PublishProperties): GroupNumber {
-    const { broker, routes, sessionLog } = this.#parts
+  append(
+    plans: ClientPlans,
+    plan: PublishPlan,
+    bytes: Buffer,
+    scanner: PublishScanner,
+    properties: PublishProperties,
+    changes: readonly StateChange[],
+  ): GroupNumber {
+    const { broker, routes, sessionLog, state } = this.#parts
     const open = plan.open!
-    const template = plan.headers![scanner.qos]!
+    const template = this.#headersOf(plan, plans.clientId, scanner)
     const { count } = properties
     const headers =
       count === 0
@@ -128,6 +138,19 @@ export class Ingest {
     const index = open.partition ?? routes.partitionFor(open)
     this.lastPartition = open.topic.partitions[index]!
     if (plan.audience.size > 0) sessionLog.expect(plan.audience, scanner.qos, this.lastPartition)
+    if (changes.length > 0) {
+      const value = bytes.subarray(scanner.payloadStart, scanner.frameEnd)
+      const record = {
+        partition: this.lastPartition,
+        timestampMs: this.#wallMs,
+        key: open.destination.key,
+        value,
+        headers,
+      }
+      const group = state.write(changes, [record])
+      this.lastOffset = broker.offsets(this.lastPartition).logEnd - 1
+      return group
+    }
     this.lastOffset = broker.appendRecord(
       open.topic,
       index,
@@ -160,7 +183,7 @@ export class Ingest {
       isMalformed: topic === undefined || /[+#]/.test(topic),
       open: undefined,
       audience: nobody,
-      headers: undefined,
+      headers: [],
       routesGeneration: -1,
       subscribersGeneration: -1,
       clock: this.#quality,
@@ -172,20 +195,22 @@ export class Ingest {
     return plan
   }
 
-  #renew(plan: PublishPlan, clientId: string): void {
+  #renew(plan: PublishPlan): void {
     const { routes, subscriptions } = this.#parts
     if (plan.fault !== undefined) return
     const clockChanged = plan.clock !== this.#quality
-    if (plan.routesGeneration !== routes.generation || clockChanged) this.#route(plan, clientId)
+    if (plan.routesGeneration !== routes.generation || clockChanged) this.#route(plan)
     plan.subscribersGeneration = subscriptions.generation
     plan.audience = subscriptions.audienceOf(plan.topic)
   }
 
   /** What cannot be routed is tried again by `PublishStore`, which says why. */
-  #route(plan: PublishPlan, clientId: string): void {
+  #route(plan: PublishPlan): void {
     const { routes } = this.#parts
     plan.clock = this.#quality
     plan.open = undefined
+    this.#resize(plan, -headerBytes(plan))
+    plan.headers.length = 0
     try {
       if (!isSystemTopic(plan.topic)) plan.open = routes.open(plan.topic)
     } catch (error) {
@@ -193,20 +218,29 @@ export class Ingest {
     }
     // making the topic has changed the generation: the plan is for what is now
     plan.routesGeneration = routes.generation
-    if (plan.open === undefined) return
-    const { destination } = plan.open
-    const published = {
+  }
+
+  #headersOf(plan: PublishPlan, clientId: string, { qos, retain }: PublishScanner): HeaderTemplate {
+    const index = 2 * qos + (retain ? 1 : 0)
+    const known = plan.headers[index]
+    if (known !== undefined) return known
+    const { destination } = plan.open!
+    const template = headerTemplate({
       clientId,
       mqttTopic: destination.keyIsTopic ? undefined : plan.topic,
-      retain: false,
+      qos,
+      retain,
       routeHeaders: destination.headers,
-      clock: this.#quality,
-    }
-    const before = headerBytes(plan)
-    plan.headers = [headerTemplate({ ...published, qos: 0 }), headerTemplate({ ...published, qos: 1 })]
-    const added = headerBytes(plan) - before
-    plan.bytes += added
-    this.#memory.hold(added)
+      clock: plan.clock,
+    })
+    plan.headers[index] = template
+    this.#resize(plan, template.whole.length)
+    return template
+  }
+
+  #resize(plan: PublishPlan, addedBytes: number): void {
+    plan.bytes += addedBytes
+    this.#memory.hold(addedBytes)
   }
 
   #release(plans: ClientPlans): void {
@@ -225,4 +259,4 @@ function sameBytes(wanted: Buffer, bytes: Buffer, start: number, end: number): b
 }
 
 const headerBytes = ({ headers }: PublishPlan): number =>
-  headers === undefined ? 0 : headers[0].whole.length + headers[1].whole.length
+  headers.reduce((sum, one) => sum + (one?.whole.length ?? 0), 0)

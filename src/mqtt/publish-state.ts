@@ -5,6 +5,7 @@ import type { MqttInflightView } from '../state/mqtt-inflight.ts'
 import type { Retained, RetainedLimits, RetainedView } from '../state/retained.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { StateChange } from '../state/view.ts'
+import type { RecordAppend } from '../storage/log.ts'
 
 export interface PublishStateLimits extends RetainedLimits {
   /** QoS 2 packet ids that a client may hold. */
@@ -112,8 +113,8 @@ export class PublishState {
   }
 
   /** The group of state changes with the record that goes with them. */
-  write(changes: readonly StateChange[], batches: Parameters<StateLog['write']>[1]): GroupNumber {
-    this.newestGroup = this.#log.write(changes, batches)
+  write(changes: readonly StateChange[], records: readonly RecordAppend[]): GroupNumber {
+    this.newestGroup = this.#log.write(changes, records)
     return this.newestGroup
   }
 

@@ -6,7 +6,6 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Retained } from '../state/retained.ts'
 import type { StateChange } from '../state/view.ts'
-import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { countForwarded, decodeForwarded } from '../wire/mqtt/publish-properties.ts'
 import type { PublishState } from './publish-state.ts'
 import { headerTemplate, withProperties } from './record-headers.ts'
@@ -26,6 +25,8 @@ export interface StoredPublish {
   /** Forwarded properties as a section. */
   readonly properties: Buffer
 }
+
+type RetainedPublish = Pick<StoredPublish, 'topic' | 'payload' | 'qos' | 'properties'>
 
 /** Where a publish stands in the log. */
 export interface Stored {
@@ -48,12 +49,11 @@ export interface PublishStoreParts {
 }
 
 /**
- * Stores a publish with everything that it changes: record, retained state and QoS 2 packet id in one group. The hot path (`Ingest`) stores plain
- * publishes by itself; both make the same record.
+ * Stores a publish with everything that it changes: record, retained state and QoS 2 packet id in one group. The hot path (`Ingest`) does the same for
+ * what clients publish to stored topics.
  */
 export class PublishStore {
   readonly #parts: PublishStoreParts
-  readonly #builder = new BatchBuilder()
 
   constructor(parts: PublishStoreParts) {
     this.#parts = parts
@@ -68,7 +68,7 @@ export class PublishStore {
     const changes: StateChange[] = []
     if (publish.qos === 2 && publish.packetId > 0) changes.push(state.hold(publish.clientId, publish.packetId))
     // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
-    if (publish.retain) changes.push(...this.#retain(publish))
+    if (publish.retain) changes.push(...this.retain(publish))
     const open = routes.open(publish.topic)
     if (open === undefined) {
       const group = changes.length === 0 ? undefined : state.write(changes, [])
@@ -96,15 +96,14 @@ export class PublishStore {
       metrics.add('mqttStored')
       return { group: broker.openGroup, partition, offset }
     }
-    this.#builder.reset()
-    this.#builder.append(timestampMs, destination.key, payload, 0, payload.length, headers)
-    const batch = this.#builder.finish(0, -1)
-    const group = state.write(changes, [{ partition, batch }])
+    const record = { partition, timestampMs, key: destination.key, value: payload, headers }
+    const group = state.write(changes, [record])
     metrics.add('mqttStored')
     return { group, partition, offset: broker.offsets(partition).logEnd - 1 }
   }
 
-  #retain({ topic, payload, qos, properties: section }: StoredPublish): StateChange[] {
+  /** What a publish with the retain flag changes beside the log. */
+  retain({ topic, payload, qos, properties: section }: RetainedPublish): StateChange[] {
     const { state, metrics } = this.#parts
     const properties = decodeForwarded(section)
     const expirySeconds = properties?.messageExpiryInterval

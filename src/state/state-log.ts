@@ -1,15 +1,15 @@
 import type { GroupNumber } from '../core/brand.ts'
-import type { BatchAppend } from '../storage/log.ts'
+import type { RecordAppend } from '../storage/log.ts'
 import type { StateChange, View } from './view.ts'
 
 /** Writes state as records of internal partitions. Implemented by `ViewLog`. */
 export interface StateLog {
   /**
-   * Appends all changes, and `batches` with them, in one group, and applies them to their views at once. Memory is then ahead of the
+   * Appends all changes, and `records` with them, in one group, and applies them to their views at once. Memory is then ahead of the
    * device: whoever shows the effect to a peer waits for `durable(view)` or for the returned group first. Throws what `Log.append` throws;
    * then nothing was applied.
    */
-  write(changes: readonly StateChange[], batches?: readonly BatchAppend[]): GroupNumber
+  write(changes: readonly StateChange[], records?: readonly RecordAppend[]): GroupNumber
   /** Resolves when every change of the view made so far is on the device. */
   durable(view: View): Promise<void>
   /** Resolves when the group is on the device. */

@@ -3,7 +3,7 @@ import { type GroupNumber, groupNumber, type PartitionId } from '../core/brand.t
 import type { Metrics } from '../core/metrics.ts'
 import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { BatchAppend, Compaction, Log } from '../storage/log.ts'
+import type { BatchAppend, Compaction, Log, RecordAppend } from '../storage/log.ts'
 import { encodeBatch } from '../wire/kafka/batch-encoding.ts'
 import { replayView } from './replay.ts'
 import type { StateLog } from './state-log.ts'
@@ -13,6 +13,9 @@ import { decodeViewCheckpoint, encodeViewCheckpoint } from './view-checkpoint.ts
 /** Whatever `commit.max.bytes` is, a group holds so much. */
 const rewriteBatchBytes = 32 << 10
 const leastCheckpointBytes = 1 << 20
+const noHeaders = Buffer.from([0])
+/** What a record of state takes beside key and value, about. */
+const recordBytes = 16
 
 /** A tombstone goes in the pass after the one that removed what it deletes: by then a checkpoint has applied it. */
 const viewCompaction: Compaction = {
@@ -73,21 +76,18 @@ export class ViewLog implements StateLog {
     return this.#parts.log.logAge
   }
 
-  write(changes: readonly StateChange[], batches: readonly BatchAppend[] = []): GroupNumber {
+  write(changes: readonly StateChange[], records: readonly RecordAppend[] = []): GroupNumber {
     const { log } = this.#parts
-    const byView = new Map<OpenView, StateRecord[]>()
-    for (const change of changes) {
-      const open = this.#opened(change.view.partition)
-      const records = byView.get(open)
-      if (records === undefined) byView.set(open, [change])
-      else records.push(change)
-    }
-    const stateBatches = [...byView].map(([open, records]) => this.#encode(open.view, records))
-    const { group } = log.append([...batches, ...stateBatches])
-    for (const { view, key, value } of changes) view.apply(key, value)
-    for (const [index, open] of [...byView.keys()].entries()) {
+    const timestampMs = log.logAge * 1000
+    const all = [...records]
+    for (const { view, key, value } of changes)
+      all.push({ partition: view.partition, timestampMs, key, value, headers: noHeaders })
+    const group = log.appendRecords(all)
+    for (const { view, key, value } of changes) {
+      view.apply(key, value)
+      const open = this.#opened(view.partition)
       open.group = group
-      open.bytesSinceCheckpoint += stateBatches[index]!.batch.length
+      open.bytesSinceCheckpoint += key.length + (value?.length ?? 0) + recordBytes
       if (open.bytesSinceCheckpoint >= Math.max(leastCheckpointBytes, open.checkpointBytes)) void this.#checkpoint(open)
     }
     return group

@@ -30,13 +30,14 @@ import {
   logControlPartition,
   type PartitionOffsets,
   type ReadBatches,
+  type RecordAppend,
   type RecoveredBatch,
   type Retention,
 } from './log.ts'
 import { LogAge } from './log-age.ts'
 import { startRecords } from './log-control.ts'
 import { RoomMaking } from './make-room.ts'
-import { arenaBytesFor, framedBytes, recordOverheadBytes } from './open-group.ts'
+import { arenaBytesFor, framedBytes, recordOverheadBytes, roomFor } from './open-group.ts'
 import { arenaCount, type CommitLogOptions, defaultRelaxedSyncMs, type StoragePlatform } from './options.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { RecoveredLog } from './recover-log.ts'
@@ -53,6 +54,7 @@ export class CommitLog implements Log {
   readonly budget: DiskBudget
   readonly gaps: Log['gaps']
   readonly summedGaps: Log['summedGaps']
+  readonly pinSegments: () => SegmentPins
   readonly #options: CommitLogOptions
   readonly #recovered: RecoveredLog
   readonly #writer: CommitWriter
@@ -83,6 +85,7 @@ export class CommitLog implements Log {
     this.nextPartition = recovered.nextPartition
     this.gaps = () => recovered.control.gaps.list
     this.summedGaps = () => recovered.control.gaps.summed
+    this.pinSegments = () => pinSegments(recovered)
     this.#options = options
     this.#recovered = recovered
     this.budget = new DiskBudget(recovered, platform.checkpoints, options, () => this.#room.soon())
@@ -169,9 +172,8 @@ export class CommitLog implements Log {
     pool.prepare()
     this.openPartition(logControlPartition)
     const group = this.#gatherer.special(groupFlags.start)
-    for (const records of startRecords(this.logEpoch, this.incarnation, losses, this.logAge)) {
+    for (const records of startRecords(this.logEpoch, this.incarnation, losses, this.logAge))
       await this.#control.write(records)
-    }
     await this.whenDurable(groupNumber(group.number))
     this.#checkpointer.begin()
     this.#room.begin(this.#options.rulesSet)
@@ -252,11 +254,14 @@ export class CommitLog implements Log {
     return offset
   }
 
-  ensureRoom(bytes: number): void {
+  appendRecords(records: readonly RecordAppend[]): GroupNumber {
     this.#checkWritable()
-    this.#gatherer.groupFor(bytes, 1)
-    // it may stay empty, and still somebody may wait for it
+    const { bytes, frames } = roomFor(records)
+    const logs = records.map(({ partition }) => this.#log(partition))
+    this.#space.check(bytes, logs)
+    this.#options.memory.take(this.#gatherer.groupFor(bytes, frames).addRecords(logs, records))
     this.#pipeline.wake()
+    return this.openGroup
   }
 
   get openGroup(): GroupNumber {
@@ -332,10 +337,6 @@ export class CommitLog implements Log {
 
   takeRecoveredBatches(): readonly RecoveredBatch[] {
     return this.#preparation.takeRecovered()
-  }
-
-  pinSegments(): SegmentPins {
-    return pinSegments(this.#recovered)
   }
 
   diskUsage(): DiskUsage {

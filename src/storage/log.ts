@@ -8,6 +8,17 @@ export interface BatchAppend {
   readonly batch: Buffer
 }
 
+/** A record for the open batch of its partition. */
+export interface RecordAppend {
+  readonly partition: PartitionId
+  readonly timestampMs: number
+  readonly key: Uint8Array | null
+  /** Null: a tombstone. */
+  readonly value: Buffer | null
+  /** The encoded header array. */
+  readonly headers: Uint8Array
+}
+
 export interface Appended {
   /** To be acknowledged when `whenAckable(group)` resolves, durable when `whenDurable(group)` does. All batches of one `append` are in this one group. */
   readonly group: GroupNumber
@@ -186,8 +197,8 @@ export interface Log {
     end: number,
     headers: Uint8Array,
   ): number
-  /** The next `bytes` of records (keys, values, headers, and 64 for each) go into one group, which is `openGroup` after the call. */
-  ensureRoom(bytes: number): void
+  /** Appends all of `records` to the open batches of their partitions, in one group or none; returns the group. */
+  appendRecords(records: readonly RecordAppend[]): GroupNumber
   /** The group that gathers now. What was appended last is in it or in an earlier one. */
   readonly openGroup: GroupNumber
   /** All up to here may be acknowledged: it is on the device; behind `durableGroup`, groups of relaxed partitions alone are with the kernel. */

@@ -6,6 +6,7 @@ import { byteLengthOf, HEADER_BYTES, lastOffsetDeltaOf, stamp } from '../wire/ka
 import { frameHeaderBytes, maxFrames, writeFrameHeader } from './frame.ts'
 import { groupHeaderBytes } from './group.ts'
 import { alignUp, blockBytes } from './layout.ts'
+import type { RecordAppend } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
 
 /** Where the group header stands in an arena; before it is room for the tail block or the slot header. */
@@ -39,6 +40,21 @@ export const framedBytes = (batches: readonly { readonly batch: Buffer }[]): num
     bytes += frameHeaderBytes + batch.length
   }
   return bytes
+}
+
+/** The most that records take with their open batches, and how many frames those become. */
+export const roomFor = (records: readonly RecordAppend[]): { readonly bytes: number; readonly frames: number } => {
+  let recordBytes = 0
+  let frames = 0
+  let before: PartitionId | undefined
+  for (const { partition, key, value, headers } of records) {
+    recordBytes += (key?.length ?? 0) + (value?.length ?? 0) + headers.length + recordOverheadBytes
+    if (partition !== before) frames++
+    before = partition
+  }
+  // two batches of one partition that follow each other are larger than one may be
+  frames += Math.floor((2 * recordBytes) / openBatchBytes)
+  return { bytes: recordBytes + frames * batchOverheadBytes, frames }
 }
 
 /** What every frame of the group carries. */
@@ -117,7 +133,7 @@ export class OpenGroup {
     log: PartitionLog,
     timestampMs: number,
     key: Uint8Array | null,
-    source: Buffer,
+    source: Buffer | null,
     start: number,
     end: number,
     headers: Uint8Array,
@@ -137,6 +153,14 @@ export class OpenGroup {
     this.#openBytes += builder.byteLength - before
     this.recordCount++
     return log.logEnd++
+  }
+
+  /** As `addRecord`, for each; returns how many bytes the group has grown by. */
+  addRecords(logs: readonly PartitionLog[], records: readonly RecordAppend[]): number {
+    const before = this.bytes
+    for (const [index, { timestampMs, key, value, headers }] of records.entries())
+      this.addRecord(logs[index]!, timestampMs, key, value, 0, value?.length ?? 0, headers)
+    return this.bytes - before
   }
 
   /** Turns open batches into frames; the arena then holds the whole group but for its header. */

@@ -87,6 +87,8 @@ export default async options => {
     payloadBytes: Number(options.payload ?? 64),
     version: Number(options.version ?? 4),
     properties: options.properties === 'true',
+    qos: Number(options.qos ?? 1),
+    retain: options.retain === 'true',
     runMs: Number(options.seconds ?? 4) * 1000,
   }
   const directory = options.directory ?? tmpdir()

@@ -13,6 +13,7 @@ import {
   type Log,
   type PartitionOffsets,
   type ReadBatches,
+  type RecordAppend,
   type RecoveredBatch,
   type SummedGaps,
 } from '../../src/storage/log.ts'
@@ -156,7 +157,15 @@ export class MemoryLog implements Log {
     return this.append([{ partition, batch: builder.finish(0, 0) }]).baseOffsets[0]!
   }
 
-  ensureRoom(): void {}
+  appendRecords(records: readonly RecordAppend[]): GroupNumber {
+    const builders = new Map<PartitionId, BatchBuilder>()
+    for (const { partition, timestampMs, key, value, headers } of records) {
+      const builder = builders.get(partition) ?? new BatchBuilder()
+      builders.set(partition, builder)
+      builder.append(timestampMs, key, value, 0, value?.length ?? 0, headers)
+    }
+    return this.append([...builders].map(([partition, builder]) => ({ partition, batch: builder.finish(0, 0) }))).group
+  }
 
   get openGroup(): GroupNumber {
     return groupNumber(this.#group)

@@ -1,5 +1,7 @@
+import type { GroupNumber } from '../../core/brand.ts'
 import { BrokerError } from '../../core/errors.ts'
 import type { Metrics } from '../../core/metrics.ts'
+import type { StateChange } from '../../state/view.ts'
 import { ackTypes } from '../../wire/mqtt/acks.ts'
 import { ProtocolViolation } from '../../wire/mqtt/protocol-violation.ts'
 import { PublishProperties } from '../../wire/mqtt/publish-properties.ts'
@@ -13,6 +15,7 @@ import { Publication } from '../publication.ts'
 const properties = new PublishProperties()
 const received = [0, 0, 0]
 let stored = 0
+const noChanges: readonly StateChange[] = []
 
 /**
  * Takes the PUBLISH of `client` on which the scanner stands: stores it, has it acknowledged and handed to subscribers once it is durable.
@@ -32,8 +35,10 @@ export function handlePublish(client: Client, bytes: Buffer, scanner: PublishSca
     throw new ProtocolViolation('receiveMaximumExceeded', 'more publishes than Receive Maximum are not acknowledged')
   const plan = planOf(client, bytes, scanner)
   try {
-    const isPlain = qos < 2 && !scanner.retain && plan.open !== undefined && services.hotPath
-    if (isPlain) append(client, plan, bytes, scanner)
+    if (qos === 2 && !mayBegin(client, scanner)) {
+      // the repeat waits for its original [MQTT-4.3.3-10]
+      client.acknowledge(ackTypes.pubrec, scanner.packetId, reasonCodes.success, services.state.newestGroup)
+    } else if (plan.open !== undefined && services.hotPath) append(client, plan, bytes, scanner)
     else store(client, plan, bytes, scanner)
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error
@@ -81,18 +86,44 @@ function planOf(client: Client, bytes: Buffer, scanner: PublishScanner): Publish
 const isRepeat = (client: Client, { qos, packetId }: PublishScanner): boolean =>
   qos === 2 && client.connection.services.state.holds(client.clientId, packetId)
 
+/** False: it repeats a QoS 2 publish that is not released. */
+function mayBegin(client: Client, scanner: PublishScanner): boolean {
+  if (isRepeat(client, scanner)) return false
+  if (!client.connection.services.state.hasRoom(client.clientId))
+    throw new ProtocolViolation('receiveMaximumExceeded', 'too many QoS 2 packet ids are not released')
+  return true
+}
+
 function append(client: Client, plan: PublishPlan, bytes: Buffer, scanner: PublishScanner): void {
   const { services } = client.connection
   const { ingest } = services
-  const group = ingest.append(plan, bytes, scanner, properties)
+  const changes = scanner.qos === 2 || scanner.retain ? changesOf(client, plan, bytes, scanner) : noChanges
+  const group = ingest.append(client.plans, plan, bytes, scanner, properties, changes)
   stored++
-  // [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5]
-  if (scanner.qos === 1) client.acknowledge(ackTypes.puback, scanner.packetId, reasonCodes.success, group)
+  acknowledge(client, scanner, group)
   if (plan.audience.size === 0) return
   const payload = Buffer.from(payloadOf(bytes, scanner))
   const publication = publicationOf(client, plan, payload, forwarded(bytes, scanner), scanner)
   publication.placed(ingest.lastPartition, ingest.lastOffset)
   services.distribution.publish(publication, group)
+}
+
+/** Retained state and QoS 2 packet id. */
+function changesOf(client: Client, { topic }: PublishPlan, bytes: Buffer, scanner: PublishScanner): StateChange[] {
+  const { state, store } = client.connection.services
+  const changes: StateChange[] = []
+  if (scanner.qos === 2) changes.push(state.hold(client.clientId, scanner.packetId))
+  if (!scanner.retain) return changes
+  const [payload, section] = [payloadOf(bytes, scanner), forwarded(bytes, scanner)]
+  changes.push(...store.retain({ topic, payload, qos: scanner.qos as 0 | 1 | 2, properties: section }))
+  return changes
+}
+
+// [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.3.3-8]
+function acknowledge(client: Client, { qos, packetId }: PublishScanner, group: GroupNumber | undefined): void {
+  if (qos === 0) return
+  const type = qos === 1 ? ackTypes.puback : ackTypes.pubrec
+  client.acknowledge(type, packetId, reasonCodes.success, group)
 }
 
 function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: PublishScanner): void {
@@ -102,13 +133,6 @@ function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: Publis
   const { topic } = plan
   const qos = scanner.qos as 0 | 1 | 2
   if (plan.fault !== undefined) throw new BrokerError('invalidTopic', plan.fault)
-  if (isRepeat(client, scanner)) {
-    // the repeat waits for its original [MQTT-4.3.3-10]
-    client.acknowledge(ackTypes.pubrec, packetId, reasonCodes.success, services.state.newestGroup)
-    return
-  }
-  if (qos === 2 && !services.state.hasRoom(clientId))
-    throw new ProtocolViolation('receiveMaximumExceeded', 'too many QoS 2 packet ids are not released')
   const payload = Buffer.from(payloadOf(bytes, scanner))
   const section = forwarded(bytes, scanner)
   const { group, partition, offset } = services.store.store({
@@ -120,11 +144,7 @@ function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: Publis
     packetId,
     properties: section,
   })
-  if (qos > 0) {
-    // [MQTT-4.3.3-8]
-    const type = qos === 1 ? ackTypes.puback : ackTypes.pubrec
-    client.acknowledge(type, packetId, reasonCodes.success, group)
-  }
+  acknowledge(client, scanner, group)
   if (plan.audience.size === 0) return
   const publication = publicationOf(client, plan, payload, section, scanner)
   if (partition !== undefined) publication.placed(partition, offset)

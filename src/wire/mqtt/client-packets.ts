@@ -88,6 +88,7 @@ export class UnsupportedVersion extends ProtocolViolation {
 }
 
 const bridgeBit = 0x80
+const plainAckBytes = 4
 const emptyProperties: Properties = {}
 
 /** A reader of the variable header and payload of the frame `bytes[start, end)`. */
@@ -202,10 +203,13 @@ export function decodeUnsubscribe(bytes: Buffer, start: number, end: number, ver
 
 /** Sections 3.4 to 3.7. */
 export function decodeAck(bytes: Buffer, start: number, end: number, version: number): AckPacket {
-  const reader = readerOf('acknowledgement', bytes, start, end)
   const isPubrel = bytes[start]! >> 4 === packetTypes.pubrel
   // [MQTT-3.6.1-1]
   checkFlags(bytes[start]!, isPubrel ? 2 : 0, version === 3 ? 0x08 : 0)
+  // nearly all of them: a packet id and nothing else
+  const plainId = end - start === plainAckBytes ? (bytes[start + 2]! << 8) | bytes[start + 3]! : 0
+  if (plainId > 0 && bytes[start + 1] === 2) return { packetId: plainId, reasonCode: 0 }
+  const reader = readerOf('acknowledgement', bytes, start, end)
   const packetId = reader.packetId()
   if (version !== 5 || reader.remaining === 0) {
     reader.finish()

@@ -1,5 +1,6 @@
-// Publishes as fast as the broker acknowledges: `connections` clients, each with `inFlight` QoS 1 publishes under way. Frames are encoded once;
-// packet ids go round. Run as a process of its own: node publish-load.mjs '{"port":1883,...}'; prints one line of JSON at the end.
+// Publishes as fast as the broker takes them: `connections` clients, each with `inFlight` publishes under way. A publish is done with PUBACK (QoS 1), with
+// PUBCOMP (QoS 2), or with the PINGRESP to a PINGREQ that follows it (QoS 0; one for each half window). Frames are encoded once; packet ids go
+// round. Run as a process of its own: node publish-load.mjs '{"port":1883,...}'; prints one line of JSON at the end.
 import { createConnection } from 'node:net'
 
 const options = {
@@ -15,13 +16,19 @@ const options = {
   version: 4,
   /** MQTT 5: each publish carries a content type. */
   properties: false,
+  retain: false,
   ...JSON.parse(process.argv[2] ?? '{}'),
 }
 
 /** Publishes are timed one in so many: the generator must not be what is measured. */
 const sampleEvery = 8
 const ids = Math.max(1024, 8 * options.inFlight)
-let ackBytes = 4
+const PUBACK = 0x40
+const PUBREC = 0x50
+const PUBREL = 0x62
+const PUBCOMP = 0x70
+const pingreq = Buffer.from([0xc0, 0])
+const pingrespBytes = 2
 
 const variableLength = value => (value < 128 ? [value] : [(value & 127) | 128, value >> 7])
 
@@ -43,8 +50,12 @@ const publishFrame = (topic, packetId, payload) => {
   const name = Buffer.from(topic)
   const head = Buffer.from([name.length >> 8, name.length & 255])
   const properties = options.properties ? [contentType] : noProperties
-  const body = Buffer.concat([head, name, Buffer.from([packetId >> 8, packetId & 255]), ...properties, payload])
-  return Buffer.concat([Buffer.from([0x32, ...variableLength(body.length)]), body])
+  const id = options.qos === 0 ? [] : [Buffer.from([packetId >> 8, packetId & 255])]
+  const body = Buffer.concat([head, name, ...id, ...properties, payload])
+  return Buffer.concat([
+    Buffer.from([0x30 | (options.qos << 1) | (options.retain ? 1 : 0), ...variableLength(body.length)]),
+    body,
+  ])
 }
 
 let measuring = false
@@ -62,9 +73,13 @@ class Client {
     this.sentAt = new Float64Array(ids)
     this.next = 0
     this.acked = 0
+    /** QoS 2: PUBREC has come. */
+    this.received = 0
     this.sent = 0
-    this.rest = 0
+    this.rest = Buffer.alloc(0)
     this.credit = 0
+    /** QoS 0: how many publishes each PINGREQ under way stands for. */
+    this.pings = []
     this.clientId = `bench-${number}`
     this.ready = new Promise((resolve, reject) => {
       this.take = chunk => (chunk[0] === 0x20 && chunk[3] === 0 ? resolve() : reject(new Error('refused')))
@@ -104,15 +119,63 @@ class Client {
       left -= run
     }
     this.sent += count
+    if (options.qos > 0) return
+    this.socket.write(pingreq)
+    this.pings.push(count)
   }
 
-  // acknowledgements come in order, so that counting bytes is enough; the last ids are looked at
   receive(chunk) {
-    // MQTT 5 lets the reason code be left out or not
-    if (this.acked === 0 && this.rest === 0) ackBytes = 2 + chunk[1]
-    const bytes = this.rest + chunk.length
-    const count = (bytes - (bytes % ackBytes)) / ackBytes
-    this.rest = bytes % ackBytes
+    const bytes = this.rest.length === 0 ? chunk : Buffer.concat([this.rest, chunk])
+    const end = options.qos === 0 ? this.pongs(bytes) : this.acks(bytes)
+    // the chunk is read over
+    this.rest = Buffer.from(bytes.subarray(end))
+    // half a window at a time: one frame for each acknowledgement would measure wake-ups
+    if (this.credit >= options.inFlight / 2) this.send(this.credit)
+  }
+
+  pongs(bytes) {
+    const count = Math.floor(bytes.length / pingrespBytes)
+    for (let index = 0; index < count; index++) this.done(this.pings.shift())
+    return count * pingrespBytes
+  }
+
+  /** Acknowledgements come in the order of their packets; both kinds of QoS 2 do, each for itself. */
+  acks(bytes) {
+    const last = options.qos === 1 ? PUBACK : PUBCOMP
+    let at = 0
+    let released = 0
+    let done = 0
+    while (at + 4 <= bytes.length && at + 2 + bytes[at + 1] <= bytes.length) {
+      const type = bytes[at]
+      const id = (bytes[at + 2] << 8) | bytes[at + 3]
+      // MQTT 5 lets the reason code be left out or not
+      if (bytes[at + 1] > 2 && bytes[at + 4] >= 0x80) throw new Error(`${this.clientId}: refused with ${bytes[at + 4]}`)
+      if (type === last) this.expect(type, id, this.acked + done++)
+      else if (type === PUBREC) this.expect(type, id, this.received + released++)
+      else throw new Error(`${this.clientId}: packet type ${type}`)
+      at += 2 + bytes[at + 1]
+    }
+    if (released > 0) this.release(released)
+    if (done > 0) this.done(done)
+    return at
+  }
+
+  expect(type, id, index) {
+    if (id !== (index % ids) + 1) throw new Error(`${this.clientId}: ${type} ${id} out of order after ${index}`)
+  }
+
+  release(count) {
+    const packets = Buffer.allocUnsafe(4 * count)
+    for (let index = 0; index < count; index++) {
+      const id = ((this.received + index) % ids) + 1
+      packets.writeUInt32BE(((PUBREL << 24) | (2 << 16) | id) >>> 0, 4 * index)
+    }
+    this.received += count
+    this.socket.write(packets)
+  }
+
+  /** The next `count` publishes are. */
+  done(count) {
     if (measuring) {
       const now = performance.now()
       for (let index = 0; index < count; index++) {
@@ -123,13 +186,6 @@ class Client {
     }
     this.acked += count
     this.credit += count
-    if (this.rest === 0) {
-      const last = chunk.readUInt16BE(chunk.length - ackBytes + 2)
-      if (chunk[chunk.length - ackBytes] !== 0x40 || last !== ((this.acked - 1) % ids) + 1)
-        throw new Error(`${this.clientId}: acknowledgement ${last} out of order after ${this.acked}`)
-    }
-    // half a window at a time: one frame for each acknowledgement would measure wake-ups
-    if (this.credit >= options.inFlight / 2) this.send(this.credit)
   }
 }
 

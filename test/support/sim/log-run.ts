@@ -166,7 +166,7 @@ export class LogRun {
       else if (choice <= appendingRecords) this.#appendRecords(random.between(1, 8))
       else if (choice < 72) this.#appendInternal()
       else if (choice < 76 && this.workload.asksNothing !== true) this.#advanceLogStart()
-      else if (choice < 80) log.ensureRoom(random.between(1, 4096))
+      else if (choice < 80) this.#appendTogether(random.between(1, 8))
       else if (choice <= sleeping) await sleep(machine.clock, random.pick([0, 1, 20, 300]))
       else if (choice < 97) await this.settle()
       else await this.model.checkReads(log, { gapsAllowed: true })
@@ -205,6 +205,31 @@ export class LogRun {
       // the next one may stand in another group
       this.#promise(this.log.openGroup, [partition])
     }
+  }
+
+  /** Records of some partitions in one group. */
+  #appendTogether(count: number): void {
+    const { log, model, machine } = this
+    const values = Array.from({ length: count }, () => this.#newValue(400))
+    const partitions = values.map(() => (this.random.chance(0.3) ? internal : this.#anyTopic()))
+    const ends = new Map(partitions.map(partition => [partition, log.offsets(partition).logEnd]))
+    const timestampMs = machine.clock.wallMs()
+    const group = log.appendRecords(
+      values.map((value, index) => ({
+        partition: partitions[index]!,
+        timestampMs,
+        key: null,
+        value: Buffer.from(value, 'latin1'),
+        headers: noHeaders,
+      })),
+    )
+    for (const [index, value] of values.entries()) {
+      const partition = partitions[index]!
+      const offset = ends.get(partition)!
+      model.appended(partition, offset, [value], group)
+      ends.set(partition, offset + 1)
+    }
+    this.#promise(group, partitions)
   }
 
   #appendInternal(): void {

@@ -124,7 +124,7 @@ const placesIn = (machine: SimMachine, partitions: ReadonlySet<number>): Place[]
   for (const name of machine.disk.list(`${directory}/log`)) {
     const path = `${directory}/log/${name}`
     const bytes = machine.disk.content(path)
-    for (let at = 4096; at + frameHeaderBytes < bytes.length; at += 4) {
+    for (let at = 4096; at + frameHeaderBytes < bytes.length; at++) {
       if (bytes.readUInt32BE(at + 4) !== frameMagic || !partitions.has(framePartition(bytes, at))) continue
       const length = frameHeaderBytes + frameBatchBytes(bytes, at)
       for (const part of [0.1, 0.6, 0.95]) {
