@@ -207,21 +207,27 @@ export class LogRun {
     }
   }
 
-  /** Records of some partitions in one group. */
+  /** Records of some partitions in one group; those of state have keys. */
   #appendTogether(count: number): void {
-    const { log, model, machine } = this
-    const values = Array.from({ length: count }, () => this.#newValue(400))
-    const partitions = values.map(() => (this.random.chance(0.3) ? internal : this.#anyTopic()))
+    const { log, model, machine, random } = this
+    const partitions = Array.from({ length: count }, () => (random.chance(0.3) ? internal : this.#anyTopic()))
+    const values = partitions.map((partition): string | ModelValue => {
+      const value = this.#newValue(400)
+      return partition === internal ? { key: random.pick(keys), value } : value
+    })
     const ends = new Map(partitions.map(partition => [partition, log.offsets(partition).logEnd]))
     const timestampMs = machine.clock.wallMs()
     const group = log.appendRecords(
-      values.map((value, index) => ({
-        partition: partitions[index]!,
-        timestampMs,
-        key: null,
-        value: Buffer.from(value, 'latin1'),
-        headers: noHeaders,
-      })),
+      values.map((one, index) => {
+        const { key, value } = typeof one === 'string' ? { key: null, value: one } : one
+        return {
+          partition: partitions[index]!,
+          timestampMs,
+          key: key === null ? null : Buffer.from(key),
+          value: Buffer.from(value ?? '', 'latin1'),
+          headers: noHeaders,
+        }
+      }),
     )
     for (const [index, value] of values.entries()) {
       const partition = partitions[index]!
