@@ -1,57 +1,44 @@
 // QoS 1 publishes at a given rate, whatever the broker's pace: devices do not wait. In the bench's own process.
-import { createConnection } from 'node:net'
-
-const variableLength = value => (value < 128 ? [value] : [(value & 127) | 128, value >> 7])
-const lengthOf = text => [text.length >> 8, text.length & 255, ...Buffer.from(text)]
-const packet = (type, body) => Buffer.concat([Buffer.from([type, ...variableLength(body.length)]), body])
-const connectPacket = name => packet(0x10, Buffer.from([...lengthOf('MQTT'), 4, 2, 0, 0, ...lengthOf(name)]))
-
-const publishPacket = (topic, id, payload) =>
-  packet(0x32, Buffer.concat([Buffer.from([...lengthOf(topic), id >> 8, id & 255]), payload]))
-
-const connect = (port, name) =>
-  new Promise((resolve, reject) => {
-    const socket = createConnection({ host: '127.0.0.1', port, noDelay: true })
-    socket.once('error', reject)
-    socket.once('data', first => (first[3] === 0 ? resolve(socket) : reject(new Error('refused'))))
-    socket.write(connectPacket(name))
-  })
+import { openClient, publishFrame } from './mqtt-frames.mjs'
 
 const connections = 16
 const tickMs = 2
 
 /**
  * `rate` publishes a second over `devices` MQTT topics until `stop()`, which waits for what is under way and resolves with
- * `{ sent, acked, latencyMs: { p50, p99 } }`. Latency counts from the moment at which the publish was due.
+ * `{ sent, acked, latencyMs: { p50, p99 } }`. Latency counts from the moment at which the publish was due. `stamped`: that moment, in
+ * nanoseconds of the machine's monotonic clock, are the first 8 bytes of the payload.
  */
-export const startLoad = async ({ port, rate, devices, payloadBytes, folder = 'wear' }) => {
-  const sockets = await Promise.all(Array.from({ length: connections }, (_, index) => connect(port, `paced-${index}`)))
+export const startLoad = async ({ port, rate, devices, payloadBytes, folder = 'wear', stamped = false }) => {
+  const state = Array.from({ length: connections }, () => ({ due: [], next: 0, rest: 0 }))
+  const sockets = await Promise.all(
+    state.map((mine, index) => openClient({ port, clientId: `paced-${index}` }, (_, chunk) => takeAcks(mine, chunk))),
+  )
   const payload = Buffer.alloc(payloadBytes, 0x61)
-  const state = sockets.map(() => ({ due: [], next: 0, rest: 0 }))
   const latencies = []
   let sent = 0
   let acked = 0
-  for (const [index, socket] of sockets.entries()) {
-    const mine = state[index]
-    socket.on('data', chunk => {
-      const bytes = mine.rest + chunk.length
-      mine.rest = bytes % 4
-      const now = performance.now()
-      for (let left = (bytes - mine.rest) / 4; left > 0; left--) {
-        latencies.push(now - mine.due[mine.next++])
-        acked++
-      }
-    })
+  const takeAcks = (mine, chunk) => {
+    const bytes = mine.rest + chunk.length
+    mine.rest = bytes % 4
+    const now = performance.now()
+    for (let left = (bytes - mine.rest) / 4; left > 0; left--) {
+      latencies.push(now - mine.due[mine.next++])
+      acked++
+    }
   }
   const startedMs = performance.now()
+  const toNanoseconds = process.hrtime.bigint() - BigInt(Math.round(startedMs * 1e6))
   const tick = () => {
     const target = Math.floor(((performance.now() - startedMs) / 1000) * rate)
     const frames = sockets.map(() => [])
     for (; sent < target; sent++) {
       const at = sent % connections
-      state[at].due.push(startedMs + ((sent + 1) / rate) * 1000)
+      const dueMs = startedMs + ((sent + 1) / rate) * 1000
+      state[at].due.push(dueMs)
+      if (stamped) payload.writeBigInt64BE(BigInt(Math.round(dueMs * 1e6)) + toNanoseconds)
       const id = (Math.floor(sent / connections) % 65_535) + 1
-      frames[at].push(publishPacket(`${folder}/device-${(sent * 7919) % devices}/reading`, id, payload))
+      frames[at].push(publishFrame(`${folder}/device-${(sent * 7919) % devices}/reading`, 1, id, payload))
     }
     for (const [index, list] of frames.entries()) if (list.length > 0) sockets[index].write(Buffer.concat(list))
   }
