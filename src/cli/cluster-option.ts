@@ -1,25 +1,37 @@
 import type { Command } from 'commander'
 import { Cluster } from '../client/cluster.ts'
+import { Credentials } from '../client/credentials.ts'
+import { clientSecurity } from '../client/security.ts'
+import { readClientProperties } from '../config/client-properties.ts'
 import { StartError } from '../core/errors.ts'
 import { version } from '../core/version.ts'
 import { nodeClock } from '../platform/node/clock.ts'
+import { readNodeCredentialFile } from '../platform/node/credential-file.ts'
 import { host } from '../platform/node/host.ts'
+import { nodePostForm } from '../platform/node/http-post.ts'
 import { nodeNetwork } from '../platform/node/network.ts'
+import { nodeRandom } from '../platform/node/random.ts'
 
 export interface ClusterFlags {
   readonly bootstrap: string
+  readonly commandConfig?: string
 }
 
-/** Adds `--bootstrap`: the Kafka listener of a gateway, or any Kafka cluster. */
+/** Adds `--bootstrap`: the Kafka listener of a gateway, or any Kafka cluster; and how to get in there. */
 export const addClusterOption = (command: Command): Command =>
-  command.option('-b, --bootstrap <host:port,...>', 'Kafka listener of the gateway', '127.0.0.1:9092')
+  command
+    .option('-b, --bootstrap <host:port,...>', 'Kafka listener of the gateway', '127.0.0.1:9092')
+    .option('--command-config <file>', "TLS and login, as a properties file of Kafka's tools")
 
 /** Runs `work` with a client of the cluster that the flags name, and closes it. */
 export const withCluster = async <Result>(
   flags: ClusterFlags,
   work: (cluster: Cluster) => Promise<Result>,
 ): Promise<Result> => {
+  const credentials =
+    flags.commandConfig === undefined ? {} : { credentials: await openCredentials(flags.commandConfig) }
   const cluster = new Cluster(nodeNetwork, nodeClock, {
+    ...credentials,
     bootstrap: parseBootstrap(flags.bootstrap),
     clientId: 'brooklet-cli',
     connectTimeoutMs: 5_000,
@@ -33,6 +45,24 @@ export const withCluster = async <Result>(
     release()
     cluster.close()
   }
+}
+
+const openCredentials = async (path: string): Promise<Credentials> => {
+  const text = await readNodeCredentialFile(path).then(
+    ({ content }) => content.toString(),
+    (error: NodeJS.ErrnoException) => {
+      throw new StartError(
+        64,
+        `--command-config ${path}: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}`,
+      )
+    },
+  )
+  return new Credentials(clientSecurity(readClientProperties(path, text)), {
+    read: readNodeCredentialFile,
+    postForm: nodePostForm,
+    random: nodeRandom,
+    clock: nodeClock,
+  })
 }
 
 const parseBootstrap = (text: string): { host: string; port: number }[] =>

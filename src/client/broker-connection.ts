@@ -5,13 +5,20 @@ import { apiVersions } from '../wire/kafka/contracts/api-versions.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { UnencodableField } from '../wire/kafka/field.ts'
 import { FrameSplitter } from '../wire/kafka/frames.ts'
+import { type Credentials, CredentialsMissing } from './credentials.ts'
 import { ConnectionLost, checkCode, KafkaError } from './kafka-error.ts'
+import { logIn } from './sasl.ts'
 
 const maxFrameBytes = 100 << 20
 const softwareName = 'brooklet'
 const correlationIdBytes = 4
 /** A peer that does not close its side within this time is cut off. */
 const closeMs = 1_000
+/** A login is renewed after this share of its life, and once a day at least. */
+const loginShare = 0.85
+const longestLoginMs = 86_400_000
+/** What a TLS server says to someone who does not speak it: an alert (RFC 8446, section 5.1). */
+const tlsAlert = Buffer.of(0x15, 0x03)
 
 export interface ConnectOptions {
   readonly clientId: string
@@ -20,6 +27,8 @@ export interface ConnectOptions {
   readonly requestTimeoutMs: number
   /** Shown to the broker (KIP-511). */
   readonly softwareVersion: string
+  /** Absent: neither TLS nor login. */
+  readonly credentials?: Credentials
 }
 
 /** The body, or what makes it for a version: fields that a version lacks must be left out. */
@@ -45,8 +54,12 @@ export class BrokerConnection {
   readonly #ranges = new Map<number, { readonly min: number; readonly max: number }>()
   #correlationId = 0
   #failure: ConnectionLost | undefined
+  #loginTimer: Timer | undefined
+  /** While a login is renewed; what is asked meanwhile waits for its end (KIP-368). */
+  #renewal: Promise<void> | undefined
+  #onQuiet: () => void = () => undefined
 
-  /** Connects and asks for the versions. Rejects with `ConnectionLost`. */
+  /** Connects, asks for the versions and logs in. Rejects with `ConnectionLost`, or `KafkaError` when the login is refused. */
   static async open(
     network: Network,
     clock: Clock,
@@ -56,7 +69,8 @@ export class BrokerConnection {
     const name = `${address.host}:${address.port}`
     let stream: Connection
     try {
-      stream = await network.connect(address, options.connectTimeoutMs)
+      const tls = await options.credentials?.trust()
+      stream = await network.connect(address, options.connectTimeoutMs, tls)
     } catch (error) {
       // several addresses of one name fail together, without a message of their own
       const { message, code } = error as NodeJS.ErrnoException
@@ -65,9 +79,10 @@ export class BrokerConnection {
     const connection = new BrokerConnection(stream, clock, name, options)
     try {
       await connection.#negotiate()
+      await connection.#logIn()
     } catch (error) {
       connection.close()
-      throw error
+      throw error instanceof CredentialsMissing ? new ConnectionLost(`login at ${name}: ${error.message}`) : error
     }
     return connection
   }
@@ -78,7 +93,7 @@ export class BrokerConnection {
     this.#address = address
     this.#options = options
     connection.onData(chunk => this.#receive(chunk))
-    connection.onClose(error => this.#fail(error?.message ?? 'the broker closed it'))
+    connection.onClose(error => this.#fail(error?.message ?? this.#whyClosed))
   }
 
   get usable(): boolean {
@@ -109,7 +124,8 @@ export class BrokerConnection {
    */
   request<A extends AnyApi>(api: A, body: RequestBody<A>, extraMs = 0): Promise<ResponseOf<A>> {
     const version = this.versionOf(api)
-    return this.#send(api, version, typeof body === 'function' ? body(version) : body, extraMs)
+    const send = () => this.#send(api, version, typeof body === 'function' ? body(version) : body, extraMs)
+    return this.#renewal === undefined ? send() : this.#renewal.then(send)
   }
 
   close(): void {
@@ -154,7 +170,44 @@ export class BrokerConnection {
       this.#ranges.set(apiKey, { min: minVersion, max: maxVersion })
   }
 
+  async #logIn(): Promise<void> {
+    const exchange = await this.#options.credentials?.exchange()
+    if (exchange === undefined) return
+    const ask = <A extends AnyApi>(api: A, body: RequestInputOf<A>) => this.#send(api, this.versionOf(api), body, 0)
+    const lifetimeMs = await logIn(ask, exchange, this.#address)
+    if (lifetimeMs <= 0) return
+    const renewMs = Math.min(lifetimeMs * loginShare, longestLoginMs)
+    this.#loginTimer = this.#clock.after(renewMs, () => this.#renewLogin())
+  }
+
+  /** Once all that is under way is answered. A login that is refused now ends the connection. */
+  #renewLogin(): void {
+    const quiet = new Promise<void>(resolve => {
+      if (this.#waiting.length === 0) resolve()
+      else this.#onQuiet = resolve
+    })
+    this.#renewal = quiet
+      .then(() => this.#logIn())
+      .catch((error: Error) => {
+        this.#connection.destroy()
+        this.#fail(error.message)
+      })
+      .finally(() => {
+        this.#renewal = undefined
+      })
+  }
+
+  get #whyClosed(): string {
+    const hasSpoken = this.#ranges.size > 0
+    return hasSpoken ? 'the broker closed it' : 'the broker closed it before it said a word; see security.protocol'
+  }
+
   #receive(chunk: Buffer): void {
+    if (this.#ranges.size === 0 && chunk.subarray(0, tlsAlert.length).equals(tlsAlert)) {
+      this.#connection.destroy()
+      this.#fail('the broker speaks TLS there: security.protocol is to be SSL or SASL_SSL')
+      return
+    }
     try {
       for (const frame of this.#splitter.push(chunk)) this.#answer(frame)
     } catch (error) {
@@ -174,11 +227,14 @@ export class BrokerConnection {
     this.#waiting.shift()
     waiting.timer.cancel()
     waiting.resolve(body)
+    if (this.#waiting.length === 0) this.#onQuiet()
   }
 
   #fail(reason: string): void {
     if (this.#failure !== undefined) return
     this.#failure = new ConnectionLost(`connection to ${this.#address}: ${reason}`)
+    this.#loginTimer?.cancel()
+    this.#onQuiet()
     for (const { timer, reject } of this.#waiting.splice(0)) {
       timer.cancel()
       reject(this.#failure)

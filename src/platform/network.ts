@@ -1,3 +1,5 @@
+import type { TlsTrust } from './tls-trust.ts'
+
 /** One accepted or dialled stream. The real one wraps a socket; the simulated one loses, delays and cuts. */
 export interface Connection {
   /** `address:port` of the other side, for logs. */
@@ -38,6 +40,6 @@ export interface Listener {
 export interface Network {
   /** Rejects with Node's `code` (EADDRINUSE, EACCES, EADDRNOTAVAIL) when it cannot bind. */
   listen(address: ListenAddress, onConnection: (connection: Connection) => void): Promise<Listener>
-  /** Rejects with Node's `code` when it cannot connect within `timeoutMs`. */
-  connect(address: ListenAddress, timeoutMs: number): Promise<Connection>
+  /** Rejects with Node's `code` when it cannot connect within `timeoutMs`; with `tls`, TLS is spoken, and its faults are said in words. */
+  connect(address: ListenAddress, timeoutMs: number, tls?: TlsTrust): Promise<Connection>
 }

@@ -1,5 +1,6 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import type { Connection, ListenAddress, Network } from '../network.ts'
+import { connectTls, tlsFault } from './tls-client.ts'
 
 /** The two ends of a connection, as `Connection` names them. */
 export interface Ends extends Pick<Connection, 'remote' | 'local'> {
@@ -24,12 +25,13 @@ export class SocketConnection implements Connection {
   readonly #socket: Socket
   #error: Error | undefined
 
-  constructor(socket: Socket, { remote, local }: Ends = endsOf(socket)) {
+  /** `cause`: what an error of the socket is to its user. */
+  constructor(socket: Socket, { remote, local }: Ends = endsOf(socket), cause = (error: Error): Error => error) {
     this.#socket = socket
     this.remote = remote
     this.local = local
     socket.on('error', error => {
-      this.#error = error
+      this.#error = cause(error)
     })
   }
 
@@ -102,9 +104,12 @@ export const nodeNetwork: Network = {
     return { address: boundAddress(server), close: async () => void server.close() }
   },
 
-  connect: ({ host, port }, timeoutMs) =>
+  connect: ({ host, port }, timeoutMs, tls) =>
     new Promise((resolve, reject) => {
-      const socket = createConnection({ host, port, noDelay: true, keepAlive: true })
+      const isPlain = tls === undefined
+      const socket = isPlain
+        ? createConnection({ host, port, noDelay: true, keepAlive: true })
+        : connectTls({ host, port }, tls)
       const timer = setTimeout(() => {
         socket.destroy(
           Object.assign(new Error(`no answer from ${host}:${port} within ${timeoutMs} ms`), { code: 'ETIMEDOUT' }),
@@ -112,13 +117,13 @@ export const nodeNetwork: Network = {
       }, timeoutMs)
       const failed = (error: Error): void => {
         clearTimeout(timer)
-        reject(error)
+        reject(isPlain ? error : tlsFault(error))
       }
       socket.once('error', failed)
-      socket.once('connect', () => {
+      socket.once(isPlain ? 'connect' : 'secureConnect', () => {
         clearTimeout(timer)
         socket.off('error', failed)
-        resolve(new SocketConnection(socket))
+        resolve(new SocketConnection(socket, endsOf(socket), isPlain ? undefined : tlsFault))
       })
     }),
 }
