@@ -36,6 +36,7 @@ import type { Platform } from './platform/platform.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
 import { MqttOutboundView } from './state/mqtt-outbound.ts'
 import { MqttSessionsView } from './state/mqtt-sessions.ts'
+import { MqttWillsView } from './state/mqtt-wills.ts'
 import { RetainedView } from './state/retained.ts'
 import { serveBackups } from './storage/backup-service.ts'
 import { CommitLinger } from './storage/commit-linger.ts'
@@ -168,6 +169,7 @@ const openParts = async (
   const inflight = new MqttInflightView()
   const sessions = new MqttSessionsView()
   const outbound = new MqttOutboundView()
+  const wills = new MqttWillsView()
   const opened = await openBroker({
     platform,
     loaded,
@@ -175,7 +177,7 @@ const openParts = async (
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound],
+    frontViews: [retained, inflight, sessions, outbound, wills],
   })
   const { broker, groups, state, topicConfigs } = opened
   checkStartBudget(loaded, budgetBytes, log)
@@ -196,6 +198,7 @@ const openParts = async (
     inflight,
     sessions,
     outbound,
+    wills,
     settings,
     gatewayId: gatewayId(loaded, log),
     clock,

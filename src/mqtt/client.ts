@@ -16,6 +16,8 @@ import type { Will } from './will.ts'
 
 /** Aliases that a client may use, and that we use with it. */
 export const maxTopicAliases = 10
+/** It is lost when nothing came for so many keep alive intervals. */
+export const keepAliveFactor = 1.5
 const maxAliasedLength = 1024
 const anyPacketSize = 268_435_460
 const maxUint16 = 65_535

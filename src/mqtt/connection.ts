@@ -6,7 +6,7 @@ import type { ConnectionRefusal } from '../platform/stream-server.ts'
 import { ProtocolViolation } from '../wire/mqtt/protocol-violation.ts'
 import { frameKinds, PublishScanner } from '../wire/mqtt/publish-scanner.ts'
 import { encodeDisconnect } from '../wire/mqtt/server-packets.ts'
-import type { Client } from './client.ts'
+import { type Client, keepAliveFactor } from './client.ts'
 import { type CloseReason, reasonCodes, violationReason } from './errors.ts'
 import type { ConnectRequest } from './handlers/connect.ts'
 import { handlePacket } from './handlers/packet.ts'
@@ -22,7 +22,6 @@ const closeAfterMs = 1000
 const partialFrameMs = 10_000
 const drainAfterMs = 10_000
 const retryAfterMs = 10
-const keepAliveFactor = 1.5
 
 // nothing yields in between, so that one scanner serves all connections
 const scanner = new PublishScanner()

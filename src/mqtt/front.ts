@@ -14,6 +14,7 @@ import type { ConnectionRefusal, SetupRefusal } from '../platform/stream-server.
 import type { MqttInflightView } from '../state/mqtt-inflight.ts'
 import type { MqttOutboundView } from '../state/mqtt-outbound.ts'
 import type { MqttSessionsView } from '../state/mqtt-sessions.ts'
+import type { MqttWillsView } from '../state/mqtt-wills.ts'
 import type { RetainedView } from '../state/retained.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { Client } from './client.ts'
@@ -50,6 +51,7 @@ export interface MqttFrontParts {
   readonly inflight: MqttInflightView
   readonly sessions: MqttSessionsView
   readonly outbound: MqttOutboundView
+  readonly wills: MqttWillsView
   readonly settings: Settings
   /** `{gateway}` of deliver rules. */
   readonly gatewayId: string
@@ -124,7 +126,9 @@ export class MqttFront {
   /** Listens and starts the deliver rules. Rejects with Node's `code` when an address cannot be bound; then nothing listens. */
   async open(): Promise<readonly MqttAddress[]> {
     const { settings, listeners } = this.#parts
-    this.#services.sessions.restore()
+    const { sessions, wills } = this.#services
+    sessions.restore()
+    wills.restore(clientId => sessions.find(clientId))
     const addresses: MqttAddress[] = []
     try {
       for (const url of settings['mqtt.listen']) {
@@ -255,7 +259,15 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   const sessionLog = new SessionLog(parts.state, parts.sessions, parts.outbound, broker)
   const stored = { broker, routes, state, subscriptions, sessionLog, clock, clockQuality, metrics }
   const store = new PublishStore(stored)
-  const wills = new Wills({ store, distribution, memory: new MemoryShare(memory, shares.wills), clock, metrics })
+  const wills = new Wills({
+    log: parts.state,
+    view: parts.wills,
+    store,
+    distribution,
+    memory: new MemoryShare(memory, shares.wills),
+    clock,
+    metrics,
+  })
   const sessions = new Sessions({
     state,
     log: sessionLog,
@@ -267,7 +279,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     queueBytes: settings['mqtt.subscriber.max.bytes'],
     maxAbsent: settings['mqtt.sessions.max'],
     maxExpiryMs: settings['mqtt.session.expiry.max.ms'],
-    ended: session => wills.ended(session),
+    ended: ({ clientId }) => wills.ended(clientId),
   })
   const traffic = new Traffic(metrics)
   const systemTopics = new SystemTopics({

@@ -59,13 +59,13 @@ export class PublishStore {
     this.#parts = parts
   }
 
-  /** Throws `BrokerError`; then nothing was stored. */
-  store(publish: StoredPublish): Stored {
+  /** With `more` in the same group. Throws `BrokerError`; then nothing was stored. */
+  store(publish: StoredPublish, more: readonly StateChange[] = []): Stored {
     const { routes, state, broker, clock, metrics, subscriptions, sessionLog } = this.#parts
     // neither publishes nor wills
     if (publish.topic.startsWith('$SYS/'))
       throw new BrokerError('notAuthorized', 'topics under $SYS belong to the broker')
-    const changes: StateChange[] = []
+    const changes: StateChange[] = [...more]
     if (publish.qos === 2 && publish.packetId > 0) changes.push(state.hold(publish.clientId, publish.packetId))
     // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
     if (publish.retain) changes.push(...this.retain(publish))

@@ -12,4 +12,6 @@ export const internalPartitions = {
   mqttSessions: partitionId(6),
   /** QoS 2 packet ids given to publishes on their way to such sessions. */
   mqttOutbound: partitionId(7),
+  /** Wills of connected clients, and of lost ones while their delay runs. */
+  mqttWills: partitionId(11),
 } as const

@@ -36,6 +36,7 @@ export class CrashingLog extends MemoryLog {
     const last = this.durableGroup + random.below(this.openGroup - this.durableGroup + 1)
     const next = new CrashingLog()
     next.logEpoch = this.logEpoch + 1
+    next.logAge = this.logAge
     for (const { group, batches } of this.#appended) {
       if (group > last) continue
       for (const { partition } of batches) next.openPartition(partition)

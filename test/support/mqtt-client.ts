@@ -106,6 +106,11 @@ export class RawMqttClient {
     }
   }
 
+  /** Resolves when more than `count` packets have come, or the connection has closed. */
+  async waitPast(count: number): Promise<void> {
+    while (this.packets.length <= count && !this.closed) await this.#nextChange()
+  }
+
   async waitClosed(): Promise<void> {
     while (!this.closed) await this.#nextChange()
   }

@@ -8,6 +8,7 @@ import { nodeRandom } from '../../src/platform/node/random.ts'
 import { MqttInflightView } from '../../src/state/mqtt-inflight.ts'
 import { MqttOutboundView } from '../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../src/state/mqtt-sessions.ts'
+import { MqttWillsView } from '../../src/state/mqtt-wills.ts'
 import { RetainedView } from '../../src/state/retained.ts'
 import { allRecords, decompressRecords, type LogRecord } from '../../src/wire/kafka/records.ts'
 import { type LogLine, type MemoryBroker, type MemoryBrokerOptions, openMemoryBroker } from './memory-broker.ts'
@@ -42,6 +43,7 @@ export class MqttServer {
     const inflight = new MqttInflightView()
     const sessions = new MqttSessionsView()
     const outbound = new MqttOutboundView()
+    const wills = new MqttWillsView()
     const settings = {
       'mqtt.listen': [
         { scheme: 'mqtt', host: '127.0.0.1', port: 0 },
@@ -49,7 +51,11 @@ export class MqttServer {
       ] as const,
       ...options.settings,
     }
-    const under = await openMemoryBroker({ ...options, settings, frontViews: [retained, inflight, sessions, outbound] })
+    const under = await openMemoryBroker({
+      ...options,
+      settings,
+      frontViews: [retained, inflight, sessions, outbound, wills],
+    })
     const { open, loaded, clock, logger, metrics } = under
     const front = new MqttFront({
       broker: open.broker,
@@ -59,6 +65,7 @@ export class MqttServer {
       inflight,
       sessions,
       outbound,
+      wills,
       settings: loaded.settings,
       gatewayId: 'gw-1',
       clock,

@@ -6,7 +6,7 @@ import { encodeForwarded } from '../../wire/mqtt/publish-properties.ts'
 import { encodeAuth, encodeConnack } from '../../wire/mqtt/server-packets.ts'
 import { topicNameFault } from '../../wire/mqtt/topic-name.ts'
 import { catchUp } from '../catch-up.ts'
-import { Client, maxTopicAliases } from '../client.ts'
+import { Client, keepAliveFactor, maxTopicAliases } from '../client.ts'
 import type { MqttConnection } from '../connection.ts'
 import type { AuthenticationExchange } from '../enhanced-authentication.ts'
 import { type CloseReason, connackCode, reasonCodes } from '../errors.ts'
@@ -19,6 +19,7 @@ import { checkMethod } from './auth.ts'
 /** It stands in every record of the client. MQTT asks for 23. */
 const maxClientIdBytes = 1024
 const assignedIdBytes = 12
+const usualKeepAliveSeconds = 60
 const neverExpires = 0xffff_ffff
 const defaultReceiveMaximum = 65_535
 
@@ -142,15 +143,19 @@ async function accept(
   const { packet, clientId } = request
   await services.state.released(clientId)
   if (connection.isClosed) return
-  const will = willOf(packet, clientId)
-  if (will !== undefined && !services.wills.hold(will))
-    return refuse(connection, request, reasonCodes.serverUnavailable, 'no memory for its will')
-  const { session, isPresent } = sessionFor(services, request)
   const keepAlive = keepAliveOf(packet, services.limits.keepAliveMaxMs / 1000)
+  const will = willOf(packet, clientId, keepAlive.seconds)
+  if (will !== undefined && !(await services.wills.hold(will)))
+    return refuse(connection, request, reasonCodes.serverUnavailable, 'no room for its will')
+  if (connection.isClosed) {
+    if (will !== undefined) services.wills.forget(will)
+    return
+  }
+  const { session, isPresent } = sessionFor(services, request)
   const client = new Client({ services, connection, session, packet, keepAliveMs: keepAlive.seconds * 1000, will })
   session.client = client
   session.expiryMs = expiryOf(packet, services.limits.sessionExpiryMaxMs)
-  services.wills.returned(session)
+  services.wills.returned(clientId)
   connection.accepted(client)
   const properties: Properties = {
     ...connackProperties(packet, services, session),
@@ -196,13 +201,26 @@ function clientIdFault({ clientId, version, cleanStart }: ConnectPacket): string
 /** [MQTT-3.1.3-6] [MQTT-3.2.2-16] */
 const newClientId = ({ random }: MqttServices): string => `brooklet-${random.bytes(assignedIdBytes).toString('hex')}`
 
-function willOf({ will }: ConnectPacket, clientId: string): Will | undefined {
+function willOf({ will }: ConnectPacket, clientId: string, keepAliveSeconds: number): Will | undefined {
   if (will === undefined) return undefined
   const { topic, payload, qos, retain, properties } = will
   const delayMs = (properties.willDelayInterval ?? 0) * 1000
   // [MQTT-3.1.2-7] [MQTT-3.1.3-10]
-  return { clientId, topic, payload, qos, retain, properties: encodeForwarded(properties), delayMs }
+  return {
+    clientId,
+    topic,
+    payload,
+    qos,
+    retain,
+    properties: encodeForwarded(properties),
+    delayMs,
+    silenceMs: silenceMs(keepAliveSeconds),
+  }
 }
+
+/** How long a connection may be lost before anybody notices; a client without keep alive has the time of one with a usual one. */
+const silenceMs = (keepAliveSeconds: number): number =>
+  keepAliveFactor * 1000 * (keepAliveSeconds > 0 ? keepAliveSeconds : usualKeepAliveSeconds)
 
 /** MQTT 5 clients can be told to keep another one than they asked for. [MQTT-3.1.2-21] [MQTT-3.2.2-21] [MQTT-3.2.2-22] */
 function keepAliveOf(packet: ConnectPacket, maxSeconds: number): { seconds: number; isOurs: boolean } {

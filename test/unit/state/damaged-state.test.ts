@@ -8,6 +8,7 @@ import { internalPartitions } from '../../../src/state/internal-partitions.ts'
 import { MqttInflightView } from '../../../src/state/mqtt-inflight.ts'
 import { MqttOutboundView } from '../../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../../src/state/mqtt-sessions.ts'
+import { MqttWillsView } from '../../../src/state/mqtt-wills.ts'
 import { RetainedView } from '../../../src/state/retained.ts'
 import { frameBatchBytes, frameHeaderBytes, frameMagic, framePartition } from '../../../src/storage/frame.ts'
 import { logControlPartition } from '../../../src/storage/log.ts'
@@ -36,6 +37,7 @@ const openGateway = async (machine: SimMachine) => {
   const inflight = new MqttInflightView()
   const sessions = new MqttSessionsView()
   const outbound = new MqttOutboundView()
+  const wills = new MqttWillsView()
   const open = await openBroker({
     platform,
     loaded,
@@ -43,14 +45,14 @@ const openGateway = async (machine: SimMachine) => {
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound],
+    frontViews: [retained, inflight, sessions, outbound, wills],
   })
   const close = async (): Promise<void> => {
     await open.state.checkpointAll()
     open.stop()
     await log.close()
   }
-  return { ...open, log, metrics, retained, inflight, sessions, outbound, close }
+  return { ...open, log, metrics, retained, inflight, sessions, outbound, wills, close }
 }
 
 type OpenGateway = Awaited<ReturnType<typeof openGateway>>
@@ -101,6 +103,11 @@ const fill = async (machine: SimMachine): Promise<{ producerId: number }> => {
     const window = first.outbound.put('display', number, { own: [[number + 1, 100, number]], other: [], received: [] })
     await first.broker.whenDurable(first.state.write([window]))
   }
+  for (const topic of ['lost', 'gone']) {
+    const will = { topic, payload: Buffer.from('!'), qos: 1, retain: true, properties: Buffer.of(1, 1) } as const
+    const change = first.wills.put('display', { ...will, delayMs: 5, silenceMs: 90_000, dueLogAge: null })
+    await first.broker.whenDurable(first.state.write([change!]))
+  }
   topics.delete('gone')
   await topics.durable()
   await first.broker.deleteRecordsBefore(topics.get('kept').partitions[0]!, 4)
@@ -142,8 +149,13 @@ const placesIn = (machine: SimMachine, partitions: ReadonlySet<number>): Place[]
 const stateOf = async (gateway: OpenGateway, producerId: number) => {
   const { gaps: _, ...content } = await contentOf(gateway)
   const { logEnd } = gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!)
-  const { sessions, outbound } = gateway
-  const display = [sessions.session('display'), ...sessions.positions('display'), ...outbound.windows('display')]
+  const { sessions, outbound, wills } = gateway
+  const display = [
+    sessions.session('display'),
+    ...sessions.positions('display'),
+    ...outbound.windows('display'),
+    ...wills.wills(),
+  ]
   const repeated = await produce(gateway, 'kept', batchOf('once', producerId, 2))
   expect(gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!).logEnd).toBe(logEnd)
   return JSON.parse(
