@@ -1,4 +1,5 @@
 import { partitionId } from '../core/brand.ts'
+import { Cuts } from './cuts.ts'
 import { gapReasons } from './gaps.ts'
 import { getUint64, putUint64 } from './layout.ts'
 import type { Gap } from './log.ts'
@@ -10,6 +11,8 @@ export type ControlRecord =
   | { readonly kind: 'start'; readonly logEpoch: number; readonly incarnation: string }
   /** The partition begins here: everything below is dead. Never goes back. */
   | { readonly kind: 'logStart'; readonly partition: number; readonly offset: number }
+  /** The same of many partitions, with the gaps that it leaves. */
+  | { readonly kind: 'cuts'; readonly cuts: Cuts }
   /** The partition was deleted; its id is never used again. */
   | { readonly kind: 'removed'; readonly partition: number }
   | { readonly kind: 'gap'; readonly gap: Gap }
@@ -50,13 +53,21 @@ export const controlRecordTypes = {
   cold: 8,
   restored: 9,
   parentEnd: 10,
+  cuts: 11,
 } as const
+/** Of a record of fixed length. */
 const longestBytes = 32
 
 /** The value of the record; keys are null. */
 export const encodeControlRecord = (record: ControlRecord): Buffer => {
-  const bytes = Buffer.alloc(longestBytes)
+  const bytes = record.kind === 'cuts' ? record.cuts.encode(1) : encodeFields(record)
   bytes.writeUInt8(controlRecordTypes[record.kind], 0)
+  return bytes
+}
+
+/** A value of fixed length. */
+const encodeFields = (record: Exclude<ControlRecord, { kind: 'cuts' }>): Buffer => {
+  const bytes = Buffer.alloc(longestBytes)
   switch (record.kind) {
     case 'start':
       bytes.writeUInt32BE(record.logEpoch, 1)
@@ -126,6 +137,8 @@ export const decodeControlRecord = (bytes: Buffer): ControlRecord | undefined =>
       return { kind: 'parentEnd', partition: bytes.readUInt32BE(1), offset: getUint64(bytes, 5) }
     case controlRecordTypes.snapshot:
       return { kind: 'snapshot' }
+    case controlRecordTypes.cuts:
+      return { kind: 'cuts', cuts: Cuts.decode(bytes, 1) }
     default:
       return undefined
   }

@@ -1,7 +1,8 @@
 import type { ControlRecord } from './control-record.ts'
+import type { Gap } from './log.ts'
 
-/** Records that surely fit in one batch. */
-const batchRecords = 4_000
+/** Partitions of which a batch speaks, unless one record speaks of more: surely fits. */
+const batchPartitions = 4_000
 
 /** What the record speaks of: a later one replaces it. Undefined for what is not worth a second copy. */
 const subjectOf = (record: ControlRecord): string | undefined => {
@@ -12,6 +13,9 @@ const subjectOf = (record: ControlRecord): string | undefined => {
       return `${record.kind} ${record.partition}`
     case 'cold':
       return `cold ${record.cold.sequence}`
+    case 'cuts':
+      // a log start only rises: no two records have the same one
+      return `cuts ${record.cuts.partitions[0]} ${record.cuts.starts[0]}`
     case 'gap':
       return `gap ${record.gap.partition} ${record.gap.first} ${record.gap.last}`
     default:
@@ -34,13 +38,21 @@ export class ControlRepeats {
     }
   }
 
-  /** Hands the records that `isCurrent` wants to `append`, in batches; those that it throws for are kept. */
-  flush(isCurrent: (record: ControlRecord) => boolean, append: (records: readonly ControlRecord[]) => void): void {
+  /** Hands the records to `append`, in batches, without the gaps that `isListed` does not want; those that it throws for are kept. */
+  flush(isListed: (gap: Gap) => boolean, append: (records: readonly ControlRecord[]) => void): void {
     while (this.#once.size > 0) {
-      const batch = [...this.#once].slice(0, batchRecords)
-      const records = batch.map(([, record]) => record).filter(isCurrent)
+      const subjects: string[] = []
+      const records: ControlRecord[] = []
+      let partitions = 0
+      for (const [subject, record] of this.#once) {
+        partitions += record.kind === 'cuts' ? record.cuts.size : 1
+        if (partitions > batchPartitions && subjects.length > 0) break
+        subjects.push(subject)
+        if (record.kind === 'cuts') records.push({ kind: 'cuts', cuts: record.cuts.withGaps(isListed) })
+        else if (record.kind !== 'gap' || isListed(record.gap)) records.push(record)
+      }
       if (records.length > 0) append(records)
-      for (const [subject] of batch) this.#once.delete(subject)
+      for (const subject of subjects) this.#once.delete(subject)
     }
   }
 }

@@ -3,8 +3,9 @@ import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { ControlRecord } from './control-record.ts'
 import { ControlRepeats } from './control-repeats.ts'
+import type { Cuts } from './cuts.ts'
 import type { GroupProgress } from './group-progress.ts'
-import { logControlPartition } from './log.ts'
+import { type Gap, logControlPartition } from './log.ts'
 import { controlBatch, controlRecords, type LogControl } from './log-control.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { Segment } from './segment.ts'
@@ -50,10 +51,9 @@ export class ControlWriter {
   repeat(): void {
     const { gaps } = this.#control
     // one that was summed meanwhile would be counted twice
-    const isCurrent = (record: ControlRecord): boolean =>
-      record.kind !== 'gap' || gaps.covers(record.gap.partition, record.gap.first, record.gap.last)
+    const isListed = ({ partition, first, last }: Gap): boolean => gaps.covers(partition, first, last)
     try {
-      this.#repeats.flush(isCurrent, records => this.#appendBatch(records))
+      this.#repeats.flush(isListed, records => this.#appendBatch(records))
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error
     }
@@ -74,9 +74,14 @@ export class ControlWriter {
     for (const record of controlRecords(batch)) {
       this.#control.apply(record)
       if (record.kind === 'logStart') this.#raiseLogStart(record.partition, record.offset)
+      else if (record.kind === 'cuts') this.#raiseLogStarts(record.cuts)
       else if (record.kind === 'removed') this.#owner.onRemoved(record.partition)
       else if (record.kind === 'cold') this.#owner.onPublished(record.cold.sequence)
     }
+  }
+
+  #raiseLogStarts({ size, partitions, starts }: Cuts): void {
+    for (let row = 0; row < size; row++) this.#raiseLogStart(partitions[row]!, starts[row]!)
   }
 
   #raiseLogStart(partition: number, offset: number): void {

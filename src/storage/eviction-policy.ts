@@ -1,12 +1,11 @@
 import { firstTopicPartitionId } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { PartitionSpan } from './partition-span.ts'
-import type { Segment } from './segment.ts'
 
-/** First batches of partitions, all in one segment. */
-export interface EvictionChoice {
-  readonly segment: Segment
-  readonly spans: readonly PartitionSpan[]
+/** A log start that is to move up. */
+export interface Cut {
+  readonly log: PartitionLog
+  readonly start: number
 }
 
 /** By class, lower goes first. What all have read goes before what somebody may still want, of whatever class but bulk. */
@@ -14,24 +13,29 @@ const ranks = { bulk: 0, read: 1, normal: 2, critical: 3 } as const
 
 /**
  * Which first batches go next: of the lowest rank (bulk, read by all its groups, normal, critical), those in the segment where the oldest of them
- * stand. Undefined when nothing may go.
+ * stand. Empty when nothing may go.
  */
-export const chooseEviction = (logs: Iterable<PartitionLog>): EvictionChoice | undefined => {
-  let best: { readonly rank: number; readonly span: PartitionSpan } | undefined
-  const firsts: { readonly rank: number; readonly span: PartitionSpan }[] = []
+export const chooseEviction = (logs: Iterable<PartitionLog>): Cut[] => {
+  const candidates: PartitionLog[] = []
+  const spans: PartitionSpan[] = []
+  const candidateRanks: number[] = []
+  let best = 0
   for (const log of logs) {
     const span = firstSpan(log)
     if (span === undefined) continue
-    const first = { rank: rankOf(log, span), span }
-    firsts.push(first)
-    if (best === undefined || first.rank < best.rank || (first.rank === best.rank && isOlder(span, best.span))) {
-      best = first
-    }
+    const rank = rankOf(log, span)
+    const bestRank = candidateRanks[best] ?? Number.POSITIVE_INFINITY
+    if (rank < bestRank || (rank === bestRank && isOlder(span, spans[best]!))) best = spans.length
+    candidates.push(log)
+    spans.push(span)
+    candidateRanks.push(rank)
   }
-  if (best === undefined) return undefined
-  const { rank, span } = best
-  const together = firsts.filter(first => first.rank === rank && first.span.segment === span.segment)
-  return { segment: span.segment, spans: together.map(first => first.span) }
+  const cuts: Cut[] = []
+  for (const [index, span] of spans.entries()) {
+    if (span.segment !== spans[best]!.segment || candidateRanks[index] !== candidateRanks[best]) continue
+    cuts.push({ log: candidates[index]!, start: span.endOffset })
+  }
+  return cuts
 }
 
 /** Where the part of `[logStart, start)` begins that not every group has read; `start` when all of it was read. */

@@ -3,11 +3,12 @@ import type { Metrics } from '../core/metrics.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Gain } from './cold-publication.ts'
 import type { ControlRecord } from './control-record.ts'
-import { chooseEviction, unreadFrom } from './eviction-policy.ts'
+import { Cuts } from './cuts.ts'
+import { type Cut, chooseEviction, unreadFrom } from './eviction-policy.ts'
 import { isDead } from './live-bytes.ts'
 import { firstTopicPartitionId, type GapReason } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
-import { type BlocksOf, isLimited, type RetentionLimits, retainedFrom } from './retention.ts'
+import { type BlocksOf, mayExceed, type RetentionLimits, retainedFrom } from './retention.ts'
 import type { Segment } from './segment.ts'
 
 /** What eviction needs of the log. */
@@ -48,12 +49,6 @@ export interface Compaction {
   run(isUrgent: boolean): Promise<Gain>
 }
 
-/** A log start that is to move up. */
-interface Cut {
-  readonly log: PartitionLog
-  readonly start: number
-}
-
 /**
  * Makes room: by retention limits, then by cleaning, and past the budget by taking data away (`eviction-policy.ts` says which), always a partition's
  * first batches first. A slot is offered again only when the log starts and gap records that make it dead are synced.
@@ -68,6 +63,8 @@ export class Eviction {
   isExhausted = false
   #running: Promise<void> | undefined
   #again = false
+  /** Where the log stood when retention limits were last applied: a check in the same second and the same segment leaves them alone. */
+  #retained = { logAge: -1, newest: -1 }
   /** In this round, since something was taken away. */
   #cleanings = 0
 
@@ -111,12 +108,15 @@ export class Eviction {
   }
 
   async #applyRetention(): Promise<void> {
+    const { logAge, defaultRetention, segments } = this.#log
+    const newest = segments.at(-1)?.sequence ?? 0
+    if (this.#retained.logAge === logAge && this.#retained.newest === newest) return
+    this.#retained = { logAge, newest }
     const cuts: Cut[] = []
     for (const log of this.#log.logs()) {
-      if (log.id < firstTopicPartitionId) continue
-      const limits = log.retention ?? this.#log.defaultRetention
-      if (!isLimited(limits)) continue
-      const start = await retainedFrom(log, limits, this.#log.logAge, this.#log.blocksOf)
+      const limits = log.retention ?? defaultRetention
+      if (log.id < firstTopicPartitionId || !mayExceed(log, limits, logAge)) continue
+      const start = await retainedFrom(log, limits, logAge, this.#log.blocksOf)
       if (start > log.logStart) cuts.push({ log, start })
     }
     await this.#take(cuts, 'retention')
@@ -140,12 +140,8 @@ export class Eviction {
 
   /** Takes away what the policy names. */
   async #evictNext(): Promise<boolean> {
-    const choice = chooseEviction(this.#log.logs())
-    if (choice === undefined) return false
-    const cuts = choice.spans.map(({ partition, endOffset }) => ({
-      log: this.#log.logOf(partition)!,
-      start: endOffset,
-    }))
+    const cuts = chooseEviction(this.#log.logs())
+    if (cuts.length === 0) return false
     await this.#take(cuts, 'budget')
     // there is something new to clean; else the rest would go, too, where a cleaning makes room
     this.#cleanings = 0
@@ -153,31 +149,35 @@ export class Eviction {
   }
 
   /** Moves log starts up, and says what went that somebody may still have wanted; all of it in one group. */
-  async #take(cuts: readonly Cut[], reason: GapReason): Promise<void> {
+  async #take(planned: readonly Cut[], reason: GapReason): Promise<void> {
     // a request may have moved it further meanwhile
-    const left = cuts.filter(({ log, start }) => start > log.logStart)
+    const left = planned.filter(({ log, start }) => start > log.logStart)
     if (left.length === 0) return
-    const written = this.#log.writeControl(left.flatMap(cut => this.#recordsOf(cut, reason)))
-    // where there was no room for the records, nothing has moved
-    for (const { log, start } of left) {
-      const { logStart, sizeBytes } = log
-      const unread = start - unreadFrom(log, start)
-      log.advanceLogStart(start)
-      this.#metrics.add('storageEvictedRecords', start - logStart, reason)
-      this.#metrics.add('storageEvictedBytes', Math.max(0, sizeBytes - log.sizeBytes), reason)
-      if (unread === 0) continue
-      this.#metrics.add('storageGaps', 1, reason)
-      this.#metrics.add('storageUnreadRecords', unread, log.retention?.class ?? 'normal')
-    }
+    const cuts = new Cuts(reason, this.#log.logAge)
+    for (const { log, start } of left) cuts.add(log.id, start, start - unreadFrom(log, start))
+    const written = this.#log.writeControl([{ kind: 'cuts', cuts }])
+    // where there was no room for the record, nothing has moved
+    this.#moveLogStarts(left, cuts)
     await written
   }
 
-  #recordsOf({ log, start }: Cut, reason: GapReason): ControlRecord[] {
-    const moved: ControlRecord = { kind: 'logStart', partition: log.id, offset: start }
-    const first = unreadFrom(log, start)
-    if (first === start) return [moved]
-    const gap = { partition: log.id, first, last: start - 1, reason, logAge: this.#log.logAge }
-    return [moved, { kind: 'gap', gap }]
+  #moveLogStarts(moved: readonly Cut[], { reason, unread }: Cuts): void {
+    let [records, bytes, gaps] = [0, 0, 0]
+    const unreadOf = { bulk: 0, normal: 0, critical: 0 }
+    for (const [row, { log, start }] of moved.entries()) {
+      const { logStart, sizeBytes } = log
+      log.advanceLogStart(start)
+      records += start - logStart
+      bytes += Math.max(0, sizeBytes - log.sizeBytes)
+      if (unread[row]! > 0) gaps++
+      unreadOf[log.retention?.class ?? 'normal'] += unread[row]!
+    }
+    this.#metrics.add('storageEvictedRecords', records, reason)
+    this.#metrics.add('storageEvictedBytes', bytes, reason)
+    if (gaps > 0) this.#metrics.add('storageGaps', gaps, reason)
+    for (const [name, count] of Object.entries(unreadOf)) {
+      if (count > 0) this.#metrics.add('storageUnreadRecords', count, name)
+    }
   }
 
   /** False when a dead segment has to wait for its readers. */

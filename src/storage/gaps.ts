@@ -9,10 +9,13 @@ export class Gaps {
   readonly #maxGaps: number
   /** By the number under which each was taken in first: oldest first. */
   readonly #gaps = new Map<number, Gap>()
-  /** Numbers of each partition's: eviction adds one for each of thousands of partitions at once. */
-  readonly #numbers = new Map<PartitionId, Set<number>>()
+  /** Numbers of each partition's, oldest first: eviction adds one for each of thousands of partitions at once. */
+  readonly #numbers = new Map<PartitionId, number[]>()
   #nextNumber = 0
-  #summed: SummedGaps = { count: 0, records: 0 }
+  /** No gap has a lower number. */
+  #oldestNumber = 0
+  #summedCount = 0
+  #summedRecords = 0
 
   constructor(maxGaps: number) {
     this.#maxGaps = maxGaps
@@ -23,11 +26,12 @@ export class Gaps {
   }
 
   get summed(): SummedGaps {
-    return this.#summed
+    return { count: this.#summedCount, records: this.#summedRecords }
   }
 
-  set summed(value: SummedGaps) {
-    this.#summed = value
+  set summed({ count, records }: SummedGaps) {
+    this.#summedCount = count
+    this.#summedRecords = records
   }
 
   /** Takes a hole in; what is known of it already changes nothing. Returns false when all of it was known. */
@@ -36,11 +40,7 @@ export class Gaps {
     const touched = this.#find(gap.partition, other => touches(other, gap))
     if (touched === undefined) this.#insert(gap)
     else this.#gaps.set(touched, join(this.#gaps.get(touched)!, gap))
-    for (const [number, oldest] of this.#gaps) {
-      if (this.#gaps.size <= this.#maxGaps) break
-      this.#sum(oldest)
-      this.#remove(number, oldest)
-    }
+    while (this.#gaps.size > this.#maxGaps) this.#sumOldest()
     return true
   }
 
@@ -57,7 +57,7 @@ export class Gaps {
   clear(): void {
     this.#gaps.clear()
     this.#numbers.clear()
-    this.#summed = { count: 0, records: 0 }
+    this.summed = { count: 0, records: 0 }
   }
 
   #find(partition: PartitionId, isWanted: (gap: Gap) => boolean): number | undefined {
@@ -69,20 +69,20 @@ export class Gaps {
     const number = this.#nextNumber++
     this.#gaps.set(number, gap)
     const others = this.#numbers.get(gap.partition)
-    if (others === undefined) this.#numbers.set(gap.partition, new Set([number]))
-    else others.add(number)
+    if (others === undefined) this.#numbers.set(gap.partition, [number])
+    else others.push(number)
   }
 
-  #remove(number: number, { partition }: Gap): void {
-    this.#gaps.delete(number)
-    const others = this.#numbers.get(partition)
-    others?.delete(number)
-    if (others?.size === 0) this.#numbers.delete(partition)
-  }
-
-  #sum(gap: Gap): void {
-    const { count, records } = this.#summed
-    this.#summed = { count: count + 1, records: records + gap.last - gap.first + 1 }
+  #sumOldest(): void {
+    while (!this.#gaps.has(this.#oldestNumber)) this.#oldestNumber++
+    const { partition, first, last } = this.#gaps.get(this.#oldestNumber)!
+    this.#gaps.delete(this.#oldestNumber)
+    this.#summedCount++
+    this.#summedRecords += last - first + 1
+    const numbers = this.#numbers.get(partition)!
+    // its partition's oldest as well
+    numbers.shift()
+    if (numbers.length === 0) this.#numbers.delete(partition)
   }
 }
 

@@ -2,6 +2,7 @@ import { partitionId } from '../core/brand.ts'
 import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { openRecords } from '../wire/kafka/records.ts'
 import { type ColdPlace, type ControlRecord, decodeControlRecord, encodeControlRecord } from './control-record.ts'
+import { Cuts } from './cuts.ts'
 import { Gaps } from './gaps.ts'
 import type { Ancestor } from './meta.ts'
 import { type ParentLog, parentRecords } from './parent-log.ts'
@@ -43,7 +44,10 @@ export class LogControl {
         this.start = { logEpoch: record.logEpoch, incarnation: record.incarnation }
         return
       case 'logStart':
-        this.logStarts.set(record.partition, Math.max(record.offset, this.logStarts.get(record.partition) ?? 0))
+        this.#raiseLogStart(record.partition, record.offset)
+        return
+      case 'cuts':
+        this.#applyCuts(record.cuts)
         return
       case 'logEnd':
         this.logEnds.set(record.partition, Math.max(record.offset, this.logEnds.get(record.partition) ?? 0))
@@ -83,7 +87,7 @@ export class LogControl {
    */
   snapshot(keepRemoved: (partition: number) => boolean, keepCold: (sequence: number) => boolean): ControlRecord[] {
     const records: ControlRecord[] = [{ kind: 'snapshot' }, { kind: 'start', ...this.start }]
-    for (const [partition, offset] of this.logStarts) records.push({ kind: 'logStart', partition, offset })
+    if (this.logStarts.size > 0) records.push({ kind: 'cuts', cuts: this.#allLogStarts() })
     for (const [partition, offset] of this.logEnds) records.push({ kind: 'logEnd', partition, offset })
     if (this.parent !== undefined) records.push(...parentRecords(this.parent, this.parentEnds))
     for (const partition of this.removed) if (keepRemoved(partition)) records.push({ kind: 'removed', partition })
@@ -91,6 +95,25 @@ export class LogControl {
     if (this.gaps.summed.count > 0) records.push({ kind: 'summed', ...this.gaps.summed })
     for (const gap of this.gaps.list) records.push({ kind: 'gap', gap })
     return records
+  }
+
+  #applyCuts(cuts: Cuts): void {
+    for (let row = 0; row < cuts.size; row++) {
+      this.#raiseLogStart(cuts.partitions[row]!, cuts.starts[row]!)
+      const gap = cuts.gap(row)
+      if (gap !== undefined) this.gaps.add(gap)
+    }
+  }
+
+  #raiseLogStart(partition: number, offset: number): void {
+    if (offset > (this.logStarts.get(partition) ?? -1)) this.logStarts.set(partition, offset)
+  }
+
+  /** Their gaps are records of their own. */
+  #allLogStarts(): Cuts {
+    const cuts = new Cuts('budget', 0)
+    for (const [partition, offset] of this.logStarts) cuts.add(partition, offset, 0)
+    return cuts
   }
 }
 

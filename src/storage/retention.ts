@@ -10,8 +10,13 @@ export interface RetentionLimits {
 
 const isLimit = (value: number): boolean => value >= 0 && Number.isFinite(value)
 
-/** Without a limit nothing of the partition is looked at: there may be 10,000. */
-export const isLimited = ({ ms, bytes }: RetentionLimits): boolean => isLimit(ms) || isLimit(bytes)
+/** Whether records of the partition may be past its limits: of 10,000 partitions hardly any are. */
+export const mayExceed = (log: PartitionLog, { ms, bytes }: RetentionLimits, logAge: number): boolean => {
+  if (isLimit(bytes) && log.sizeBytes > bytes) return true
+  if (!isLimit(ms)) return false
+  const oldest = log.spans.at(log.spanFrom(log.logStart))
+  return oldest !== undefined && oldest.firstLogAge < logAge - ms / 1000
+}
 
 /** Gives the block index of a span, from the device if need be. */
 export type BlocksOf = (span: PartitionSpan) => Promise<BlockIndex>

@@ -5,6 +5,8 @@ import type { Segment } from './segment.ts'
 export class SpanList {
   /** Of batches, in all of them. */
   bytes = 0
+  /** Of the first span; infinite when there is none. */
+  firstOffset = Number.POSITIVE_INFINITY
   /** Spans whose beginning is read elsewhere. */
   #cuts = 0
   readonly #segments: Segment[] = []
@@ -12,11 +14,6 @@ export class SpanList {
 
   get length(): number {
     return this.#segments.length
-  }
-
-  /** Of the first span; infinite when there is none. */
-  get firstOffset(): number {
-    return this.#segments[0]?.spans.firstOffset(this.#rows[0]!) ?? Number.POSITIVE_INFINITY
   }
 
   /** Counts from the end where negative. */
@@ -32,10 +29,16 @@ export class SpanList {
   /** Index of the first span that has offsets at or above `offset`; the number of spans when none has. */
   firstAbove(offset: number): number {
     let low = 0
-    let high = this.length
+    let high = 0
+    // whoever makes room asks, of thousands of partitions, for what is near the beginning
+    while (high < this.length && this.#endOffset(high) <= offset) {
+      low = high + 1
+      high = 2 * high + 1
+    }
+    high = Math.min(high, this.length)
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (this.#segments[middle]!.spans.endOffset(this.#rows[middle]!) > offset) high = middle
+      if (this.#endOffset(middle) > offset) high = middle
       else low = middle + 1
     }
     return low
@@ -58,6 +61,7 @@ export class SpanList {
   insert(index: number, { segment, row }: PartitionSpan): void {
     this.#segments.splice(index, 0, segment)
     this.#rows.splice(index, 0, row)
+    if (index === 0) this.firstOffset = segment.spans.firstOffset(row)
     this.bytes += segment.spans.bytes(row)
     if (isCut(segment, row)) this.#cuts++
   }
@@ -74,14 +78,27 @@ export class SpanList {
     const [segment, row] = [this.#segments[index]!, this.#rows[index]!]
     this.bytes -= segment.spans.bytes(row)
     if (isCut(segment, row)) this.#cuts--
-    this.#segments.splice(index, 1)
-    this.#rows.splice(index, 1)
+    if (index === 0) this.#removeFirst()
+    else {
+      this.#segments.splice(index, 1)
+      this.#rows.splice(index, 1)
+    }
   }
 
   /** Nothing happens when it is not there. */
   removeSpan({ segment, row }: PartitionSpan): void {
     const index = this.#indexOf(segment, row)
     if (index >= 0) this.remove(index)
+  }
+
+  #removeFirst(): void {
+    this.#segments.shift()
+    this.#rows.shift()
+    this.firstOffset = this.at(0)?.firstOffset ?? Number.POSITIVE_INFINITY
+  }
+
+  #endOffset(index: number): number {
+    return this.#segments[index]!.spans.endOffset(this.#rows[index]!)
   }
 
   #indexOf(segment: Segment, row: number): number {

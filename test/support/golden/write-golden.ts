@@ -99,6 +99,23 @@ const hasCold = async (directory: string): Promise<boolean> => {
   return false
 }
 
+/** Topics whose oldest records went for the budget: read by a group, and by nobody. */
+const evicted = async (directory: string): Promise<void> => {
+  const golden = await openGolden(directory, 5)
+  const { topics } = golden.broker
+  topics.create({ name: 'telemetry', partitions: 2 })
+  await topics.durable()
+  const offset = { topic: 'telemetry', partition: 1, offset: 3, leaderEpoch: 0, metadata: '' }
+  const identity = { groupId: 'billing', memberId: '', groupInstanceId: null, generation: -1 }
+  await golden.groups.commit({ ...identity, offsets: [offset] })
+  for (let index = 0; golden.metrics.count('storageEvictedRecords') < 20; index++) {
+    await produce(golden, 'telemetry', index % 2, encodeBatch([record(`s${index}`, 'x'.repeat(30_000))]))
+    // room is made beside it
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+  await golden.close()
+}
+
 /** Like `plain`, with a damaged batch in its middle. */
 const damaged = async (directory: string): Promise<void> => {
   await plain(directory)
@@ -120,7 +137,7 @@ const keepAsKilled = async (directory: string, golden: GoldenLog): Promise<void>
   await rm(copy, { recursive: true })
 }
 
-export const goldenKinds = { plain, cold, damaged } as const
+export const goldenKinds = { plain, cold, evicted, damaged } as const
 export type GoldenKind = keyof typeof goldenKinds
 
 /** Makes the directory of that kind, packs it under `target`, and writes down what a gateway shows of it. */

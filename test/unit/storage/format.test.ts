@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { partitionId } from '../../../src/core/brand.ts'
-import { encodeControlRecord } from '../../../src/storage/control-record.ts'
+import { decodeControlRecord, encodeControlRecord } from '../../../src/storage/control-record.ts'
+import { Cuts } from '../../../src/storage/cuts.ts'
 import { encodeFooter } from '../../../src/storage/footer.ts'
 import { frameHeaderBytes, writeFrameHeader } from '../../../src/storage/frame.ts'
 import { readGroupHeader, writeGroupHeader } from '../../../src/storage/group.ts'
@@ -92,6 +93,9 @@ describe('golden bytes', () => {
 
   it('log control records', () => {
     const gap = { partition: partitionId(32), first: 5, last: 9, reason: 'damage', logAge: 60 } as const
+    const cuts = new Cuts('retention', 60)
+    cuts.add(32, 10, 0)
+    cuts.add(300, 2 ** 40, 5)
     const records = [
       encodeControlRecord({ kind: 'start', logEpoch: 3, incarnation: '0102030405060708' }),
       encodeControlRecord({ kind: 'logStart', partition: 32, offset: 10 }),
@@ -103,6 +107,7 @@ describe('golden bytes', () => {
       encodeControlRecord({ kind: 'cold', cold: { sequence: 7, slot: 3, salt, end: 9000 } }),
       encodeControlRecord({ kind: 'restored', parent: { logId, lastGroup: 1001 } }),
       encodeControlRecord({ kind: 'parentEnd', partition: 32, offset: 10 }),
+      encodeControlRecord({ kind: 'cuts', cuts }),
     ]
     expect(records.map(record => record.toString('hex'))).toEqual([
       '01000000030102030405060708',
@@ -115,7 +120,9 @@ describe('golden bytes', () => {
       '080000000000000007000000030123456789abcdef00002328',
       '0900112233445566778899aabbccddeeff00000000000003e9',
       '0a00000020000000000000000a',
+      '0b010000003c201400ac028080808080400a',
     ])
+    expect(decodeControlRecord(records.at(-1)!)).toEqual({ kind: 'cuts', cuts })
   })
 })
 

@@ -31,6 +31,18 @@ describe('gaps', () => {
     expect(gaps.add(gap(1, 0, 9))).toBe(true)
   })
 
+  it('of a partition that has several are summed one by one, whatever went before', () => {
+    const gaps = new Gaps(3)
+    for (const each of [gap(1, 0, 9), gap(2, 0, 9), gap(1, 20, 29)]) gaps.add(each)
+    gaps.removePartition(2)
+    for (const each of [gap(3, 0, 9), gap(3, 20, 29), gap(1, 30, 39)]) gaps.add(each)
+    expect(shown(gaps)).toEqual(['1 20-39', '3 0-9', '3 20-29'])
+    expect(gaps.summed).toEqual({ count: 1, records: 10 })
+    gaps.add(gap(4, 0, 9))
+    expect(shown(gaps)).toEqual(['3 0-9', '3 20-29', '4 0-9'])
+    expect(gaps.summed).toEqual({ count: 2, records: 30 })
+  })
+
   it('go with their partition', () => {
     const gaps = new Gaps(10)
     for (const each of [gap(1, 0, 9), gap(2, 0, 9), gap(1, 20, 29)]) gaps.add(each)

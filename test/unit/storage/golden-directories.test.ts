@@ -44,7 +44,7 @@ describe('golden directories of format 1', () => {
     },
   )
 
-  it('log verify finds plain and cold sound, and in damaged the one record', async () => {
+  it('log verify finds all sound, and in damaged the one record', async () => {
     for (const kind of kinds) {
       await rm(directory, { recursive: true })
       await mkdir(directory)
@@ -67,6 +67,8 @@ describe('golden directories of format 1', () => {
     }
     expect(await kindsOf('cold')).toEqual(expect.arrayContaining(['hot', 'cold']))
     expect(await kindsOf('plain')).toContain('hot')
+    const evicted = (await expected('evicted')) as { gaps: string[] }
+    expect(evicted.gaps).toEqual(['32 0 to 10 budget', '33 3 to 9 budget'])
     const damaged = (await expected('damaged')) as { gaps: string[] }
     expect(damaged.gaps).toEqual(['33 5 to 5 damage'])
   })

@@ -17,6 +17,22 @@ const spanIn = (kind: SlotKind, sequence: number, first: number, end: number, ep
 const shown = (log: PartitionLog): string[] =>
   [...log.spans].map(({ segment, from, endOffset }) => `${segment.name} ${from}-${endOffset}`)
 
+describe('spans of a partition', () => {
+  it('are found by offset, and so is where the first one begins', () => {
+    const log = new PartitionLog(partitionId(40))
+    const spans = Array.from({ length: 21 }, (_, index) => spanIn('hot', index, index * 10, index * 10 + 10))
+    for (const span of spans) log.addSpan(span)
+    for (let gone = 0; gone <= 21; gone++) {
+      expect(log.spans.firstOffset).toBe(spans[gone]?.firstOffset ?? Number.POSITIVE_INFINITY)
+      for (let offset = 0; offset < 220; offset += 5) {
+        const expected = Math.min(Math.max(0, Math.floor(offset / 10) - gone), 21 - gone)
+        expect(log.spanFrom(offset)).toBe(expected)
+      }
+      if (gone < 21) log.spans.removeSpan(spans[gone]!)
+    }
+  })
+})
+
 describe('copies of spans', () => {
   it('are read in place of what they copy, in part or in whole', () => {
     const log = new PartitionLog(partitionId(40))
