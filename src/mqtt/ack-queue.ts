@@ -1,6 +1,8 @@
 import { ackTypes, encodeAcks } from '../wire/mqtt/acks.ts'
 
 const firstSlots = 64
+/** Most connections never publish. */
+const noSlots = new Uint32Array(0)
 /** Reason codes from here on are errors (MQTT 5 section 2.4). */
 const firstError = 0x80
 
@@ -15,7 +17,7 @@ interface Waiting {
 /** Acknowledgements of one connection that wait for their group, in the order of their packets, counted by group. */
 export class AckQueue {
   /** A ring of `packAck` numbers; its length is a power of two. */
-  #ring = new Uint32Array(firstSlots)
+  #ring = noSlots
   #first = 0
   #count = 0
   /** How many belong to each group that waits, oldest first. */
@@ -86,7 +88,7 @@ export class AckQueue {
   }
 
   #grow(): void {
-    const grown = new Uint32Array(this.#ring.length * 2)
+    const grown = new Uint32Array(Math.max(firstSlots, this.#ring.length * 2))
     for (let index = 0; index < this.#count; index++) {
       grown[index] = this.#ring[(this.#first + index) & (this.#ring.length - 1)]!
     }

@@ -246,6 +246,7 @@ export class MqttConnection {
         this.#failed(error)
       }
       countPublishes(this.services.metrics)
+      this.#input.forgetHandled()
     }
     this.#account()
     if (this.#isOver && !this.#isBusy && !this.#isParked) this.destroy()

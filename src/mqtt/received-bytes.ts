@@ -33,6 +33,13 @@ export class ReceivedBytes {
     return true
   }
 
+  /** What is handled is not kept: most connections are silent most of the time. */
+  forgetHandled(): void {
+    if (this.at < this.bytes.length) return
+    this.bytes = empty
+    this.at = 0
+  }
+
   /** Takes everything out. */
   takeAll(): Buffer[] {
     const all = [this.bytes.subarray(this.at), ...this.#chunks].filter(chunk => chunk.length > 0)

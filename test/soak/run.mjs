@@ -65,6 +65,10 @@ const soaks = {
     '100 power cuts under the real process, on a file system that forgets (CUT_CYCLES, SEED; needs root and /dev/fuse)',
     () => vitest('test/fault/power-cut.test.ts', { CUT_CYCLES: process.env['CUT_CYCLES'] ?? '100' }),
   ],
+  mqtt: [
+    '1,000 simulated devices with subscribers and a consumer group: ledger, RSS and descriptors (MINUTES, 60)',
+    () => vitest('test/e2e/mqtt-fleet.test.ts', { MINUTES: process.env['MINUTES'] ?? '60' }),
+  ],
 }
 
 const name = process.argv[2] ?? ''
