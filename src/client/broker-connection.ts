@@ -199,7 +199,9 @@ export class BrokerConnection {
 
   get #whyClosed(): string {
     const hasSpoken = this.#ranges.size > 0
-    return hasSpoken ? 'the broker closed it' : 'the broker closed it before it said a word; see security.protocol'
+    return hasSpoken
+      ? 'the broker closed it'
+      : 'the broker closed it before it said a word: it may want TLS, or another certificate (security.protocol)'
   }
 
   #receive(chunk: Buffer): void {

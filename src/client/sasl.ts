@@ -40,7 +40,7 @@ export const logIn = async (ask: Ask, exchange: SaslExchange, address: string): 
       const answer = await ask(saslAuthenticate, { authBytes })
       checkCode(answer.errorCode, about, answer.errorMessage)
       const next = await exchange.next(answer.authBytes)
-      if (next === undefined) return Number(answer.sessionLifetimeMs)
+      if (next === undefined) return answer.sessionLifetimeMs
       authBytes = next
     }
   } catch (error) {

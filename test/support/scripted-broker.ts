@@ -32,6 +32,7 @@ export class ScriptedBroker {
   /** The newest version of ApiVersions that it knows. */
   apiVersionsMax = 4
   readonly #served = new Map<number, Served>()
+  readonly #held = new Map<string, Promise<void>>()
   readonly #sockets = new Set<Socket>()
   readonly #server: Server
   #port = 0
@@ -83,6 +84,16 @@ export class ScriptedBroker {
     }))
   }
 
+  /** Answers to this API wait until the function that it returns is called. */
+  hold(name: string): () => void {
+    let release = (): void => undefined
+    this.#held.set(name, new Promise(resolve => (release = resolve)))
+    return () => {
+      this.#held.delete(name)
+      release()
+    }
+  }
+
   /** Ends all connections; new ones are accepted. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy()
@@ -119,6 +130,7 @@ export class ScriptedBroker {
     const served = this.#served.get(apiKey)
     if (served === undefined) return void socket.destroy()
     this.asked.push(`${served.api.name} v${apiVersion}`)
+    await this.#held.get(served.api.name)
     const reaction = await served.script(decodeRequest(served.api, frame).body as RequestOf<AnyApi>, apiVersion)
     if (reaction === 'close') socket.destroy()
     else if (reaction !== 'silence') write(served.api, apiVersion, reaction)
