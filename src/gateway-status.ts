@@ -17,6 +17,8 @@ import type { MqttFront } from './mqtt/front.ts'
 import { host } from './platform/node/host.ts'
 import type { Platform } from './platform/platform.ts'
 import type { Log } from './storage/log.ts'
+import type { Uplink } from './uplink/uplink.ts'
+import { uplinkSummary } from './uplink/uplink-status.ts'
 
 interface StatusParts {
   readonly platform: Platform
@@ -32,6 +34,7 @@ interface StatusParts {
   readonly mqtt: MqttFront
   readonly wear: { readonly summary: () => WearSummary }
   readonly clockWatch: ClockWatch
+  readonly uplink: Uplink | undefined
 }
 
 /** What the HTTP API shows of a gateway. */
@@ -76,6 +79,7 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
     group: id => groupDetails(parts, id),
     clients: () => parts.mqtt.clients(),
     gaps: () => gapSummaries(parts),
+    uplink: async () => (parts.uplink === undefined ? undefined : uplinkSummary(parts.uplink, broker, platform.clock)),
     settings: () => shownSettings(parts.live.loaded),
     route: mqttTopic => parts.mqtt.explain(mqttTopic),
   }
@@ -85,7 +89,7 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
 export const gatewayId = ({ settings }: LoadedSettings, { logId }: Log): string =>
   settings['gateway.id'] || `${host.name}-${logId.slice(0, 6)}`
 
-const readiness = ({ log, memory }: StatusParts): Readiness => {
+const readiness = ({ log, memory, uplink }: StatusParts): Readiness => {
   const damage = knownDamage(log)
   const fault = log.writable
     ? log.diskUsage().shortage
@@ -101,9 +105,14 @@ const readiness = ({ log, memory }: StatusParts): Readiness => {
     },
     // served all the same: what is lost does not come back by not serving the rest
     { name: 'damage', ok: true, detail: damage ?? 'none known' },
+    // a gateway without its link is there to serve all the same
+    ...(uplink === undefined ? [] : [{ name: 'uplink', ok: true, detail: uplinkDetail(uplink) }]),
   ]
   return { ready: checks.every(({ ok }) => ok), checks }
 }
+
+const uplinkDetail = ({ state, lastError }: Uplink): string =>
+  lastError === undefined ? state : `${state}: ${lastError}`
 
 /** Gaps by damage in what the log still holds; they are forgotten when eviction or deletion passes them. */
 const knownDamage = (log: Log): string | undefined => {

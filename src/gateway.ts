@@ -25,6 +25,7 @@ import { listenHttpFront } from './http/server.ts'
 import { KafkaServer } from './kafka/server.ts'
 import { type MqttAddress, MqttFront } from './mqtt/front.ts'
 import { openCertificates } from './open-certificates.ts'
+import { openUplink } from './open-uplink.ts'
 import type { Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
 import { listenHttp } from './platform/node/http-server.ts'
@@ -38,6 +39,7 @@ import { MqttOutboundView } from './state/mqtt-outbound.ts'
 import { MqttSessionsView } from './state/mqtt-sessions.ts'
 import { MqttWillsView } from './state/mqtt-wills.ts'
 import { RetainedView } from './state/retained.ts'
+import { UplinkView } from './state/uplink.ts'
 import { serveBackups } from './storage/backup-service.ts'
 import { CommitLinger } from './storage/commit-linger.ts'
 import { claimDataDirectory, unusableDirectory } from './storage/data-directory.ts'
@@ -45,6 +47,7 @@ import type { Log } from './storage/log.ts'
 import { openCommitLog } from './storage/open-commit-log.ts'
 import { viewBytesFor } from './storage/options.ts'
 import { rememberingStore, type WearMeter } from './storage/wear-meter.ts'
+import type { Uplink } from './uplink/uplink.ts'
 
 /** Addresses bound, `host:port`; the words of the ready line. */
 export interface GatewayAddresses {
@@ -169,6 +172,8 @@ const openParts = async (
   const inflight = new MqttInflightView()
   const sessions = new MqttSessionsView()
   const outbound = new MqttOutboundView()
+  const uplinkView = new UplinkView()
+  let uplink: Uplink | undefined
   const wills = new MqttWillsView()
   const opened = await openBroker({
     platform,
@@ -177,13 +182,25 @@ const openParts = async (
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound, wills],
+    frontViews: [retained, inflight, sessions, outbound, wills, uplinkView],
+    upstreamThrough: (topic, partition) => uplink?.upstreamThrough(topic, partition),
   })
   const { broker, groups, state, topicConfigs } = opened
+  uplink = openUplink({
+    ...platform,
+    broker,
+    state,
+    settings,
+    view: uplinkView,
+    incarnation: log.incarnation,
+    gatewayId: gatewayId(loaded, log),
+    logger: logger.child('uplink'),
+  })
   checkStartBudget(loaded, budgetBytes, log)
   rulesAreSet()
   followDiskBudget(live, log, totalBytes, logger)
   closing.add('checkpoints of views', () => state.checkpointAll())
+  closing.add('uplink', () => uplink?.stop())
   stopping.throwIfAborted()
   const closeFront = closing.stage(drainMs)
   // members hear of the stop, and nothing waits for them
@@ -226,7 +243,7 @@ const openParts = async (
   }
   for (const [index, { scheme }] of settings['kafka.listen'].entries())
     bound(scheme === 'plaintext' ? 'kafka' : scheme, addressOf(kafka.addresses[index]!))
-  const parts = { loaded, live, platform, log, memory, metrics, addresses, mqtt, wear, clockWatch }
+  const parts = { loaded, live, platform, log, memory, metrics, addresses, mqtt, wear, clockWatch, uplink }
   const status = gatewayStatus({ ...parts, ...opened })
   const httpParts = {
     listenHttp,
@@ -248,6 +265,7 @@ const openParts = async (
   // at a stop the first thing: who waits for an ack gets it while fronts close
   closing.add('linger', () => linger.end())
   for (const { scheme, address } of await openMqtt(mqtt)) bound(scheme, address)
+  uplink?.start()
   certificates.watch()
   return { addresses: addresses as Gateway['addresses'], status, reload: () => void certificates.reload() }
 }

@@ -37,6 +37,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   produce: async () => (await import('./cli/produce.ts')).produceCommand(),
   consume: async () => (await import('./cli/consume.ts')).consumeCommand(),
   groups: async () => (await import('./cli/groups.ts')).groupsCommand(),
+  uplink: async () => (await import('./cli/uplink.ts')).uplinkCommand(),
   audit: async () => (await import('./cli/audit.ts')).auditCommand(),
   routes: async () => (await import('./cli/routes.ts')).routesCommand(),
   backup: async () => (await import('./cli/backup.ts')).backupCommand(),

@@ -35,6 +35,8 @@ export interface BrokerOptions {
   readonly metrics: Metrics
   /** Views of the fronts, replayed together with the broker's own. */
   readonly frontViews: readonly View[]
+  /** The offset below which the central cluster has all of the partition; undefined when it does not go up. */
+  readonly upstreamThrough?: (topic: string, partition: number) => number | undefined
 }
 
 export interface OpenBroker {
@@ -77,7 +79,8 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
     random,
     configRules: topicConfigs,
     isLastOfProducer: (partition, producerId, baseOffset) => producers.isLast(partition, producerId, baseOffset),
-    readThrough: (topic, partition) => groupsView.offsets.readThrough(topic, partition),
+    doneThrough: (topic, partition) =>
+      doneThrough(groupsView.offsets.readThrough(topic, partition), options.upstreamThrough?.(topic, partition)),
     limits: { defaultPartitions: settings['num.partitions'], maxPartitions: settings['partitions.max'] },
     dependents: topic => [
       ...groups.changesForDeletedTopics([topic.name]),
@@ -103,6 +106,10 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
   }
   return { broker, groups, state, topicConfigs, stop }
 }
+
+/** Below it nobody misses anything: every group that reads the partition has read it, and it is upstream where it goes up. */
+const doneThrough = (readThrough: number | undefined, upstreamThrough: number | undefined): number =>
+  Math.min(readThrough ?? upstreamThrough ?? 0, upstreamThrough ?? Number.POSITIVE_INFINITY)
 
 /** The state of idempotent producers is their view plus the headers of the batches that came after its last record. */
 const takeUpProducers = (log: Log, state: ViewLog, producers: ProducersView): void => {

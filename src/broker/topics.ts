@@ -50,8 +50,8 @@ interface TopicsParts {
   readonly dependents: (topic: Topic) => StateChange[]
   /** The batch is the newest of a producer that may write on. */
   readonly isLastOfProducer: (partition: PartitionId, producerId: number, baseOffset: number) => boolean
-  /** The least position that a consumer group has committed of the partition; 0 when none has. */
-  readonly readThrough: (topic: string, partition: number) => number
+  /** The offset below which all groups have read the partition and the central cluster has it; 0 when there is neither. */
+  readonly doneThrough: (topic: string, partition: number) => number
 }
 
 /**
@@ -230,10 +230,10 @@ export class Topics {
     const retention = this.#parts.configRules.retention(topic.configs)
     const compaction = this.#parts.configRules.compaction(topic.configs)
     const durability = this.#parts.configRules.durability(topic.configs)
-    const { log, isLastOfProducer, readThrough } = this.#parts
+    const { log, isLastOfProducer, doneThrough } = this.#parts
     for (const [index, partition] of topic.partitions.entries()) {
       log.setDurability(partition, durability)
-      log.setRetention(partition, { ...retention, readThrough: () => readThrough(topic.name, index) })
+      log.setRetention(partition, { ...retention, readThrough: () => doneThrough(topic.name, index) })
       const producers = { isLastOfProducer: isLastOfProducer.bind(undefined, partition) }
       log.setCompaction(partition, compaction && { ...compaction, ...producers })
     }

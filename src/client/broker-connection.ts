@@ -52,6 +52,8 @@ export class BrokerConnection {
   readonly #splitter = new FrameSplitter(maxFrameBytes)
   readonly #waiting: Waiting[] = []
   readonly #ranges = new Map<number, { readonly min: number; readonly max: number }>()
+  /** Finalized levels of the cluster's features (KIP-584). */
+  readonly #features = new Map<string, number>()
   #correlationId = 0
   #failure: ConnectionLost | undefined
   #loginTimer: Timer | undefined
@@ -105,25 +107,30 @@ export class BrokerConnection {
     return this.#ranges.has(api.key)
   }
 
-  /** The newest version that both sides have. Throws `KafkaError` UNSUPPORTED_VERSION when there is none. */
-  versionOf(api: AnyApi): number {
+  /** The level at which the cluster has finalized the feature (KIP-584); 0 when it has not. */
+  featureLevel(name: string): number {
+    return this.#features.get(name) ?? 0
+  }
+
+  /** The newest version up to `newest` that both sides have. Throws `KafkaError` UNSUPPORTED_VERSION when there is none. */
+  versionOf(api: AnyApi, newest = api.versions[1]): number {
     const range = this.#ranges.get(api.key)
-    const version = Math.min(range?.max ?? -1, api.versions[1])
+    const version = Math.min(range?.max ?? -1, api.versions[1], newest)
     if (range !== undefined && version >= range.min && version >= api.versions[0]) return version
     const theirs = range === undefined ? 'none' : `${range.min} to ${range.max}`
     throw new KafkaError(
       errorCodes.UNSUPPORTED_VERSION,
       `${api.name} of ${this.#address}`,
-      `it has versions ${theirs}, this client ${api.versions.join(' to ')}`,
+      `it has versions ${theirs}, this client ${api.versions[0]} to ${newest}`,
     )
   }
 
   /**
-   * Sends a request in the newest common version and resolves with its answer; `body` may depend on that version.
+   * Sends a request in the newest common version, at most `newest`, and resolves with its answer; `body` may depend on that version.
    * `extraMs`: time the broker may sit on it (long polls).
    */
-  request<A extends AnyApi>(api: A, body: RequestBody<A>, extraMs = 0): Promise<ResponseOf<A>> {
-    const version = this.versionOf(api)
+  request<A extends AnyApi>(api: A, body: RequestBody<A>, extraMs = 0, newest?: number): Promise<ResponseOf<A>> {
+    const version = this.versionOf(api, newest)
     const send = () => this.#send(api, version, typeof body === 'function' ? body(version) : body, extraMs)
     return this.#renewal === undefined ? send() : this.#renewal.then(send)
   }
@@ -168,6 +175,7 @@ export class BrokerConnection {
     checkCode(answer.errorCode, `ApiVersions of ${this.#address}`)
     for (const { apiKey, minVersion, maxVersion } of answer.apiKeys)
       this.#ranges.set(apiKey, { min: minVersion, max: maxVersion })
+    for (const { name, maxVersionLevel } of answer.finalizedFeatures) this.#features.set(name, maxVersionLevel)
   }
 
   async #logIn(): Promise<void> {

@@ -28,6 +28,12 @@ const electionMs = 10_000
 /** Brokers of KRaft answer "unknown" while they make the topic that was asked for. */
 const creationMs = 2_000
 
+/** Key types of FindCoordinator. */
+const coordinatorKinds = { group: 0, transaction: 1 } as const
+type CoordinatorKind = keyof typeof coordinatorKinds
+
+const coordinatorKey = (kind: CoordinatorKind, key: string): string => `${kind} ${key}`
+
 const isElecting = (error: unknown): boolean => error instanceof KafkaError && error.retriable && !isUnknownTopic(error)
 
 /** A Kafka cluster as a client sees it: connections by node, topic metadata, coordinators. */
@@ -38,7 +44,7 @@ export class Cluster {
   readonly #nodes = new Map<number, ListenAddress>()
   readonly #connections = new Map<string, SharedConnection>()
   readonly #topics = new Map<string, TopicMetadata>()
-  /** Node of each group's coordinator. */
+  /** Node of each coordinator, by the kind of its key and the key. */
   readonly #coordinators = new Map<string, number>()
   #closed = false
 
@@ -125,19 +131,24 @@ export class Cluster {
    * The group's coordinator, on a connection of its own: its long answers must not hold up fetches. With `urgent` on the connection that
    * fetches use: behind a parked JoinGroup nothing else would be answered.
    */
-  async coordinator(groupId: string, { urgent = false } = {}): Promise<BrokerConnection> {
-    const node = this.#coordinators.get(groupId) ?? (await this.#findCoordinator(groupId))
-    try {
-      return await this.#connected(urgent ? `node ${node}` : `coordinator ${node}`, node)
-    } catch (error) {
-      this.forgetCoordinator(groupId)
-      throw error
-    }
+  coordinator(groupId: string, { urgent = false } = {}): Promise<BrokerConnection> {
+    return this.#coordinator('group', groupId, urgent ? 'node' : 'coordinator')
   }
 
   /** The group may have another coordinator by now: the next use asks. */
   forgetCoordinator(groupId: string): void {
-    this.#coordinators.delete(groupId)
+    this.#coordinators.delete(coordinatorKey('group', groupId))
+  }
+
+  /** The coordinator of a transactional id; what it answers is never held back. */
+  transactionCoordinator(transactionalId: string): Promise<BrokerConnection> {
+    return this.#coordinator('transaction', transactionalId, 'node')
+  }
+
+  /** What was learned of topics and coordinators is stale: the next uses ask again. */
+  forgetAll(): void {
+    this.#topics.clear()
+    this.#coordinators.clear()
   }
 
   /** Ends all connections; nothing can be asked any more. */
@@ -146,16 +157,28 @@ export class Cluster {
     for (const connection of this.#connections.values()) connection.close()
   }
 
-  #findCoordinator(groupId: string): Promise<number> {
+  async #coordinator(kind: CoordinatorKind, key: string, use: string): Promise<BrokerConnection> {
+    const found = this.#coordinators.get(coordinatorKey(kind, key)) ?? (await this.#findCoordinator(kind, key))
+    try {
+      return await this.#connected(`${use} ${found}`, found)
+    } catch (error) {
+      this.#coordinators.delete(coordinatorKey(kind, key))
+      throw error
+    }
+  }
+
+  #findCoordinator(kind: CoordinatorKind, key: string): Promise<number> {
     return retrying(this.clock, electionMs, isElecting, async () => {
       const connection = await this.any()
-      const answer = await connection.request(findCoordinator, version =>
-        version >= 4 ? { coordinatorKeys: [groupId] } : { key: groupId },
-      )
+      const keyType = coordinatorKinds[kind]
+      const answer = await connection.request(findCoordinator, version => {
+        if (version >= 4) return { coordinatorKeys: [key], keyType }
+        return version === 0 ? { key } : { key, keyType }
+      })
       const found = answer.coordinators[0] ?? answer
-      checkCode(found.errorCode, `coordinator of group ${groupId}`, found.errorMessage)
+      checkCode(found.errorCode, `coordinator of ${kind} ${key}`, found.errorMessage)
       this.#nodes.set(found.nodeId, { host: found.host, port: found.port })
-      this.#coordinators.set(groupId, found.nodeId)
+      this.#coordinators.set(coordinatorKey(kind, key), found.nodeId)
       return found.nodeId
     })
   }

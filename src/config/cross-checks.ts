@@ -5,8 +5,9 @@ import type { SettingProblem } from './setting-problem.ts'
 import { flagName, leastBytes, type SettingKey, type Settings, settingsOf, settingTable } from './settings.ts'
 import { shareOf } from './share.ts'
 import { slotBytesOf } from './slot-bytes.ts'
+import { checkUplink } from './uplink-checks.ts'
 
-type Report = (key: SettingKey, reason: string, nearest?: string) => void
+export type Report = (key: SettingKey, reason: string, nearest?: string) => void
 
 const listenKeys = ['mqtt.listen', 'kafka.listen', 'http.listen'] as const
 
@@ -31,6 +32,7 @@ export function crossCheck(
   checkListeners(settings, report)
   checkTls(settings, report)
   checkListenerRules(settings, report)
+  checkUplink(settings, report)
   return problems
 }
 

@@ -21,6 +21,8 @@ import { type Route, routes } from './routes.ts'
 import { row, type Setting } from './setting-row.ts'
 import { share } from './share.ts'
 import { type SubscribeDenyRule, subscribeDeny } from './subscribe-deny.ts'
+import { uplinkConnectionSettings } from './uplink-connection.ts'
+import { uplinkSettings } from './uplink-settings.ts'
 import { boolean, listOf, oneOf, text } from './value-types.ts'
 
 const forever = Number.POSITIVE_INFINITY
@@ -352,6 +354,10 @@ export const settingTable = {
     10 * SECOND_MS,
     'Time an HTTP request may take to arrive',
   ),
+
+  // the central cluster
+  ...uplinkSettings,
+  ...uplinkConnectionSettings,
 } as const
 
 export type SettingKey = keyof typeof settingTable

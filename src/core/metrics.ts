@@ -273,6 +273,25 @@ export const metricTable = {
   },
   // http
   httpRequests: { name: 'http_requests_total', type: 'counter', help: 'HTTP requests answered', label: 'status' },
+  // the way up
+  uplinkRounds: { name: 'uplink_rounds_total', type: 'counter', help: 'Transactions committed by the central cluster' },
+  uplinkRecords: { name: 'uplink_records_total', type: 'counter', help: 'Records sent up and committed there' },
+  uplinkBytes: {
+    name: 'uplink_bytes_total',
+    type: 'counter',
+    help: 'Bytes of batches sent up and committed there, as they went over the link',
+  },
+  uplinkInterruptions: {
+    name: 'uplink_interruptions_total',
+    type: 'counter',
+    help: 'Sessions with the central cluster that an error ended, and attempts that did not become one',
+  },
+  uplinkLag: { name: 'uplink_lag_records', type: 'gauge', help: 'Records that are durable here and not upstream' },
+  uplinkRefused: {
+    name: 'uplink_refused_partitions',
+    type: 'gauge',
+    help: 'Partitions that the central cluster takes nothing from at present; uplink status says why',
+  },
 } as const satisfies Record<string, MetricRow>
 
 export type MetricKey = keyof typeof metricTable

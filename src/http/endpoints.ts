@@ -106,6 +106,12 @@ export const endpoints: readonly Endpoint[] = [
     'Records that retention, the disk budget or damage took before every consumer group had read them',
     status => status.gaps(),
   ),
+  json(
+    '/api/v1/uplink',
+    'What the central cluster has, what waits, and why',
+    status => status.uplink(),
+    'there is no uplink: set uplink.bootstrap.servers',
+  ),
   json('/api/v1/settings', 'Settings in force and where each comes from', status => status.settings()),
   {
     ...json('/api/v1/routes', 'Where a publish to an MQTT topic would go', (status, args) =>

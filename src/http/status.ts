@@ -1,5 +1,6 @@
 import type { ClockSummary } from '../broker/clock-quality.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
+import type { UplinkSummary } from '../broker/uplink-summary.ts'
 
 /** What the HTTP front shows. The composition root implements it; everything returned is plain and ready for JSON. */
 export interface GatewayStatus {
@@ -15,6 +16,8 @@ export interface GatewayStatus {
   group(id: string): Promise<GroupDetails | undefined>
   clients(): readonly MqttClient[]
   gaps(): readonly GapSummary[]
+  /** Undefined when there is no uplink. */
+  uplink(): Promise<UplinkSummary | undefined>
   /** Secrets already replaced: see `shownSettings`. */
   settings(): readonly SettingValue[]
   /** Where a publish to this MQTT topic would go. */

@@ -46,14 +46,14 @@ export class GroupOffsets {
     return this.#groups.get(group)
   }
 
-  /** The least offset that a group has committed of the partition: every group that reads it has read what lies below. 0 when none has. */
-  readThrough(topic: string, partition: number): number {
+  /** The least offset that a group has committed of the partition: every group that reads it has read what lies below. Undefined when none has. */
+  readThrough(topic: string, partition: number): number | undefined {
     let least = Number.POSITIVE_INFINITY
     for (const topics of this.#groups.values()) {
       const committed = topics.get(topic)?.get(partition)
       if (committed !== undefined && committed.offset < least) least = committed.offset
     }
-    return least === Number.POSITIVE_INFINITY ? 0 : least
+    return least === Number.POSITIVE_INFINITY ? undefined : least
   }
 
   /** Groups that have offsets. */

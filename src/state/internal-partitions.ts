@@ -12,6 +12,8 @@ export const internalPartitions = {
   mqttSessions: partitionId(6),
   /** QoS 2 packet ids given to publishes on their way to such sessions. */
   mqttOutbound: partitionId(7),
+  /** What the central cluster has of this log, as far as it is known here. */
+  uplink: partitionId(9),
   /** Wills of connected clients, and of lost ones while their delay runs. */
   mqttWills: partitionId(11),
 } as const

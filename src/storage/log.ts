@@ -109,7 +109,10 @@ export interface Retention {
   /** -1: no limit. */
   readonly bytes: number
   readonly class: RetentionClass
-  /** The offset below which every consumer group that commits positions of the partition has read; 0 when there is no such group. */
+  /**
+   * The offset below which every consumer group that commits positions of the partition has read, and the central cluster has all that goes up; 0
+   * when there is no such group and it does not go up.
+   */
   readThrough(): number
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { settingKeys } from '../../src/config/settings.ts'
 import { topicConfigKeys, topicConfigRow } from '../../src/config/topic-config-table.ts'
+import { uplinkConnectionSettings } from '../../src/config/uplink-connection.ts'
 import { errorKinds } from '../../src/core/errors.ts'
 import { metricTable } from '../../src/core/metrics.ts'
 import { readTreeFile, sourceFiles, treeFiles } from './source-files.ts'
@@ -28,7 +29,10 @@ test('every metric is counted or sampled somewhere', () => {
 
 test('every setting has an effect somewhere outside config', () => {
   const text = textOutside('src/config/')
-  const unused = settingKeys.filter(key => !isQuoted(text)(key) && !new RegExp(`settings\\.${key}\\b`).test(text))
+  // the client takes its security under the names that it has without a prefix
+  const inCode = (key: string) => (Object.hasOwn(uplinkConnectionSettings, key) ? key.slice('uplink.'.length) : key)
+  const isUsed = (key: string) => isQuoted(text)(key) || new RegExp(`settings\\.${key}\\b`).test(text)
+  const unused = settingKeys.filter(key => !isUsed(inCode(key)))
   // topic configs take these as their defaults, and the cross checks of config are all that this one is for
   const inConfig = [
     ...topicConfigKeys.map(key => topicConfigRow(key).setting as string | undefined),

@@ -25,7 +25,8 @@ export class FaultProxy {
   accepted = 0
   /** Bytes handed on so far. */
   readonly passedBytes: Record<Direction, number> = { up: 0, down: 0 }
-  readonly #targetPort: number
+  /** Where everything is handed on to. */
+  targetPort: number
   readonly #server: Server
   readonly #pairs = new Set<Pair>()
   /** When the last byte that was taken will have gone out, by direction. */
@@ -43,7 +44,7 @@ export class FaultProxy {
   }
 
   private constructor(targetPort: number) {
-    this.#targetPort = targetPort
+    this.targetPort = targetPort
     this.#server = createServer({ pauseOnConnect: true }, socket => this.#accept(socket))
   }
 
@@ -115,7 +116,7 @@ export class FaultProxy {
   #accept(client: Socket): void {
     this.accepted++
     if (this.#refuses) return void client.resetAndDestroy()
-    const broker = connect({ port: this.#targetPort, host: '127.0.0.1', noDelay: true })
+    const broker = connect({ port: this.targetPort, host: '127.0.0.1', noDelay: true })
     client.setNoDelay(true)
     const pair = new Pair(client, broker, {
       pass: (direction, chunk) => this.#pass(direction, chunk),

@@ -108,6 +108,12 @@ export class RecordCursor {
     return this.readHeaders()
   }
 
+  /** The header list of the present record as it stands in the batch, its count included. */
+  headerBytes(): Buffer {
+    this.value()
+    return this.reader.slice(this.reader.remaining)
+  }
+
   /** The present record as it stands in the batch, its length included. */
   bytes(): Buffer {
     return this.records.subarray(this.start, this.nextStart)

@@ -133,7 +133,23 @@ describe('problems', () => {
     ['num.partitions: 1\nnum.partitions: 2', 'not valid YAML: Map keys must be unique'],
     ['http.listen:', 'has no value'],
     ['num.partitions: [1]', 'takes one value, not a list or a map'],
-    ['uplink: { bootstrap.servers: k1 }', 'the uplink is not in this version'],
+    ['downlink: []', 'the downlink is not in this version'],
+    ['uplink: { bootstrap.servers: k1 }', '"k1" is not HOST:PORT'],
+    [
+      'uplink: { topics: [sensors] }',
+      'uplink.topics (brooklet.yaml:1): has no effect without uplink.bootstrap.servers',
+    ],
+    ['uplink: { bootstrap.servers: k1:9092, rename: central }', 'gives several topics one name'],
+    ['uplink: { bootstrap.servers: k1:9092, rename: "a b" }', 'does not make topic names'],
+    ['uplink: { bootstrap.servers: k1:9092, topics: [] }', 'uplink.topics (brooklet.yaml:1): is empty'],
+    [
+      'uplink: { bootstrap.servers: k1:9092, headers: gateway, rename: "{gateway}.{topic}" }',
+      'gateway says again what uplink.rename says',
+    ],
+    [
+      'uplink: { bootstrap.servers: k1:9092, request.timeout.ms: 60s }',
+      'uplink.request.timeout.ms (brooklet.yaml:1): is above uplink.transaction.timeout.ms',
+    ],
   ])('file %j: %s', (yaml, reason) => {
     expect(problemsOf({ yaml })[0]).toContain(reason)
   })

@@ -55,6 +55,7 @@ export class FakeStatus implements GatewayStatus {
   group = async () => undefined
   clients = () => []
   gaps = () => []
+  uplink = async () => ({ state: 'connected', error: null, retryInMs: null, bytesPerSecond: null, partitions: [] })
   settings = () => [{ key: 'num.partitions', value: '4', origin: 'default' }]
   route = (mqttTopic: string) => ({
     mqttTopic,

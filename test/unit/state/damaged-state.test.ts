@@ -10,6 +10,7 @@ import { MqttOutboundView } from '../../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../../src/state/mqtt-sessions.ts'
 import { MqttWillsView } from '../../../src/state/mqtt-wills.ts'
 import { RetainedView } from '../../../src/state/retained.ts'
+import { UplinkView } from '../../../src/state/uplink.ts'
 import { frameBatchBytes, frameHeaderBytes, frameMagic, framePartition } from '../../../src/storage/frame.ts'
 import { logControlPartition } from '../../../src/storage/log.ts'
 import { openCommitLog } from '../../../src/storage/open-commit-log.ts'
@@ -37,6 +38,7 @@ const openGateway = async (machine: SimMachine) => {
   const inflight = new MqttInflightView()
   const sessions = new MqttSessionsView()
   const outbound = new MqttOutboundView()
+  const uplink = new UplinkView()
   const wills = new MqttWillsView()
   const open = await openBroker({
     platform,
@@ -45,14 +47,14 @@ const openGateway = async (machine: SimMachine) => {
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound, wills],
+    frontViews: [retained, inflight, sessions, outbound, wills, uplink],
   })
   const close = async (): Promise<void> => {
     await open.state.checkpointAll()
     open.stop()
     await log.close()
   }
-  return { ...open, log, metrics, retained, inflight, sessions, outbound, wills, close }
+  return { ...open, log, metrics, retained, inflight, sessions, outbound, wills, uplink, close }
 }
 
 type OpenGateway = Awaited<ReturnType<typeof openGateway>>
@@ -103,6 +105,11 @@ const fill = async (machine: SimMachine): Promise<{ producerId: number }> => {
     const window = first.outbound.put('display', number, { own: [[number + 1, 100, number]], other: [], received: [] })
     await first.broker.whenDurable(first.state.write([window]))
   }
+  const { uplink } = first
+  for (const last of [4, 8]) {
+    const position = uplink.putPosition('kept', 0, { topicId: topics.get('kept').id, last, records: last + 1 })
+    await first.broker.whenDurable(first.state.write([position, uplink.putIncarnation(`start ${last}`, 1)]))
+  }
   for (const topic of ['lost', 'gone']) {
     const will = { topic, payload: Buffer.from('!'), qos: 1, retain: true, properties: Buffer.of(1, 1) } as const
     const change = first.wills.put('display', { ...will, delayMs: 5, silenceMs: 90_000, dueLogAge: null })
@@ -149,6 +156,7 @@ const placesIn = (machine: SimMachine, partitions: ReadonlySet<number>): Place[]
 const stateOf = async (gateway: OpenGateway, producerId: number) => {
   const { gaps: _, ...content } = await contentOf(gateway)
   const { logEnd } = gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!)
+  const upstream = [...gateway.uplink.entries()].map(({ key, value }) => `${key} ${value?.toString('hex')}`)
   const { sessions, outbound, wills } = gateway
   const display = [
     sessions.session('display'),
@@ -159,7 +167,9 @@ const stateOf = async (gateway: OpenGateway, producerId: number) => {
   const repeated = await produce(gateway, 'kept', batchOf('once', producerId, 2))
   expect(gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!).logEnd).toBe(logEnd)
   return JSON.parse(
-    JSON.stringify({ ...content, display, repeated }, (name, value) => (name === 'highWatermark' ? undefined : value)),
+    JSON.stringify({ ...content, display, upstream, repeated }, (name, value) =>
+      name === 'highWatermark' ? undefined : value,
+    ),
   )
 }
 

@@ -1,5 +1,6 @@
 /** All contracts. Adding one: write its file, list it here; the test compares it with Kafka's definitions. */
 
+export { addPartitionsToTxn } from './add-partitions-to-txn.ts'
 export { alterConfigs } from './alter-configs.ts'
 export { apiVersions } from './api-versions.ts'
 export { createPartitions } from './create-partitions.ts'
@@ -12,6 +13,7 @@ export { describeConfigs } from './describe-configs.ts'
 export { describeGroups } from './describe-groups.ts'
 export { describeLogDirs } from './describe-log-dirs.ts'
 export { describeTopicPartitions } from './describe-topic-partitions.ts'
+export { endTxn } from './end-txn.ts'
 export { fetch } from './fetch.ts'
 export { findCoordinator } from './find-coordinator.ts'
 export { heartbeat } from './heartbeat.ts'

@@ -1,0 +1,34 @@
+/** The way up to the central cluster as `uplink status` and the HTTP API show it. */
+export interface UplinkSummary {
+  /**
+   * `connecting`, `connected`, `waiting` (for the next attempt), `stopped` (somebody upstream must act), `fenced` (this log does not send any more).
+   */
+  readonly state: string
+  /** What went wrong last; null when the last round went well. */
+  readonly error: string | null
+  /** Milliseconds to the next attempt; null when none is due. */
+  readonly retryInMs: number | null
+  /** What the link carried; null before it was measured. */
+  readonly bytesPerSecond: number | null
+  readonly partitions: readonly UplinkPartition[]
+}
+
+export interface UplinkPartition {
+  readonly topic: string
+  readonly partition: number
+  /** Name of the topic upstream. */
+  readonly target: string
+  /** All below is upstream. */
+  readonly upstreamOffset: number
+  readonly highWatermark: number
+  readonly lagRecords: number
+  /** Worked out from the mean size of the records that the partition has. */
+  readonly lagBytes: number
+  /** Of the oldest record that is not upstream; null when all is. */
+  readonly lagSeconds: number | null
+  /** Records that went up since the topic was made. */
+  readonly sentRecords: number
+  /** Why it does not go up at present; null: nothing is known against it. */
+  readonly error: string | null
+  readonly retryInMs: number | null
+}

@@ -1,0 +1,77 @@
+import type { Broker } from '../broker/broker.ts'
+import type { TopicMetadata } from '../client/cluster.ts'
+import { BrokerError } from '../core/errors.ts'
+import { MalformedFrame } from '../core/malformed-frame.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Lane } from './lane.ts'
+import type { Lanes } from './lanes.ts'
+import type { Outgoing } from './outgoing-batches.ts'
+import { TargetRefused } from './target-topics.ts'
+
+/** What one lane sends in one round. */
+export interface Cargo {
+  readonly lane: Lane
+  readonly outgoing: Outgoing
+  /** Where the lane goes on afterwards. */
+  readonly next: number
+}
+
+export interface Loading {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly lanes: Lanes
+  /** The topic that the lane goes to; undefined: it will be there soon. Throws `TargetRefused`. */
+  readonly targetOf: (lane: Lane) => Promise<TopicMetadata | undefined>
+  readonly pack: (lane: Lane, target: TopicMetadata, stored: readonly Buffer[]) => Promise<Outgoing>
+}
+
+const leastReadBytes = 64 << 10
+/** A topic made just now is asked for again after this. */
+const creationMs = 200
+
+/** Batches of the lanes whose turn it is, some `limitBytes` of them as they go over the link. */
+export const load = async (loading: Loading, limitBytes: number): Promise<readonly Cargo[]> => {
+  const { lanes } = loading
+  const turns = [...lanes.takeTurns()]
+  const shareBytes = Math.max(leastReadBytes, Math.floor(limitBytes / Math.max(1, turns.length)))
+  const loaded: Cargo[] = []
+  let leftBytes = limitBytes
+  for (const lane of turns) {
+    const cargo = leftBytes > 0 ? await loadLane(loading, lane, shareBytes) : undefined
+    if (leftBytes <= 0 || cargo !== undefined) lanes.queue(lane)
+    if (cargo === undefined) continue
+    loaded.push(cargo)
+    leftBytes -= cargo.outgoing.bytes
+  }
+  return loaded
+}
+
+const loadLane = async (
+  { broker, clock, lanes, targetOf, pack }: Loading,
+  lane: Lane,
+  maxBytes: number,
+): Promise<Cargo | undefined> => {
+  try {
+    const target = await targetOf(lane)
+    if (target === undefined) {
+      clock.after(creationMs, () => lanes.queue(lane))
+      return undefined
+    }
+    const start = Math.max(lane.next, broker.offsets(lane.id).logStart)
+    const { batches, nextOffset } = await broker.read(lane.id, start, maxBytes)
+    const outgoing = await pack(lane, target, batches)
+    if (outgoing.records > 0) return { lane, outgoing, next: nextOffset }
+    // nothing but markers and what compaction emptied
+    if (nextOffset > lane.next) lane.next = nextOffset
+    if (lanes.lag(lane) > 0) lanes.queue(lane)
+  } catch (error) {
+    if (error instanceof TargetRefused || error instanceof MalformedFrame) {
+      lane.refused(error.message, clock.monotonicMs())
+      lanes.queue(lane)
+    } else if (error instanceof BrokerError) {
+      // evicted meanwhile, or the device is slow: its turn comes again
+      clock.after(creationMs, () => lanes.queue(lane))
+    } else throw error
+  }
+  return undefined
+}

@@ -1,0 +1,136 @@
+import type { Broker } from '../broker/broker.ts'
+import type { Topic } from '../broker/topics.ts'
+import type { PartitionId } from '../core/brand.ts'
+import type { Clock, Timer } from '../platform/clock.ts'
+import type { UpstreamPosition } from '../state/uplink.ts'
+import { Lane } from './lane.ts'
+import type { Selection } from './selection.ts'
+
+/** The position of a partition as it is known now. */
+export type PositionOf = (topic: string, partition: number) => UpstreamPosition | undefined
+
+/** The partitions that go up, and which of them have something to send. Follows the topics as they come, grow and go. */
+export class Lanes {
+  readonly #broker: Broker
+  readonly #clock: Clock
+  readonly #selection: Selection
+  readonly #positionOf: PositionOf
+  readonly #byPartition = new Map<PartitionId, Lane>()
+  /** Whose turn it is: who comes first has waited longest. */
+  readonly #waiting = new Set<Lane>()
+  #wake: (() => void) | undefined
+
+  constructor(broker: Broker, clock: Clock, selection: Selection, positionOf: PositionOf) {
+    this.#broker = broker
+    this.#clock = clock
+    this.#selection = selection
+    this.#positionOf = positionOf
+    for (const topic of broker.topics.all()) this.#add(topic)
+    broker.topics.onChange((topic, change) => (change === 'deleted' ? this.#remove(topic) : this.#add(topic)))
+    broker.onDurable((_group, partitions) => this.#advanced(partitions))
+  }
+
+  all(): Iterable<Lane> {
+    return this.#byPartition.values()
+  }
+
+  find(topic: string, partition: number): Lane | undefined {
+    const id = this.#broker.topics.find(topic)?.partitions[partition]
+    return id === undefined ? undefined : this.#byPartition.get(id)
+  }
+
+  /** Records durable here and not upstream. */
+  lag({ id, next }: Lane): number {
+    const { highWatermark, logStart } = this.#broker.offsets(id)
+    return Math.max(0, highWatermark - Math.max(next, logStart))
+  }
+
+  /** Records of all partitions that are durable here and not upstream. */
+  get lagInAll(): number {
+    let records = 0
+    for (const lane of this.#byPartition.values()) records += this.lag(lane)
+    return records
+  }
+
+  /** Partitions that the central cluster takes nothing from at present. */
+  get refused(): number {
+    let count = 0
+    for (const { trouble } of this.#byPartition.values()) if (trouble !== undefined) count++
+    return count
+  }
+
+  /** Takes the positions anew: what was sent since they were read may or may not be upstream. */
+  restart(): void {
+    for (const lane of this.#byPartition.values()) {
+      lane.continueAfter(this.#positionOf(lane.topic, lane.partition))
+      this.#waiting.add(lane)
+    }
+  }
+
+  /** Those with something to send and nothing against it, in the order of their turns; a lane taken from here has had its turn. */
+  *takeTurns(): Generator<Lane> {
+    const nowMs = this.#clock.monotonicMs()
+    for (const lane of [...this.#waiting]) {
+      if (lane.trouble !== undefined && lane.trouble.retryAtMs > nowMs) continue
+      this.#waiting.delete(lane)
+      if (this.lag(lane) > 0) yield lane
+    }
+  }
+
+  /** There may be more of it: its turn comes again. */
+  queue(lane: Lane): void {
+    if (this.#byPartition.get(lane.id) !== lane) return
+    this.#waiting.add(lane)
+    this.wake()
+  }
+
+  /** Resolves when some lane may have something to send, or `wake` is called. */
+  async ready(): Promise<void> {
+    const nowMs = this.#clock.monotonicMs()
+    let waitMs = Number.POSITIVE_INFINITY
+    for (const { trouble } of this.#waiting) waitMs = Math.min(waitMs, Math.max(0, (trouble?.retryAtMs ?? 0) - nowMs))
+    if (waitMs === 0) return
+    let timer: Timer | undefined
+    await new Promise<void>(resolve => {
+      this.#wake = resolve
+      if (waitMs !== Number.POSITIVE_INFINITY) timer = this.#clock.after(waitMs, resolve)
+    })
+    timer?.cancel()
+    this.#wake = undefined
+  }
+
+  wake(): void {
+    this.#wake?.()
+  }
+
+  #advanced(partitions: readonly PartitionId[]): void {
+    let isNew = false
+    for (const partition of partitions) {
+      const lane = this.#byPartition.get(partition)
+      if (lane === undefined || this.#waiting.has(lane)) continue
+      this.#waiting.add(lane)
+      isNew = true
+    }
+    if (isNew) this.wake()
+  }
+
+  #add(topic: Topic): void {
+    if (!this.#selection.has(topic.name)) return
+    const target = this.#selection.target(topic.name)
+    for (const [partition, id] of topic.partitions.entries()) {
+      if (this.#byPartition.has(id)) continue
+      const lane = new Lane(topic, partition, target)
+      lane.continueAfter(this.#positionOf(topic.name, partition))
+      this.#byPartition.set(id, lane)
+      this.queue(lane)
+    }
+  }
+
+  #remove(topic: Topic): void {
+    for (const id of topic.partitions) {
+      const lane = this.#byPartition.get(id)
+      if (lane !== undefined) this.#waiting.delete(lane)
+      this.#byPartition.delete(id)
+    }
+  }
+}

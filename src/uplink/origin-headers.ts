@@ -1,0 +1,66 @@
+import type { Uuid } from '../core/uuid.ts'
+import { varintLength, writeVarint } from '../core/varint.ts'
+import { encodeHeaders } from '../wire/kafka/batch-encoding.ts'
+
+/** Where a record is from, as headers upstream say it. */
+export interface Origin {
+  readonly gateway: string
+  readonly logId: Uuid
+  readonly incarnation: string
+  readonly topic: string
+  readonly partition: number
+}
+
+/** Adds to the header list of a record, both encoded. */
+export type AddHeaders = (headers: Buffer, offset: number) => Buffer
+
+/** The header `gateway`. */
+export const gatewayHeader = ({ gateway }: Origin): AddHeaders => {
+  const added = withoutCount(encodeHeaders([{ key: 'gateway', value: Buffer.from(gateway) }]))
+  // records of one device have the same headers, one after the other
+  let before: Buffer | undefined
+  let after = added
+  return headers => {
+    if (before === undefined || !before.equals(headers)) {
+      before = headers
+      after = joined(headers, added, 1)
+    }
+    return after
+  }
+}
+
+/** The header `gateway`, and `gateway.log`, `.topic`, `.partition`, `.incarnation` and `.offset`: a record that names its one origin. */
+export const originHeaders = (origin: Origin): AddHeaders => {
+  const fixed = [
+    ['gateway', origin.gateway],
+    ['gateway.log', origin.logId],
+    ['gateway.topic', origin.topic],
+    ['gateway.partition', String(origin.partition)],
+    ['gateway.incarnation', origin.incarnation],
+  ].map(([key, value]) => ({ key: key!, value: Buffer.from(value!) }))
+  return (headers, offset) => {
+    const own = [...fixed, { key: 'gateway.offset', value: Buffer.from(String(offset)) }]
+    return joined(headers, withoutCount(encodeHeaders(own)), own.length)
+  }
+}
+
+/** Fewer than 64 headers have a count of one byte. */
+const withoutCount = (headers: Buffer): Buffer => headers.subarray(1)
+
+const joined = (headers: Buffer, added: Buffer, addedCount: number): Buffer => {
+  const { count, bytes } = readCount(headers)
+  const prefix = Buffer.alloc(varintLength(count + addedCount))
+  writeVarint(prefix, 0, count + addedCount)
+  return Buffer.concat([prefix, headers.subarray(bytes), added])
+}
+
+/** A zigzag varint; the record was checked when it was taken in. */
+const readCount = (headers: Buffer): { count: number; bytes: number } => {
+  let value = 0
+  let bytes = 0
+  for (let shift = 0; ; shift += 7) {
+    const byte = headers[bytes++]!
+    value |= (byte & 0x7f) << shift
+    if (byte < 0x80) return { count: value >>> 1, bytes }
+  }
+}

@@ -1,0 +1,141 @@
+import { partitionOfKey } from '../core/murmur2.ts'
+import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
+import { compressBatch } from '../wire/kafka/batch-encoding.ts'
+import { type CodecName, codecId } from '../wire/kafka/compression/codecs.ts'
+import {
+  baseOffsetOf,
+  codecOf,
+  hasLogAppendTime,
+  isControl,
+  lastOffsetDeltaOf,
+  recordCountOf,
+} from '../wire/kafka/record-batch.ts'
+import { decompressRecords } from '../wire/kafka/records.ts'
+import type { AddHeaders } from './origin-headers.ts'
+
+/** How records of one partition are written for the central cluster. */
+export interface OutgoingRules {
+  /** Partition here. */
+  readonly partition: number
+  /** Partitions of the topic here and there. */
+  readonly partitions: number
+  readonly targetPartitions: number
+  readonly addHeaders: AddHeaders | undefined
+  readonly compression: CodecName
+  /** Bytes of records in a batch that is written anew, before compression. */
+  readonly batchBytes: number
+}
+
+/** A batch for one partition of the central topic. */
+export interface OutgoingBatch {
+  readonly partition: number
+  readonly count: number
+  readonly batch: Buffer
+}
+
+export interface Outgoing {
+  /** In the order in which each partition must get them. */
+  readonly batches: readonly OutgoingBatch[]
+  readonly records: number
+  readonly bytes: number
+}
+
+/** A batch came from a producer's request, within what a request may have; it may have been packed tightly. */
+const maxUnpackedBytes = 128 << 20
+
+/**
+ * Stored batches from `next` on as batches to send. Large ones go as they are where nothing in them has to change, small ones are merged.
+ * Throws `MalformedFrame` when records cannot be read.
+ */
+export const outgoingBatches = async (
+  stored: readonly Buffer[],
+  next: number,
+  rules: OutgoingRules,
+): Promise<Outgoing> => {
+  const writer = new OutgoingWriter(rules)
+  for (const batch of stored) {
+    if (isControl(batch) || recordCountOf(batch) === 0) continue
+    if (goesAsStored(batch, next, rules)) await writer.take(batch)
+    else {
+      const cursor = await decompressRecords(batch, maxUnpackedBytes)
+      while (cursor.next()) {
+        if (cursor.offset < next) continue
+        const headers = cursor.headerBytes()
+        const value = cursor.value()
+        const added = rules.addHeaders === undefined ? headers : rules.addHeaders(headers, cursor.offset)
+        if (writer.append(cursor.timestampMs, cursor.key(), value, added)) await writer.flush()
+      }
+    }
+  }
+  return writer.finish()
+}
+
+/** Brokers take a client's batch only with dense offsets from 0 and its own timestamps. */
+const goesAsStored = (batch: Buffer, next: number, rules: OutgoingRules): boolean =>
+  rules.addHeaders === undefined &&
+  rules.targetPartitions === rules.partitions &&
+  (batch.length >= rules.batchBytes / 2 || codecOf(batch) !== codecId('none')) &&
+  baseOffsetOf(batch) >= next &&
+  lastOffsetDeltaOf(batch) === recordCountOf(batch) - 1 &&
+  !hasLogAppendTime(batch)
+
+/** Batches in the making, one for each target partition. */
+class OutgoingWriter {
+  readonly #rules: OutgoingRules
+  readonly #open = new Map<number, BatchBuilder>()
+  readonly #done: OutgoingBatch[] = []
+  #openBytes = 0
+  #records = 0
+  #bytes = 0
+
+  constructor(rules: OutgoingRules) {
+    this.#rules = rules
+  }
+
+  /** True: what is open is enough for now, `flush` is due. */
+  append(timestampMs: number, key: Buffer | null, value: Buffer | null, headers: Buffer): boolean {
+    const partition = this.#targetOf(key)
+    let builder = this.#open.get(partition)
+    if (builder === undefined) this.#open.set(partition, (builder = new BatchBuilder()))
+    const before = builder.byteLength
+    builder.append(timestampMs, key, value, 0, value?.length ?? 0, headers)
+    this.#openBytes += builder.byteLength - before
+    return this.#openBytes >= this.#rules.batchBytes
+  }
+
+  /** A batch as it is stored. The log's buffer is not ours to write into. */
+  async take(batch: Buffer): Promise<void> {
+    await this.flush()
+    this.#add(this.#rules.partition, recordCountOf(batch), Buffer.from(batch))
+  }
+
+  async flush(): Promise<void> {
+    const { compression } = this.#rules
+    for (const [partition, builder] of this.#open) {
+      const plain = builder.finish(0, -1)
+      const packed = compression === 'none' ? undefined : await compressBatch(plain, compression)
+      const batch = packed !== undefined && packed.length < plain.length ? packed : Buffer.from(plain)
+      this.#add(partition, builder.count, batch)
+    }
+    this.#open.clear()
+    this.#openBytes = 0
+  }
+
+  async finish(): Promise<Outgoing> {
+    await this.flush()
+    return { batches: this.#done, records: this.#records, bytes: this.#bytes }
+  }
+
+  #add(partition: number, count: number, batch: Buffer): void {
+    this.#done.push({ partition, count, batch })
+    this.#records += count
+    this.#bytes += batch.length
+  }
+
+  /** Records without key keep together: what one partition here has of them is in order there. */
+  #targetOf(key: Buffer | null): number {
+    const { partition, partitions, targetPartitions } = this.#rules
+    if (targetPartitions === partitions) return partition
+    return key === null ? partition % targetPartitions : partitionOfKey(key, targetPartitions)
+  }
+}

@@ -1,0 +1,118 @@
+import type { Cluster, TopicMetadata } from '../client/cluster.ts'
+import { isUnknownTopic, KafkaError } from '../client/kafka-error.ts'
+import { latestOffset, offsetFor, type TopicPartition } from '../client/partition-offsets.ts'
+import { PartitionReader } from '../client/partition-reader.ts'
+import { retrying } from '../client/retry.ts'
+import { createTopic, topicConfigs } from '../client/topic-admin.ts'
+import { partitionOfKey } from '../core/murmur2.ts'
+import type { PositionsPlace } from '../state/uplink.ts'
+import { errorCodes } from '../wire/kafka/error-codes.ts'
+import { decodePosition, type Position } from './position.ts'
+import { UplinkStopped } from './uplink-errors.ts'
+
+const newPartitions = 16
+/** Brokers hear of a new topic one after the other. */
+const creationMs = 10_000
+const maxWaitMs = 500
+const maxBytes = 1 << 20
+/** Small segments, so that a gateway that comes without a copy reads little more than what counts. */
+const newConfigs = new Map([
+  ['cleanup.policy', 'compact'],
+  ['segment.bytes', String(8 << 20)],
+  ['min.cleanable.dirty.ratio', '0.1'],
+])
+
+/** The compacted topic upstream that holds the positions of all logs, as one log sees it. */
+export class PositionsTopic {
+  readonly #cluster: Cluster
+  readonly #name: string
+  readonly #logId: string
+  readonly #topicId: string
+  readonly #partition: number
+
+  /** Makes the topic when it is missing. Throws `UplinkStopped` where only somebody with more rights can help. */
+  static async open(cluster: Cluster, name: string, logId: string, replicas: number): Promise<PositionsTopic> {
+    const topic = (await find(cluster, name)) ?? (await create(cluster, name, replicas))
+    await checkPolicy(cluster, name)
+    return new PositionsTopic(cluster, topic, logId)
+  }
+
+  private constructor(cluster: Cluster, { name, id, partitions }: TopicMetadata, logId: string) {
+    this.#cluster = cluster
+    this.#name = name
+    this.#logId = logId
+    this.#topicId = id
+    this.#partition = partitionOfKey(Buffer.from(logId), partitions.length)
+  }
+
+  /** Where all positions of the log are. */
+  get source(): TopicPartition {
+    return { topic: this.#name, partition: this.#partition }
+  }
+
+  placeAt(next: number): PositionsPlace {
+    return { topicId: this.#topicId, partition: this.#partition, next }
+  }
+
+  /**
+   * Tells `found` every position of this log from `place` on (from the start when that is another topic's), in order, up to the high
+   * watermark of now, and returns the place to go on from. Only committed ones count; while another gateway's transaction is open below
+   * that end this waits for it: believing an older position would send records twice.
+   */
+  async read(place: PositionsPlace | undefined, found: (position: Position) => void): Promise<PositionsPlace> {
+    const isOurs = place?.topicId === this.#topicId && place.partition === this.#partition
+    // of records that are not committed yet the end counts, too
+    const end = (await offsetFor(this.#cluster, this.source, latestOffset)) ?? 0
+    const start = isOurs ? Math.min(place.next, end) : 0
+    const options = { maxWaitMs, maxBytes, readCommitted: true }
+    const reader = new PartitionReader(this.#cluster, this.source, start, options)
+    while (reader.position < end) {
+      for (const record of await reader.read()) {
+        const position = decodePosition(this.#logId, record)
+        if (position !== undefined) found(position)
+      }
+    }
+    return this.placeAt(reader.position)
+  }
+}
+
+const find = async (cluster: Cluster, name: string): Promise<TopicMetadata | undefined> => {
+  try {
+    return await cluster.topic(name, { refresh: true })
+  } catch (error) {
+    if (isUnknownTopic(error)) return undefined
+    throw error
+  }
+}
+
+const create = async (cluster: Cluster, name: string, replicationFactor: number): Promise<TopicMetadata> => {
+  try {
+    await createTopic(cluster, { name, partitions: newPartitions, replicationFactor, configs: newConfigs })
+  } catch (error) {
+    if (!(error instanceof KafkaError)) throw error
+    // another gateway was faster
+    if (error.code !== errorCodes.TOPIC_ALREADY_EXISTS && !error.retriable) {
+      throw new UplinkStopped(
+        `the topic of positions cannot be created (${error.message}): allow CREATE on topic ${name}, or create it with cleanup.policy=compact`,
+      )
+    }
+  }
+  return retrying(cluster.clock, creationMs, isUnknownTopic, () => cluster.topic(name, { refresh: true }))
+}
+
+/** A topic that forgets by age would bring everything up a second time. Who may not ask for its configs is believed. */
+const checkPolicy = async (cluster: Cluster, name: string): Promise<void> => {
+  const policy = await policyOf(cluster, name)
+  if (policy === undefined || policy === 'compact') return
+  throw new UplinkStopped(`topic ${name} has cleanup.policy=${policy}; positions need cleanup.policy=compact`)
+}
+
+const policyOf = async (cluster: Cluster, name: string): Promise<string | undefined> => {
+  try {
+    const configs = await topicConfigs(cluster, name)
+    return configs.find(config => config.name === 'cleanup.policy')?.value ?? undefined
+  } catch (error) {
+    if (error instanceof KafkaError && !error.retriable) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,117 @@
+import type { TopicPartition } from '../client/partition-offsets.ts'
+import type { TransactionalProducer, TransactionBatch } from '../client/transactional-producer.ts'
+import { assert } from '../core/assert.ts'
+import type { Clock } from '../platform/clock.ts'
+import { compressBatch, encodeBatch } from '../wire/kafka/batch-encoding.ts'
+import type { Cargo } from './cargo.ts'
+import type { LinkRate } from './link-rate.ts'
+import { encodePosition, type Position } from './position.ts'
+
+export interface RoundParts {
+  readonly producer: TransactionalProducer
+  readonly clock: Clock
+  readonly rate: LinkRate
+  readonly logId: string
+  readonly gateway: string
+  readonly incarnation: string
+  /** Where positions are written. */
+  readonly positions: TopicPartition
+}
+
+/** What a round brought upstream. */
+export interface Carried {
+  readonly positions: readonly Position[]
+  /** Offset of the first of their records. */
+  readonly positionsOffset: number
+  readonly bytes: number
+}
+
+interface Parcel extends TransactionBatch {
+  readonly cargo: Cargo
+  readonly count: number
+}
+
+/**
+ * Carries the cargo upstream in one transaction, its positions with it. When this throws, all of it is there or nothing, and only the
+ * positions topic knows.
+ */
+export const carry = async (parts: RoundParts, cargo: readonly Cargo[]): Promise<Carried> => {
+  assert(cargo.length > 0, 'a transaction is opened with its batches in hand')
+  const { producer, positions: place, logId, clock } = parts
+  const parcels = cargo.flatMap(parcelsOf)
+  await producer.begin([...distinct(parcels), place])
+  const central = new Map<Cargo, Record<string, number>>(cargo.map(one => [one, {}]))
+  for (const wave of wavesOf(parcels, () => parts.rate.windowBytes)) {
+    const startedMs = clock.monotonicMs()
+    const offsets = await producer.send(wave)
+    parts.rate.acknowledged(bytesOf(wave), clock.monotonicMs() - startedMs)
+    for (const [index, { cargo: owner, partition, count }] of wave.entries())
+      central.get(owner)![partition] = offsets[index]! + count - 1
+  }
+  const positions = cargo.map(one => positionAfter(parts, one, central.get(one)!))
+  const wallMs = clock.wallMs()
+  const batch = await compressBatch(encodeBatch(positions.map(one => encodePosition(logId, one, wallMs))), 'zstd')
+  const sentMs = clock.monotonicMs()
+  const [positionsOffset] = await producer.send([{ ...place, batch }])
+  parts.rate.answered(clock.monotonicMs() - sentMs)
+  await producer.commit()
+  return { positions, positionsOffset: positionsOffset!, bytes: bytesOf(parcels) + batch.length }
+}
+
+const positionAfter = (
+  { gateway, incarnation }: RoundParts,
+  { lane, outgoing, next }: Cargo,
+  central: Readonly<Record<string, number>>,
+): Position => ({
+  topic: lane.topic,
+  partition: lane.partition,
+  topicId: lane.topicId,
+  last: next - 1,
+  records: lane.records + outgoing.records,
+  gateway,
+  incarnation,
+  target: lane.target,
+  central,
+})
+
+const parcelsOf = (cargo: Cargo): Parcel[] =>
+  cargo.outgoing.batches.map(({ partition, count, batch }) => ({
+    topic: cargo.lane.target,
+    partition,
+    batch,
+    count,
+    cargo,
+  }))
+
+/**
+ * Parcels in runs that are under way together: at most a window of bytes but at least one parcel, and at most one of a partition, as a
+ * request has it. Parcels of a partition stay in order.
+ */
+function* wavesOf(parcels: readonly Parcel[], windowBytes: () => number): Generator<readonly Parcel[]> {
+  let left = parcels
+  while (left.length > 0) {
+    const wave: Parcel[] = []
+    const later: Parcel[] = []
+    const partitions = new Set<string>()
+    let roomBytes = windowBytes()
+    for (const parcel of left) {
+      const partition = `${parcel.partition}/${parcel.topic}`
+      const fits = wave.length === 0 || parcel.batch.length <= roomBytes
+      if (fits && !partitions.has(partition)) {
+        wave.push(parcel)
+        roomBytes -= parcel.batch.length
+      } else later.push(parcel)
+      partitions.add(partition)
+    }
+    yield wave
+    left = later
+  }
+}
+
+const distinct = (parcels: readonly Parcel[]): TopicPartition[] => {
+  const partitions = new Map(parcels.map(({ topic, partition }) => [`${partition}/${topic}`, { topic, partition }]))
+  return [...partitions.values()]
+}
+
+const bytesOf = (batches: readonly TransactionBatch[]): number =>
+  batches.reduce((sum, { batch }) => sum + batch.length, 0)

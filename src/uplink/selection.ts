@@ -1,0 +1,44 @@
+import type { Settings } from '../config/settings.ts'
+
+/** What of the settings says which topics go up, and under which name. */
+export type SelectionSettings = Pick<Settings, 'uplink.topics' | 'uplink.topics.exclude' | 'uplink.rename'>
+
+/** Topics of the cluster's own state begin with this; only their whole name selects them. */
+const internalPrefix = '__'
+
+/** Which topics go up, and the names that they have there. */
+export class Selection {
+  readonly #included: readonly RegExp[]
+  readonly #excluded: readonly RegExp[]
+  readonly #exact: ReadonlySet<string>
+  readonly #settings: SelectionSettings
+  readonly #gatewayId: string
+
+  constructor(settings: SelectionSettings, gatewayId: string) {
+    this.#settings = settings
+    this.#gatewayId = gatewayId
+    this.#included = settings['uplink.topics'].map(topicPattern)
+    this.#excluded = settings['uplink.topics.exclude'].map(topicPattern)
+    this.#exact = new Set(settings['uplink.topics'])
+  }
+
+  /** Does the topic go up? */
+  has(topic: string): boolean {
+    if (this.#excluded.some(pattern => pattern.test(topic))) return false
+    if (topic.startsWith(internalPrefix)) return this.#exact.has(topic)
+    return this.#included.some(pattern => pattern.test(topic))
+  }
+
+  /** The name that the topic has upstream. */
+  target(topic: string): string {
+    const values: Record<string, string> = { topic, gateway: this.#gatewayId }
+    return this.#settings['uplink.rename'].parts
+      .map(part => ('literal' in part ? part.literal : (values[part.name] ?? '')))
+      .join('')
+  }
+}
+
+/** `*` stands for any characters, everything else for itself. */
+export const topicPattern = (pattern: string): RegExp => new RegExp(`^${pattern.split('*').map(escaped).join('.*')}$`)
+
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')

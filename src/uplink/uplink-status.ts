@@ -1,0 +1,58 @@
+import type { Broker } from '../broker/broker.ts'
+import type { UplinkPartition, UplinkSummary } from '../broker/uplink-summary.ts'
+import { BrokerError } from '../core/errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Lane } from './lane.ts'
+import type { Uplink } from './uplink.ts'
+
+/** What is upstream and what is not, partition by partition in the order of their names. */
+export const uplinkSummary = async (uplink: Uplink, broker: Broker, clock: Clock): Promise<UplinkSummary> => {
+  const nowMs = clock.monotonicMs()
+  const partitions: UplinkPartition[] = []
+  for (const lane of uplink.lanes.all()) partitions.push(await partitionSummary(uplink, broker, lane, nowMs))
+  partitions.sort((one, other) => one.topic.localeCompare(other.topic) || one.partition - other.partition)
+  return {
+    state: uplink.state,
+    error: uplink.lastError ?? null,
+    retryInMs: uplink.retryAtMs === undefined ? null : leftMs(uplink.retryAtMs, nowMs),
+    bytesPerSecond: uplink.bytesPerSecond === undefined ? null : Math.round(uplink.bytesPerSecond),
+    partitions,
+  }
+}
+
+const partitionSummary = async (
+  { lanes }: Uplink,
+  broker: Broker,
+  lane: Lane,
+  nowMs: number,
+): Promise<UplinkPartition> => {
+  const { highWatermark, logStart } = broker.offsets(lane.id)
+  const lagRecords = lanes.lag(lane)
+  const recordBytes = broker.sizeBytes(lane.id) / Math.max(1, highWatermark - logStart)
+  return {
+    topic: lane.topic,
+    partition: lane.partition,
+    target: lane.target,
+    upstreamOffset: lane.next,
+    highWatermark,
+    lagRecords,
+    lagBytes: Math.round(lagRecords * recordBytes),
+    lagSeconds: lagRecords === 0 ? null : await ageOf(broker, lane, Math.max(lane.next, logStart)),
+    sentRecords: lane.records,
+    error: lane.trouble?.reason ?? null,
+    retryInMs: lane.trouble === undefined ? null : leftMs(lane.trouble.retryAtMs, nowMs),
+  }
+}
+
+/** By log age: time without power does not count. Null: it left the log just now. */
+const ageOf = async (broker: Broker, { id }: Lane, offset: number): Promise<number | null> => {
+  try {
+    const { logAges } = await broker.read(id, offset, 1)
+    return logAges[0] === undefined ? null : Math.max(0, broker.logAge - logAges[0])
+  } catch (error) {
+    if (error instanceof BrokerError) return null
+    throw error
+  }
+}
+
+const leftMs = (atMs: number, nowMs: number): number => Math.max(0, Math.round(atMs - nowMs))

@@ -1,0 +1,265 @@
+import type { Broker } from '../broker/broker.ts'
+import { Cluster } from '../client/cluster.ts'
+import { type Credentials, CredentialsMissing } from '../client/credentials.ts'
+import { ConnectionLost, isClientError, KafkaError } from '../client/kafka-error.ts'
+import { BatchRefused, TransactionalProducer } from '../client/transactional-producer.ts'
+import type { Settings } from '../config/settings.ts'
+import { BrokerError } from '../core/errors.ts'
+import { version } from '../core/version.ts'
+import { type Clock, sleep, type Timer } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Network } from '../platform/network.ts'
+import type { Random } from '../platform/random.ts'
+import type { StateLog } from '../state/state-log.ts'
+import type { UplinkView } from '../state/uplink.ts'
+import { errorCodes } from '../wire/kafka/error-codes.ts'
+import { Backoff } from './backoff.ts'
+import { load } from './cargo.ts'
+import type { Lane } from './lane.ts'
+import { Lanes } from './lanes.ts'
+import { LinkRate } from './link-rate.ts'
+import { Packing } from './packing.ts'
+import { PositionsTopic } from './positions-topic.ts'
+import { carry } from './round.ts'
+import { Selection } from './selection.ts'
+import { TargetTopics } from './target-topics.ts'
+import { UplinkFenced, UplinkStopped } from './uplink-errors.ts'
+import { UpstreamPositions } from './upstream-positions.ts'
+
+export interface UplinkParts {
+  readonly broker: Broker
+  readonly state: StateLog
+  readonly view: UplinkView
+  readonly settings: Settings
+  readonly gatewayId: string
+  readonly incarnation: string
+  readonly network: Network
+  readonly credentials: Credentials
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+/**
+ * `connecting`: no session. `connected`: all is upstream, or on its way. `waiting`: until the next attempt. `stopped`: somebody upstream must act.
+ * `fenced`: this log does not send any more.
+ */
+export type UplinkState = 'connecting' | 'connected' | 'waiting' | 'stopped' | 'fenced'
+
+/** Windows of bytes in one round: what the link carries in about so many seconds. */
+const windowsPerRound = 4
+/** What only somebody upstream can change is looked at again after this. */
+const stoppedPauseMs = 60_000
+/** A round that is under way when the gateway stops may take this long. */
+const finishMs = 2_000
+
+/**
+ * Replication to the central cluster, exactly once (decision 060): sessions, and in each of them rounds, one transaction each. Whatever goes
+ * wrong in a round ends the session; the next one finds out from the positions topic what is upstream.
+ */
+export class Uplink {
+  readonly lanes: Lanes
+  readonly #parts: UplinkParts
+  readonly #cluster: Cluster
+  readonly #upstream: UpstreamPositions
+  readonly #targets: TargetTopics
+  readonly #packing: Packing
+  readonly #rate = new LinkRate()
+  readonly #backoff: Backoff
+  #state: UplinkState = 'connecting'
+  #lastError: string | undefined
+  #isEnding = false
+  #pause: { readonly atMs: number; readonly timer: Timer | undefined; readonly end: () => void } | undefined
+  #running: Promise<void> | undefined
+
+  constructor(parts: UplinkParts) {
+    const { settings, broker, clock, network, credentials, random, gatewayId, incarnation } = parts
+    this.#parts = parts
+    this.#cluster = new Cluster(network, clock, {
+      bootstrap: settings['uplink.bootstrap.servers'],
+      clientId: `brooklet-${gatewayId}`,
+      connectTimeoutMs: settings['uplink.request.timeout.ms'],
+      requestTimeoutMs: settings['uplink.request.timeout.ms'],
+      softwareVersion: version,
+      credentials,
+    })
+    this.#upstream = new UpstreamPositions(parts)
+    const selection = new Selection(settings, gatewayId)
+    this.lanes = new Lanes(broker, clock, selection, (topic, partition) => this.#upstream.of(topic, partition))
+    this.#targets = new TargetTopics(this.#cluster)
+    this.#packing = new Packing(settings, { gateway: gatewayId, logId: broker.logId, incarnation }, broker)
+    const { lanes } = this
+    broker.metrics.gauge('uplinkLag', () => lanes.lagInAll)
+    broker.metrics.gauge('uplinkRefused', () => lanes.refused)
+    this.#backoff = new Backoff(settings['uplink.retry.backoff.ms'], settings['uplink.retry.backoff.max.ms'], random)
+  }
+
+  get state(): UplinkState {
+    return this.#state
+  }
+
+  /** What went wrong last, until the next round that went well. */
+  get lastError(): string | undefined {
+    return this.#lastError
+  }
+
+  /** Monotonic time of the next attempt; undefined: none is due. */
+  get retryAtMs(): number | undefined {
+    return this.#pause?.timer === undefined ? undefined : this.#pause.atMs
+  }
+
+  /** What the link carried; undefined before it was measured. */
+  get bytesPerSecond(): number | undefined {
+    return this.#rate.bytesPerSecond
+  }
+
+  /** The offset below which all of the partition is upstream; undefined when it does not go up. */
+  upstreamThrough(topic: string, partition: number): number | undefined {
+    return this.lanes.find(topic, partition)?.next
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Lets a round finish that is under way, keeps what is known, and ends the connections. */
+  async stop(): Promise<void> {
+    this.#isEnding = true
+    this.lanes.wake()
+    this.#pause?.end()
+    const { clock } = this.#parts
+    await Promise.race([this.#running, sleep(clock, finishMs)])
+    // what still waits for a connection finds the cluster closed
+    this.#cluster.close()
+    this.#upstream.copy({ now: true })
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isEnding) {
+      try {
+        await this.#session()
+      } catch (error) {
+        if (this.#isEnding) return
+        await this.#failed(error)
+      }
+    }
+  }
+
+  async #session(): Promise<void> {
+    const { settings, broker } = this.#parts
+    this.#state = 'connecting'
+    this.#upstream.check()
+    this.#cluster.forgetAll()
+    const replicas = settings['uplink.replication.factor']
+    const topic = await PositionsTopic.open(this.#cluster, settings['uplink.positions.topic'], broker.logId, replicas)
+    // looked at before anybody is fenced: a clone must not stop the log that it was made of
+    await this.#readPositions(topic)
+    await this.#upstream.claim()
+    const producer = await TransactionalProducer.open(this.#cluster, {
+      transactionalId: broker.logId,
+      transactionTimeoutMs: settings['uplink.transaction.timeout.ms'],
+      produceTimeoutMs: settings['uplink.request.timeout.ms'],
+    }).catch(error => this.#withoutTransactions(error))
+    await this.#readPositions(topic)
+    this.lanes.restart()
+    this.#state = 'connected'
+    while (!this.#isEnding) {
+      await this.lanes.ready()
+      await sleep(this.#parts.clock, settings['uplink.linger.ms'])
+      if (!this.#isEnding) await this.#round(producer, topic)
+    }
+  }
+
+  /** Says what would help where the cluster gives no transactions. */
+  #withoutTransactions(error: unknown): never {
+    if (!(error instanceof KafkaError) || error.retriable || fencings.includes(error.code)) throw error
+    const { logId } = this.#parts.broker
+    throw new UplinkStopped(
+      `${error.message}; allow WRITE on transactional id ${logId}: without transactions nothing goes up`,
+    )
+  }
+
+  async #readPositions(topic: PositionsTopic): Promise<void> {
+    this.#upstream.readThrough(await topic.read(this.#upstream.place, position => this.#upstream.take(position)))
+    this.#upstream.check()
+  }
+
+  async #round(producer: TransactionalProducer, topic: PositionsTopic): Promise<void> {
+    const { broker, clock, gatewayId: gateway, incarnation } = this.#parts
+    const targetOf = (lane: Lane) => this.#targets.find(lane.target, this.#packing.newTarget(lane))
+    const loading = { broker, clock, lanes: this.lanes, targetOf, pack: this.#packing.pack }
+    const cargo = await load(loading, windowsPerRound * this.#rate.windowBytes)
+    if (cargo.length === 0) return
+    const heldBytes = cargo.reduce((sum, { outgoing }) => sum + outgoing.bytes, 0)
+    broker.memory.take(heldBytes)
+    try {
+      const parts = { producer, clock, rate: this.#rate, gateway, incarnation, logId: broker.logId }
+      const carried = await carry({ ...parts, positions: topic.source }, cargo)
+      for (const position of carried.positions) this.#upstream.take(position)
+      this.#upstream.readThrough(topic.placeAt(carried.positionsOffset))
+      for (const { lane, outgoing, next } of cargo) lane.sent(next, outgoing.records)
+    } finally {
+      broker.memory.give(heldBytes)
+    }
+    const { metrics } = broker
+    metrics.add('uplinkRounds')
+    metrics.add(
+      'uplinkRecords',
+      cargo.reduce((sum, { outgoing }) => sum + outgoing.records, 0),
+    )
+    metrics.add('uplinkBytes', heldBytes)
+    this.#upstream.copy()
+    this.#backoff.reset()
+    this.#lastError = undefined
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    const { logger, broker } = this.#parts
+    if (!isExpected(error)) throw error
+    broker.metrics.add('uplinkInterruptions')
+    const { message } = error
+    if (message !== this.#lastError) logger.warn({ error: message }, 'the uplink was interrupted')
+    this.#lastError = message
+    if (error instanceof UplinkFenced) {
+      this.#state = 'fenced'
+      return this.#wait(Number.POSITIVE_INFINITY)
+    }
+    if (error instanceof UplinkStopped) {
+      this.#state = 'stopped'
+      return this.#wait(stoppedPauseMs)
+    }
+    if (error instanceof ConnectionLost) this.#rate.timedOut()
+    if (error instanceof BatchRefused && !error.retriable) this.#refuse(error)
+    this.#state = 'waiting'
+    return this.#wait(this.#backoff.pauseMs())
+  }
+
+  /** The partitions that may have had a record in the batch stop, the others go on. */
+  #refuse({ target, message }: BatchRefused): void {
+    const nowMs = this.#parts.clock.monotonicMs()
+    for (const lane of this.lanes.all()) {
+      if (lane.target === target.topic && this.#packing.mayReach(lane, target.partition)) lane.refused(message, nowMs)
+    }
+  }
+
+  /** Until the time is over or somebody ends it. */
+  async #wait(ms: number): Promise<void> {
+    const { clock } = this.#parts
+    await new Promise<void>(resolve => {
+      const timer = ms === Number.POSITIVE_INFINITY ? undefined : clock.after(ms, resolve)
+      this.#pause = { atMs: clock.monotonicMs() + ms, timer, end: resolve }
+    })
+    this.#pause?.timer?.cancel()
+    this.#pause = undefined
+  }
+}
+
+/** Another producer of this transactional id came in between. */
+const fencings: readonly number[] = [errorCodes.INVALID_PRODUCER_EPOCH, errorCodes.PRODUCER_FENCED]
+
+const isExpected = (error: unknown): error is Error =>
+  isClientError(error) ||
+  error instanceof UplinkFenced ||
+  error instanceof UplinkStopped ||
+  error instanceof CredentialsMissing ||
+  error instanceof BrokerError

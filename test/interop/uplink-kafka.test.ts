@@ -1,0 +1,197 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import type { Cluster } from '../../src/client/cluster.ts'
+import { Producer } from '../../src/client/producer.ts'
+import { createTopic } from '../../src/client/topic-admin.ts'
+import { ApacheKafka, missingApacheKafka, testWithApacheKafka } from '../support/apache-kafka.ts'
+import { CommittedRecords, openCentral } from '../support/central-records.ts'
+import { FaultProxy } from '../support/fault-proxy.ts'
+import { Gateway } from '../support/gateway.ts'
+
+// the uplink against real Apache Kafka: whatever is killed or cut, central readers of committed records see each record once and in order
+
+const patienceMs = 60_000
+
+let kafka: ApacheKafka
+let link: FaultProxy
+let central: Cluster
+
+beforeAll(async () => {
+  if (missingApacheKafka() !== undefined) return
+  link = await FaultProxy.start(0)
+  const listeners = { LINK: { protocol: 'PLAINTEXT', advertised: [link.address] } } as const
+  kafka = await ApacheKafka.start({ listeners, settings: { 'auto.create.topics.enable': 'false' } })
+  link.targetPort = Number(kafka.bootstrapOf('LINK').split(':')[1])
+  central = openCentral(kafka.bootstrap)
+}, patienceMs)
+
+afterAll(async () => {
+  central?.close()
+  await kafka?.close()
+  await link?.close()
+})
+
+const startGateway = (settings: Readonly<Record<string, string>> = {}): Promise<Gateway> =>
+  Gateway.start({
+    settings: {
+      'uplink.bootstrap.servers': link.address,
+      'uplink.retry.backoff.ms': '50',
+      'uplink.retry.backoff.max.ms': '500',
+      'uplink.request.timeout.ms': '2s',
+      'uplink.transaction.timeout.ms': '6s',
+      ...settings,
+    },
+  })
+
+/** Stores numbered records; each has its number as value, and keys spread them over the partitions. */
+class NumberedLoad {
+  stored = 0
+  readonly #topic: string
+
+  constructor(topic: string) {
+    this.#topic = topic
+  }
+
+  async store(gateway: Gateway, count: number): Promise<void> {
+    const cluster = openCentral(gateway.addresses.kafka)
+    const producer = new Producer(cluster, { compression: 'none', timeoutMs: 5_000, deliveryTimeoutMs: 10_000 })
+    try {
+      for (let left = count; left > 0; left -= 50) {
+        const records = Array.from({ length: 50 }, () => {
+          const number = this.stored++
+          return { timestampMs: Date.now(), key: Buffer.from(`k${number % 7}`), value: Buffer.from(String(number)) }
+        })
+        await producer.send(this.#topic, records)
+      }
+    } finally {
+      cluster.close()
+    }
+  }
+}
+
+const valuesOf = ({ partitions }: CommittedRecords): string[][] =>
+  partitions.map(records => records.map(({ value }) => String(value)))
+
+/** What the gateway has, partition by partition. */
+const localValues = async (gateway: Gateway, topic: string): Promise<string[][]> => {
+  const cluster = openCentral(gateway.addresses.kafka)
+  try {
+    return valuesOf(await (await CommittedRecords.of(cluster, topic)).readOn())
+  } finally {
+    cluster.close()
+  }
+}
+
+/** Waits until so many records can be read upstream; more of them show as a difference. */
+const arrived = async (topic: string, count: number): Promise<CommittedRecords> => {
+  const endMs = Date.now() + patienceMs
+  for (;;) {
+    try {
+      const records = await (await CommittedRecords.of(central, topic)).readOn()
+      if (records.count >= count || Date.now() > endMs) return records
+    } catch (error) {
+      if (Date.now() > endMs) throw error
+    }
+    await sleep(200)
+  }
+}
+
+describe('the uplink', { timeout: 3 * patienceMs }, () => {
+  testWithApacheKafka('brings every record up once, whatever is killed or cut', async () => {
+    const gateway = await startGateway()
+    try {
+      const load = new NumberedLoad('once')
+      const troubles: (() => Promise<void>)[] = [
+        async () => link.reset(),
+        async () => link.cutAfter('up', 3_000),
+        async () => {
+          await gateway.kill()
+          await gateway.restart()
+        },
+        async () => link.cutAfter('down', 150),
+        async () => link.halfOpen(),
+        async () => {
+          await kafka.broker(1).kill()
+          await kafka.broker(1).start()
+        },
+        async () => {
+          link.blackHole()
+          await sleep(2_500)
+          link.restore()
+        },
+        async () => {
+          await gateway.stop()
+          await gateway.restart()
+        },
+      ]
+      for (const trouble of troubles) {
+        await load.store(gateway, 500)
+        const struck = trouble()
+        await struck
+        link.restore()
+        await load.store(gateway, 100)
+      }
+      const upstream = await arrived('once', load.stored)
+      expect(valuesOf(upstream)).toEqual(await localValues(gateway, 'once'))
+      expect(upstream.count).toBe(load.stored)
+      expect(upstream.partitions.flat().every(({ headers }) => headers.at(-1)?.key === 'gateway')).toBe(true)
+    } finally {
+      await gateway.dispose()
+    }
+  })
+
+  testWithApacheKafka(
+    'partitions by key where the counts differ, renames, and leaves out what is excluded',
+    async () => {
+      await createTopic(central, { name: 'edge.keyed', partitions: 3, replicationFactor: 1, configs: new Map() })
+      const gateway = await startGateway({
+        'uplink.topics': 'keyed,other*',
+        'uplink.topics.exclude': 'other.not',
+        'uplink.rename': 'edge.{topic}',
+        'uplink.headers': 'none',
+      })
+      try {
+        const load = new NumberedLoad('keyed')
+        await new NumberedLoad('other.not').store(gateway, 50)
+        await new NumberedLoad('not.named').store(gateway, 50)
+        await load.store(gateway, 700)
+        const { partitions } = await arrived('edge.keyed', load.stored)
+        expect(partitions.flat()).toHaveLength(load.stored)
+        for (const records of partitions) {
+          for (const key of new Set(records.map(record => String(record.key)))) {
+            const own = records.filter(record => String(record.key) === key)
+            const numbers = own.map(({ value }) => Number(value))
+            expect(numbers).toEqual(numbers.toSorted((one, other) => one - other))
+          }
+        }
+        const names = (await central.describe(null)).map(({ name }) => name)
+        expect(names).not.toContain('edge.other.not')
+        expect(names).not.toContain('edge.not.named')
+      } finally {
+        await gateway.dispose()
+      }
+    },
+  )
+
+  testWithApacheKafka('a record that the cluster refuses stops its partition, and nothing else', async () => {
+    const small = new Map([['max.message.bytes', '20000']])
+    await createTopic(central, { name: 'narrow', partitions: 4, replicationFactor: 1, configs: small })
+    const gateway = await startGateway({ 'uplink.batch.size': '16KiB', 'uplink.compression.type': 'none' })
+    const cluster = openCentral(gateway.addresses.kafka)
+    try {
+      const producer = new Producer(cluster, { compression: 'none', timeoutMs: 5_000, deliveryTimeoutMs: 10_000 })
+      const record = (value: Buffer) => ({ timestampMs: Date.now(), key: null, value })
+      await producer.send('narrow', [record(Buffer.alloc(50_000, 1))], 0)
+      await producer.send('narrow', [record(Buffer.from('behind it'))], 0)
+      await producer.send('narrow', [record(Buffer.from('beside it'))], 1)
+      await new NumberedLoad('free').store(gateway, 100)
+      await arrived('free', 100)
+      const narrow = await arrived('narrow', 1)
+      expect(valuesOf(narrow)).toEqual([[], ['beside it'], [], []])
+      expect(gateway.stderr).toContain('produce to partition 0 of narrow: MESSAGE_TOO_LARGE')
+    } finally {
+      cluster.close()
+      await gateway.dispose()
+    }
+  })
+})

@@ -1,0 +1,38 @@
+import { expect, it } from 'vitest'
+import { decodePosition, encodePosition, type Position } from '../../../src/uplink/position.ts'
+import { UplinkStopped } from '../../../src/uplink/uplink-errors.ts'
+
+const logId = 'a'.repeat(32)
+const position: Position = {
+  topic: 'sensors',
+  partition: 3,
+  topicId: 'b'.repeat(32),
+  last: 41,
+  records: 40,
+  gateway: 'g7',
+  incarnation: 'c'.repeat(16),
+  target: 'edge.sensors',
+  central: { 0: 17, 2: 5 },
+}
+const stored = (of: Position, log = logId) => ({ offset: 0, headers: [], ...encodePosition(log, of, 1) })
+
+it('comes back as it went', () => {
+  expect(decodePosition(logId, stored(position))).toEqual(position)
+})
+
+it('of another log, removed ones and foreign records are none', () => {
+  expect(decodePosition('d'.repeat(32), stored(position))).toBeUndefined()
+  expect(decodePosition(logId, { ...stored(position), value: null })).toBeUndefined()
+  expect(decodePosition(logId, { ...stored(position), key: null })).toBeUndefined()
+})
+
+it('what cannot be understood stops the uplink: it could send twice', () => {
+  for (const value of [
+    '',
+    '[',
+    '1',
+    '{"version":2}',
+    '{"version":1,"last":-1,"records":0,"topicId":"","incarnation":""}',
+  ])
+    expect(() => decodePosition(logId, { ...stored(position), value: Buffer.from(value) })).toThrow(UplinkStopped)
+})
