@@ -105,6 +105,7 @@ const openParts = async (
   const metrics = new Metrics()
   const memoryBytes = shareOf(settings['memory.budget'], host.memoryBytes())
   if (memoryBytes < roomyMemoryBytes) host.saveMemory()
+  else host.collectSeldom()
   if (memoryBytes < keptMemoryBytes) {
     const budget = formatBytes(memoryBytes)
     logger.warn(
