@@ -42,6 +42,7 @@ const soaks = {
     'the same where half of the topics have durability=relaxed (COUNT, SEED)',
     () => program('crash', { RELAXED: 'true' }),
   ],
+  uplink: ['5,000 seeds of the uplink against a simulated cluster (COUNT, SEED)', () => program('uplink')],
   flips: [
     'one bit in every 7th byte of a small log (FLIP_STRIDE)',
     () =>

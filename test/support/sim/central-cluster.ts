@@ -39,8 +39,6 @@ export type Fate = 'served' | 'lost' | 'cut' | 'unheard' | 'cutAfter' | 'late' |
 export interface CentralBugs {
   /** Records of this topic count at once, whatever becomes of their transaction: as if they were written outside of it. */
   readonly countsAtOnce?: string
-  /** Every `InitProducerId` gets the same epoch: nobody is fenced. */
-  readonly fencesNobody?: boolean
 }
 
 export interface CentralTopic {

@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest'
+import { reportHistory } from '../support/sim/report.ts'
+import { UplinkRun, type UplinkRunOptions } from '../support/sim/uplink-run.ts'
+import { seedsOf } from './seeds.ts'
+
+const simulate = async (seed: number, options: UplinkRunOptions = {}): Promise<UplinkRun> => {
+  const run = new UplinkRun(seed, options)
+  await reportHistory(run.machine, () => run.run())
+  return run
+}
+
+it.each(seedsOf(20))('each stored record is upstream once and in order, whatever fails: seed %i', async seed => {
+  await simulate(seed)
+})
+
+it('the canary: positions that count whatever becomes of their transaction are found', async () => {
+  const found: string[] = []
+  for (let seed = 1; seed <= 30 && found.length === 0; seed++) {
+    await simulate(seed, { bugs: { countsAtOnce: '__brooklet_positions' } }).catch(error => found.push(String(error)))
+  }
+  expect(found[0]).toMatch(/stands upstream where|upstream, \d+ here|of \d+ upstream/)
+})

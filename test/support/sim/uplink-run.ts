@@ -1,0 +1,305 @@
+import { type OpenBroker, openBroker } from '../../../src/broker/open-broker.ts'
+import { defaultSettings, type Settings, settingKeys } from '../../../src/config/settings.ts'
+import { assert } from '../../../src/core/assert.ts'
+import { BrokerError } from '../../../src/core/errors.ts'
+import { MemoryBudget } from '../../../src/core/memory-budget.ts'
+import { Metrics } from '../../../src/core/metrics.ts'
+import { openUplink } from '../../../src/open-uplink.ts'
+import { sleep } from '../../../src/platform/clock.ts'
+import { UplinkView } from '../../../src/state/uplink.ts'
+import type { Log } from '../../../src/storage/log.ts'
+import { openCommitLog } from '../../../src/storage/open-commit-log.ts'
+import type { Uplink } from '../../../src/uplink/uplink.ts'
+import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { allRecords, decompressRecords, type LogRecord } from '../../../src/wire/kafka/records.ts'
+import { type CentralBugs, CentralCluster, type CentralRelease, type Fate } from './central-cluster.ts'
+import { tinyLog } from './log-run.ts'
+import { SimMachine } from './machine.ts'
+import { SimRandom } from './random.ts'
+
+const KiB = 1024
+const topics = ['one', 'two']
+const partitions = 2
+const positionsTopic = '__brooklet_positions'
+const lives = 3
+/** Virtual time in which a link without faults must have brought everything up. */
+const drainMs = 300_000
+const badFates: readonly Fate[] = ['lost', 'cut', 'unheard', 'cutAfter', 'late', 'unreplicated']
+
+export interface UplinkRunOptions {
+  readonly bugs?: CentralBugs
+}
+
+/** A record of a source partition, as its value says it. */
+interface Seen {
+  readonly source: string
+  readonly index: number
+}
+
+/**
+ * A gateway with its uplink and a central cluster, on one virtual clock: load, faults of every request, brokers that come and go, links that swallow,
+ * crashes of the gateway. What readers of committed records see upstream is compared with what the gateway has stored.
+ */
+export class UplinkRun {
+  readonly machine: SimMachine
+  readonly random: SimRandom
+  readonly central: CentralCluster
+  /** Records written so far, by source partition. */
+  readonly #written = new Map<string, number>()
+  readonly #settings: Settings
+  /** Share of the requests that go wrong. */
+  #faultShare = 0
+  /** The gateway crashes when so many more requests have come; Infinity: never. */
+  #requestsToCrash = Number.POSITIVE_INFINITY
+  #crashed: () => void = () => {}
+  #open!: OpenBroker
+  #log!: Log
+  #uplink!: Uplink
+
+  constructor(seed: number, { bugs = {} }: UplinkRunOptions = {}) {
+    this.machine = new SimMachine(seed)
+    this.random = new SimRandom(seed + 1)
+    const release: CentralRelease = this.random.pick(['tv2', 'tv2', 'tv1', 'old'])
+    this.central = new CentralCluster(this.random.fork(), release, bugs)
+    this.central.fate = api => this.#fate(api)
+    const isRepartitioned = this.random.chance(0.3)
+    this.#settings = {
+      ...defaultSettings,
+      'num.partitions': partitions,
+      'uplink.bootstrap.servers': this.central.bootstrap,
+      'uplink.partitions': isRepartitioned ? 3 : 0,
+      'uplink.compression.type': this.random.pick(['none', 'zstd'] as const),
+      'uplink.batch.size': this.random.pick([KiB, 16 * KiB]),
+      'uplink.linger.ms': this.random.pick([0, 20]),
+      'uplink.request.timeout.ms': 3_000,
+      'uplink.transaction.timeout.ms': 20_000,
+      'uplink.retry.backoff.ms': 100,
+      'uplink.retry.backoff.max.ms': 2_000,
+    }
+  }
+
+  /** Several lives of the gateway under faults, then one in peace. Throws what is wrong. */
+  async run(): Promise<void> {
+    for (let life = 0; life < lives; life++) {
+      await this.#life()
+      this.machine.crash(this.random.pick(['power', 'kill'] as const))
+      if (this.random.chance(0.1)) this.machine.dropCheckpoints()
+    }
+    this.#faultShare = 0
+    this.#start()
+    for (const { nodeId } of this.central.brokers) this.central.startBroker(nodeId)
+    await this.#during(this.#opened())
+    await this.#during(this.#drained())
+    await this.#during(this.#stop())
+  }
+
+  /** Records upstream that committed readers see, as their values name them, by target partition. */
+  async upstream(): Promise<Seen[][]> {
+    const targets = topics.flatMap(topic => this.central.topics.get(topic)?.partitions ?? [])
+    return Promise.all(targets.map(async partition => valuesOf(partition.committed())))
+  }
+
+  async #life(): Promise<void> {
+    const { machine, random, central } = this
+    this.#faultShare = random.pick([0, 0.01, 0.05, 0.2])
+    const crashed = new Promise<void>(resolve => {
+      this.#crashed = resolve
+    })
+    this.#requestsToCrash = random.chance(0.6) ? random.below(150) : Number.POSITIVE_INFINITY
+    this.#start()
+    await this.#during(this.#opened())
+    const lifeMs = random.pick([500, 5_000, 40_000])
+    const work = Promise.all([this.#load(lifeMs), this.#chaos(lifeMs)])
+    const cleanly = random.chance(0.3)
+    const ended = work.then(() => (cleanly ? this.#stop() : undefined))
+    await this.#during(Promise.race([ended, crashed]))
+    this.#requestsToCrash = Number.POSITIVE_INFINITY
+    for (const { nodeId } of central.brokers) if (random.chance(0.5)) central.startBroker(nodeId)
+    machine.disk.note(`life ended at ${machine.clock.nowMs}`)
+  }
+
+  #start(): void {
+    this.central.attach(this.machine.clock, this.machine.network)
+  }
+
+  #during<T>(work: Promise<T>): Promise<T> {
+    return this.machine.clock.run(work)
+  }
+
+  async #opened(): Promise<void> {
+    const { platform } = this.machine
+    await platform.files.makeDirectory('/data')
+    const store = await platform.openCheckpointStore('/data/views', 1024 * KiB)
+    const metrics = new Metrics()
+    const memory = new MemoryBudget(64 * 1024 * KiB)
+    const sizes = { budgetBytes: 64 * 64 * KiB, slotBytes: 64 * KiB }
+    this.#log = await openCommitLog({ ...platform, checkpoints: store }, tinyLog({ ...sizes, memory, metrics }))
+    const settings = this.#settings
+    const loaded = { settings, origins: new Map(settingKeys.map(key => [key, 'default' as const])) }
+    const view = new UplinkView()
+    const log = this.#log
+    this.#open = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [view] })
+    const { broker, state } = this.#open
+    for (const topic of topics) broker.topics.ensure(topic)
+    await broker.topics.durable()
+    for (const [source, values] of await this.#stored()) this.#written.set(source, values.length)
+    await this.check()
+    const parts = { ...platform, broker, state, view, settings, gatewayId: 'gw', incarnation: log.incarnation }
+    const uplink = openUplink(parts)
+    assert(uplink !== undefined, 'the settings name a central cluster')
+    this.#uplink = uplink
+    uplink.start()
+  }
+
+  async #stop(): Promise<void> {
+    await this.#uplink.stop()
+    await this.#open.state.checkpointAll()
+    await this.#log.close()
+  }
+
+  async #load(durationMs: number): Promise<void> {
+    const { clock } = this.machine
+    const endMs = clock.nowMs + durationMs
+    while (clock.nowMs < endMs) {
+      for (let left = this.random.below(4); left > 0; left--) await this.#write()
+      await sleep(clock, this.random.pick([1, 20, 300]))
+    }
+  }
+
+  async #write(): Promise<void> {
+    const { broker } = this.#open
+    const topic = this.random.pick(topics)
+    const partition = this.random.below(partitions)
+    const source = `${topic}/${partition}`
+    const first = this.#written.get(source) ?? 0
+    const records = Array.from({ length: this.random.between(1, 5) }, (_, index) => ({
+      timestampMs: this.machine.clock.wallMs(),
+      key: this.random.chance(0.5) ? Buffer.from(`key-${this.random.below(5)}`) : null,
+      value: Buffer.from(`${source}:${first + index}:${'x'.repeat(this.random.below(200))}`),
+    }))
+    try {
+      await broker.produce(broker.topics.get(topic), partition, encodeBatch(records), { zstd: true })
+      this.#written.set(source, first + records.length)
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
+    }
+  }
+
+  async #chaos(durationMs: number): Promise<void> {
+    const { random, central } = this
+    const { clock, network } = this.machine
+    const endMs = clock.nowMs + durationMs
+    const deeds: readonly (() => void)[] = [
+      () => network.cut(),
+      () => central.moveLeaders(),
+      () => central.stopBroker(random.between(1, 3)),
+      () => central.startBroker(random.between(1, 3)),
+      () => {
+        network.link.blackHole = !network.link.blackHole
+      },
+      () => {
+        network.link.latencyMs = random.pick([1, 50, 600])
+      },
+      () => void this.#compactPositions(),
+    ]
+    while (clock.nowMs < endMs) {
+      await sleep(clock, random.below(4_000))
+      random.pick(deeds)()
+    }
+    network.link.blackHole = false
+  }
+
+  #fate(api: string): Fate {
+    if (--this.#requestsToCrash === 0) {
+      this.#crashed()
+      return 'lost'
+    }
+    if (!this.random.chance(this.#faultShare)) return 'served'
+    const fate = this.random.pick(badFates)
+    this.machine.disk.note(`${this.machine.clock.nowMs.toFixed(1)} ${api}: ${fate}`)
+    return fate
+  }
+
+  /** Batches all of whose keys have a newer record go. */
+  async #compactPositions(): Promise<void> {
+    for (const partition of this.central.topics.get(positionsTopic)?.partitions ?? []) {
+      const newer = new Set<string>()
+      const superseded = new Set<Buffer>()
+      for (const batch of partition.committed().reverse()) {
+        const keys = (await recordsOf(batch)).map(({ key }) => String(key))
+        if (keys.every(key => newer.has(key))) superseded.add(batch)
+        for (const key of keys) newer.add(key)
+      }
+      partition.compact(batch => superseded.has(batch))
+    }
+  }
+
+  /** Values of each source partition, in order. */
+  async #stored(): Promise<Map<string, Seen[]>> {
+    const { broker } = this.#open
+    const stored = new Map<string, Seen[]>()
+    for (const topic of topics) {
+      for (const [partition, id] of broker.topics.get(topic).partitions.entries()) {
+        const batches: Buffer[] = []
+        const { logStart, highWatermark } = broker.offsets(id)
+        for (let offset = logStart; offset < highWatermark; ) {
+          const read = await broker.read(id, offset, 64 * KiB)
+          batches.push(...read.batches)
+          offset = read.nextOffset
+        }
+        stored.set(`${topic}/${partition}`, await valuesOf(batches))
+      }
+    }
+    return stored
+  }
+
+  /** Waits until all is upstream. */
+  async #drained(): Promise<void> {
+    const { clock } = this.machine
+    const endMs = clock.nowMs + drainMs
+    const count = (lists: Iterable<readonly Seen[]>): number => [...lists].reduce((sum, { length }) => sum + length, 0)
+    const stored = count((await this.#stored()).values())
+    while (count(await this.upstream()) < stored) {
+      const { state, lastError } = this.#uplink
+      if (clock.nowMs > endMs) throw new Error(`not everything is upstream; the uplink is ${state}: ${lastError}`)
+      await sleep(clock, 200)
+    }
+    await this.check({ whole: true })
+  }
+
+  /** What is upstream is the beginning of what is stored here: each record once, in its order. */
+  async check({ whole = false } = {}): Promise<void> {
+    const upstream = await this.upstream()
+    for (const [source, stored] of await this.#stored()) {
+      const seen: number[] = []
+      for (const values of upstream) {
+        const own = values.filter(value => value.source === source).map(({ index }) => index)
+        if (own.some((index, at) => at > 0 && index < own[at - 1]!)) throw new Error(`${source}: ${own} upstream`)
+        seen.push(...own)
+      }
+      seen.sort((one, other) => one - other)
+      // one transaction comes to its partitions one after the other
+      const isComing = seen.length < stored.length && upstream.length > topics.length * partitions
+      if (isComing && this.central.transactions.unfinished > 0) {
+        if (new Set(seen).size < seen.length) throw new Error(`${source}: ${seen} upstream`)
+        continue
+      }
+      const wrong = seen.findIndex((index, at) => index !== at)
+      if (wrong >= 0) throw new Error(`${source}: record ${seen[wrong]} stands upstream where ${wrong} is due`)
+      if (seen.length > stored.length) throw new Error(`${source}: ${seen.length} upstream, ${stored.length} here`)
+      if (whole && seen.length < stored.length)
+        throw new Error(`${source}: ${seen.length} of ${stored.length} upstream`)
+    }
+  }
+}
+
+const recordsOf = async (batch: Buffer): Promise<LogRecord[]> => allRecords(await decompressRecords(batch, 1 << 24))
+
+/** Values are `SOURCE:INDEX:...`. */
+const valuesOf = async (batches: readonly Buffer[]): Promise<Seen[]> => {
+  const records = (await Promise.all(batches.map(recordsOf))).flat()
+  return records.map(({ value }) => {
+    const [source = '', index] = String(value).split(':')
+    return { source, index: Number(index) }
+  })
+}
