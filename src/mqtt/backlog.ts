@@ -9,9 +9,9 @@ export class Backlog {
   readonly expected = new Set<PartitionId>()
   readonly #missed = new Map<PartitionId, number>()
   /** What stands below was read from the log, or handed over as it came. */
-  readonly #liveFrom = new Map<PartitionId, number>()
+  #liveFrom: Map<PartitionId, number> | undefined
   /** Partitions in which nothing came since somebody looked. */
-  readonly #quiet = new Set<PartitionId>()
+  #quiet: Set<PartitionId> | undefined
 
   /** There is nothing to be read. */
   get isEmpty(): boolean {
@@ -20,12 +20,13 @@ export class Backlog {
 
   /** Will the publication at this offset be read from the log, or was it? */
   covers(partition: PartitionId, offset: number): boolean {
-    this.#quiet.delete(partition)
-    return this.#missed.has(partition) || offset < (this.#liveFrom.get(partition) ?? 0)
+    this.#quiet?.delete(partition)
+    return this.#missed.has(partition) || offset < (this.#liveFrom?.get(partition) ?? 0)
   }
 
   /** The publication at this offset was handed over as it came, and all before it. */
   handedOver(partition: PartitionId, offset: number): void {
+    this.#liveFrom ??= new Map()
     this.#liveFrom.set(partition, offset + 1)
   }
 
@@ -35,7 +36,8 @@ export class Backlog {
    */
   position(partition: PartitionId, outstanding: number | undefined): number | undefined {
     const missed = this.#missed.get(partition)
-    if (outstanding === undefined || missed === undefined) return outstanding ?? missed ?? this.#liveFrom.get(partition)
+    if (outstanding === undefined || missed === undefined)
+      return outstanding ?? missed ?? this.#liveFrom?.get(partition)
     return Math.min(outstanding, missed)
   }
 
@@ -71,12 +73,14 @@ export class Backlog {
   /** Everything that is durable was read: what comes from `offset` on is live. */
   caughtUp(partition: PartitionId, offset: number): void {
     this.#missed.delete(partition)
+    this.#liveFrom ??= new Map()
     this.#liveFrom.set(partition, offset)
   }
 
   /** True when nothing came in the partition since the last call. */
   wasQuiet(partition: PartitionId): boolean {
-    if (this.#quiet.has(partition)) return true
+    if (this.#quiet?.has(partition)) return true
+    this.#quiet ??= new Set()
     this.#quiet.add(partition)
     return false
   }
@@ -85,7 +89,7 @@ export class Backlog {
   forget(partition: PartitionId): void {
     this.expected.delete(partition)
     this.#missed.delete(partition)
-    this.#liveFrom.delete(partition)
-    this.#quiet.delete(partition)
+    this.#liveFrom?.delete(partition)
+    this.#quiet?.delete(partition)
   }
 }

@@ -42,7 +42,8 @@ export class MqttConnection {
   readonly #ended: (connection: MqttConnection) => void
   readonly #input = new ReceivedBytes()
   readonly #output: Output
-  readonly #connectTimer: Timer
+  /** Undefined once it has done its work. */
+  #connectTimer: Timer | undefined
   /** Undefined: no limit. */
   readonly #rate: InboundRate | undefined
   #rateTimer: Timer | undefined
@@ -110,7 +111,7 @@ export class MqttConnection {
   accepted(client: Client): void {
     this.client = client
     this.services.traffic.connected(this.services.sessions.connectedCount)
-    this.#connectTimer.cancel()
+    this.#connectTimer?.cancel()
   }
 
   /** A handler waits for something: nothing else is taken until `done`. */
@@ -186,7 +187,7 @@ export class MqttConnection {
     if (this.#isClosed) return
     this.#isClosed = true
     this.services.gate.forget(this.#resume)
-    this.#connectTimer.cancel()
+    this.#connectTimer?.cancel()
     this.#input.takeAll()
     this.#account()
     this.#clientLost()

@@ -37,24 +37,29 @@ export function filterCovers(outer: string, filter: string): boolean {
   return wanted.length === levels.length
 }
 
+/** Most branches have either children or values: what they have not is not made. */
 interface Branch<Value> {
-  readonly children: Map<string, Branch<Value>>
-  readonly values: Set<Value>
+  children: Map<string, Branch<Value>> | undefined
+  values: Set<Value> | undefined
 }
+
+const newBranch = <Value>(): Branch<Value> => ({ children: undefined, values: undefined })
 
 /** Values under topic filters, found by topic name. A value stands at most once under one filter. */
 export class FilterTree<Value> {
-  readonly #root: Branch<Value> = { children: new Map(), values: new Set() }
+  readonly #root = newBranch<Value>()
   /** Rises with every change: what was found before may be wrong now. */
   generation = 0
 
   add(filter: string, value: Value): void {
     let branch = this.#root
     for (const level of filter.split('/')) {
+      branch.children ??= new Map()
       let child = branch.children.get(level)
-      if (child === undefined) branch.children.set(level, (child = { children: new Map(), values: new Set() }))
+      if (child === undefined) branch.children.set(level, (child = newBranch()))
       branch = child
     }
+    branch.values ??= new Set()
     branch.values.add(value)
     this.generation++
   }
@@ -73,27 +78,28 @@ export class FilterTree<Value> {
 
   /** The depth is the level count, which is bounded. */
   #collect(branch: Branch<Value>, levels: readonly string[], at: number, hidden: boolean, found: Value[]): void {
+    const { children } = branch
     const wild = !(hidden && at === 0)
-    const rest = wild ? branch.children.get('#') : undefined
-    if (rest !== undefined) for (const value of rest.values) found.push(value)
+    const rest = wild ? children?.get('#') : undefined
+    if (rest?.values !== undefined) for (const value of rest.values) found.push(value)
     if (at === levels.length) {
-      for (const value of branch.values) found.push(value)
+      if (branch.values !== undefined) for (const value of branch.values) found.push(value)
       return
     }
-    const exact = branch.children.get(levels[at]!)
+    const exact = children?.get(levels[at]!)
     if (exact !== undefined) this.#collect(exact, levels, at + 1, hidden, found)
-    const any = wild ? branch.children.get('+') : undefined
+    const any = wild ? children?.get('+') : undefined
     if (any !== undefined) this.#collect(any, levels, at + 1, hidden, found)
   }
 
   /** True when the branch is empty afterwards. */
   #deleteFrom(branch: Branch<Value>, levels: readonly string[], at: number, value: Value): boolean {
     if (at === levels.length) {
-      branch.values.delete(value)
+      branch.values?.delete(value)
     } else {
-      const child = branch.children.get(levels[at]!)
-      if (child !== undefined && this.#deleteFrom(child, levels, at + 1, value)) branch.children.delete(levels[at]!)
+      const child = branch.children?.get(levels[at]!)
+      if (child !== undefined && this.#deleteFrom(child, levels, at + 1, value)) branch.children!.delete(levels[at]!)
     }
-    return branch.values.size === 0 && branch.children.size === 0
+    return (branch.values?.size ?? 0) === 0 && (branch.children?.size ?? 0) === 0
   }
 }
