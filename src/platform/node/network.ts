@@ -77,11 +77,14 @@ export class SocketConnection implements Connection {
   }
 }
 
+/** Connections that wait to be accepted: what comes beyond it tries again after 1, 3 and 7 seconds. Linux lowers it to `net.core.somaxconn`. */
+const backlog = 4096
+
 /** Rejects with Node's `code` when it cannot bind. */
 export const listenTcp = (server: Server, { host, port }: ListenAddress): Promise<void> =>
   new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, () => {
+    server.listen({ port, host, backlog }, () => {
       server.off('error', reject)
       // an accept that fails (no descriptor is left) costs that connection, not the process
       server.on('error', () => undefined)
