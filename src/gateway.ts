@@ -39,6 +39,7 @@ import { MqttOutboundView } from './state/mqtt-outbound.ts'
 import { MqttSessionsView } from './state/mqtt-sessions.ts'
 import { MqttWillsView } from './state/mqtt-wills.ts'
 import { RetainedView } from './state/retained.ts'
+import { SparkplugView } from './state/sparkplug.ts'
 import { UplinkView } from './state/uplink.ts'
 import { serveBackups } from './storage/backup-service.ts'
 import { CommitLinger } from './storage/commit-linger.ts'
@@ -176,6 +177,7 @@ const openParts = async (
   const uplinkView = new UplinkView()
   let uplink: Uplink | undefined
   const wills = new MqttWillsView()
+  const sparkplug = new SparkplugView()
   const opened = await openBroker({
     platform,
     loaded,
@@ -183,7 +185,7 @@ const openParts = async (
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound, wills, uplinkView],
+    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplinkView],
     upstreamThrough: (topic, partition) => uplink?.upstreamThrough(topic, partition),
   })
   const { broker, groups, state, topicConfigs } = opened
@@ -217,6 +219,7 @@ const openParts = async (
     sessions,
     outbound,
     wills,
+    sparkplug,
     settings,
     gatewayId: gatewayId(loaded, log),
     clock,

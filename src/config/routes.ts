@@ -27,7 +27,12 @@ export type Route =
       readonly topic: Template
       readonly key: RouteKey
       readonly headers: ReadonlyMap<string, Template>
+      /** `sparkplug`: a record for each metric; undefined: payloads are stored as they come. */
+      readonly decode: 'sparkplug' | undefined
     }
+
+/** In the key of a route that decodes Sparkplug: the name of the metric. */
+export const metricName = 'metric'
 
 /** Routes that a gateway may have; each costs a comparison per new MQTT topic. */
 export const MAX_ROUTES = 1000
@@ -58,12 +63,12 @@ export function parseText<Value>(text: string, parseTree: (tree: unknown) => Par
 }
 
 function readRoute(tree: unknown, place: string): { item: Route | undefined; problems: readonly ValueProblem[] } {
-  const reader = new TreeReader(tree, place, ['mqtt', 'topic', 'key', 'headers', 'store'])
+  const reader = new TreeReader(tree, place, ['mqtt', 'topic', 'key', 'headers', 'decode', 'store'])
   const mqtt = reader.text('mqtt', true)
   const levels = mqtt === undefined ? undefined : reader.take('mqtt', parsePattern(mqtt))
   const store = reader.boolean('store', true)
   if (!store) {
-    for (const key of ['topic', 'key', 'headers'])
+    for (const key of ['topic', 'key', 'headers', 'decode'])
       if (reader.has(key)) reader.fail(key, 'has no meaning with store: false')
     return {
       item: finish(reader, mqtt, levels, (pattern, found) => ({ mqtt: pattern, levels: found, store })),
@@ -72,10 +77,11 @@ function readRoute(tree: unknown, place: string): { item: Route | undefined; pro
   }
   const names = levels?.flatMap(level => ('name' in level && level.name !== undefined ? [level.name] : []))
   const topic = readTopic(reader, names)
-  const key = readKey(reader, names)
+  const decode = readDecode(reader)
+  const key = readKey(reader, decode === undefined ? names : names?.concat(metricName))
   const headers = readHeaders(reader, names)
   const item = finish(reader, mqtt, levels, (pattern, found) =>
-    topic === undefined ? undefined : { mqtt: pattern, levels: found, store, topic, key, headers },
+    topic === undefined ? undefined : { mqtt: pattern, levels: found, store, topic, key, headers, decode },
   )
   return { item, problems: reader.problems }
 }
@@ -112,6 +118,13 @@ function readKey(reader: TreeReader, names: readonly string[] | undefined): Rout
   const text = reader.text('key', false)
   const template = text === undefined ? undefined : reader.take('key', parseTemplate(text, names))
   return template === undefined ? { kind: 'none' } : { kind: 'template', template }
+}
+
+function readDecode(reader: TreeReader): 'sparkplug' | undefined {
+  const text = reader.text('decode', false)
+  if (text !== undefined && text !== 'sparkplug')
+    reader.fail('decode', `${quoted(text)} is not a form of payloads`, 'sparkplug')
+  return text === 'sparkplug' ? text : undefined
 }
 
 function readHeaders(reader: TreeReader, names: readonly string[] | undefined): ReadonlyMap<string, Template> {
@@ -160,7 +173,13 @@ function formatRoutes(list: readonly Route[]): string {
       const headers = Object.fromEntries([...route.headers].map(([name, template]) => [name, template.text]))
       const key =
         route.key.kind === 'mqttTopic' ? {} : { key: route.key.kind === 'none' ? null : route.key.template.text }
-      return { mqtt: route.mqtt, topic: route.topic.text, ...key, ...(route.headers.size > 0 ? { headers } : {}) }
+      return {
+        mqtt: route.mqtt,
+        topic: route.topic.text,
+        ...key,
+        ...(route.headers.size > 0 ? { headers } : {}),
+        ...(route.decode === undefined ? {} : { decode: route.decode }),
+      }
     }),
   )
 }

@@ -228,7 +228,9 @@ export const settingTable = {
 
   // routes
   routes: row(routes, noRoutes, 'From MQTT to the log: topic, key and headers; the first match wins', {
-    docs: 'Below the list stands the default route: the first level of the MQTT topic is the topic, the whole MQTT topic the key.',
+    docs:
+      'Below the list stands the default route: the first level of the MQTT topic is the topic, the whole MQTT topic the key. ' +
+      'With `decode: sparkplug` each metric of a Sparkplug payload is a record, see the guide.',
   }),
   deliver: row(deliver, noRules, 'From the log to MQTT subscribers; what is delivered is not stored again'),
 
@@ -346,6 +348,15 @@ export const settingTable = {
     { docs: 'A plain number is seconds, as in Mosquitto.' },
   ),
   'mqtt.retained.max': row(count(), 10_000, 'Retained publishes'),
+
+  'sparkplug.host.id': row(
+    text(/^[^/+#\0]{0,128}$/, 'a name without `/`, `+` and `#`'),
+    '',
+    'Host id under which the gateway is a primary host of Sparkplug; empty = it is none',
+    {
+      docs: 'The gateway then tells `spBv1.0/STATE/{host id}` whether it is there. Decoding is an option of routes and does not need it.',
+    },
+  ),
 
   // HTTP
   'http.connections.max': row(count(100_000), 100, 'HTTP connections at a time'),

@@ -237,6 +237,29 @@ export const metricTable = {
     help: 'MQTT connections closed by us',
     label: 'reason',
   },
+  // sparkplug
+  sparkplugRecords: {
+    name: 'sparkplug_records_total',
+    type: 'counter',
+    help: 'Records made of Sparkplug payloads: a metric each, and births and deaths',
+  },
+  sparkplugUndecoded: {
+    name: 'sparkplug_undecoded_total',
+    type: 'counter',
+    help: 'Sparkplug payloads stored as they came, because their metrics could not be told',
+    label: 'reason',
+  },
+  sparkplugRebirths: {
+    name: 'sparkplug_rebirths_total',
+    type: 'counter',
+    help: 'Times an edge node was asked for its birth certificates',
+    label: 'reason',
+  },
+  sparkplugForgotten: {
+    name: 'sparkplug_forgotten_total',
+    type: 'counter',
+    help: 'Births that were not remembered because too many are: what their aliases stand for is not known',
+  },
   // producers
   producersDropped: {
     name: 'producers_dropped_total',

@@ -16,7 +16,9 @@ import type { MqttOutboundView } from '../state/mqtt-outbound.ts'
 import type { MqttSessionsView } from '../state/mqtt-sessions.ts'
 import type { MqttWillsView } from '../state/mqtt-wills.ts'
 import type { RetainedView } from '../state/retained.ts'
+import type { SparkplugView } from '../state/sparkplug.ts'
 import type { StateLog } from '../state/state-log.ts'
+import { stateTopic } from '../wire/sparkplug/topic.ts'
 import type { Client } from './client.ts'
 import { CloseLog } from './close-log.ts'
 import { MqttConnection } from './connection.ts'
@@ -36,6 +38,10 @@ import { explainRoute } from './route-explanation.ts'
 import type { MqttLimits, MqttServices } from './services.ts'
 import { SessionLog } from './session-log.ts'
 import { Sessions } from './sessions.ts'
+import { EdgeNodes } from './sparkplug/edge-nodes.ts'
+import { HostState } from './sparkplug/host-state.ts'
+import { Rebirths } from './sparkplug/rebirths.ts'
+import { SparkplugStore } from './sparkplug/sparkplug-store.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { SystemTopics } from './system-topics.ts'
 import { TopicRoutes } from './topic-routes.ts'
@@ -52,6 +58,7 @@ export interface MqttFrontParts {
   readonly sessions: MqttSessionsView
   readonly outbound: MqttOutboundView
   readonly wills: MqttWillsView
+  readonly sparkplug: SparkplugView
   readonly settings: Settings
   /** `{gateway}` of deliver rules. */
   readonly gatewayId: string
@@ -83,6 +90,8 @@ export interface MqttAddress {
   readonly address: string
 }
 
+/** What is remembered of the births of Sparkplug. */
+const sparkplugLimits = { count: 10_000, bytes: 8 * 1024 * 1024 }
 /** Bytes of retained publishes that are kept, topics included. */
 const retainedMaxBytes = 8 * 1024 * 1024
 /** Parts of the memory budget for what all clients together make us keep. */
@@ -97,6 +106,7 @@ export class MqttFront {
   readonly #parts: MqttFrontParts
   readonly #services: MqttServices
   readonly #deliveries: Deliveries
+  readonly #hostState: HostState
   readonly #listeners: Listener[] = []
   readonly #connections = new Set<MqttConnection>()
   #check: Timer | undefined
@@ -117,6 +127,14 @@ export class MqttFront {
       logger: parts.logger.child('mqtt'),
       metrics,
     })
+    this.#hostState = new HostState({
+      hostId: settings['sparkplug.host.id'],
+      gatewayId: parts.gatewayId,
+      broker,
+      store: this.#services.store,
+      distribution: this.#services.distribution,
+      clock,
+    })
     broker.topics.onChange((topic, change) => {
       if (change === 'deleted') this.#services.sessions.forget(topic.partitions)
     })
@@ -129,6 +147,7 @@ export class MqttFront {
     const { sessions, wills } = this.#services
     sessions.restore()
     wills.restore(clientId => sessions.find(clientId))
+    void this.#hostState.announce(true)
     const addresses: MqttAddress[] = []
     try {
       for (const url of settings['mqtt.listen']) {
@@ -176,7 +195,7 @@ export class MqttFront {
     this.#services.systemTopics.stop()
     for (const listener of this.#listeners) await listener.close()
     await this.#deliveries.stop()
-    await this.#acknowledged()
+    await this.#acknowledged(this.#hostState.announce(false))
     for (const connection of [...this.#connections]) connection.endWith(reasonCodes.serverShuttingDown)
     this.#services.sessions.advance()
     this.#services.sessions.stop()
@@ -203,11 +222,11 @@ export class MqttFront {
     })
   }
 
-  /** Everything taken is acknowledged, or the device takes too long. */
-  #acknowledged(): Promise<void> {
+  /** Everything taken is acknowledged, and what is `told` is, or the device takes too long. */
+  #acknowledged(told: Promise<void>): Promise<void> {
     return new Promise(resolve => {
       this.#parts.clock.after(closeWaitMs, resolve)
-      this.#services.work.afterPending(() => resolve())
+      this.#services.work.afterPending(() => void told.then(resolve))
     })
   }
 
@@ -257,8 +276,20 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   const subscriptions = new Subscriptions(new MemoryShare(memory, shares.subscriptions), metrics)
   const distribution = new Distribution(new GroupWork(durableProgress(broker)), subscriptions, clock)
   const sessionLog = new SessionLog(parts.state, parts.sessions, parts.outbound, broker)
-  const stored = { broker, routes, state, subscriptions, sessionLog, clock, clockQuality, metrics }
-  const store = new PublishStore(stored)
+  const hostId = settings['sparkplug.host.id']
+  const ownTopic = hostId === '' ? '' : stateTopic(hostId)
+  const stored = { broker, routes, state, subscriptions, sessionLog, clock, clockQuality, metrics, ownTopic }
+  const sparkplug = new SparkplugStore({
+    edgeNodes: new EdgeNodes(parts.sparkplug, {
+      ...sparkplugLimits,
+      bytes: Math.min(sparkplugLimits.bytes, memory.limitBytes / 8),
+    }),
+    rebirths: new Rebirths(distribution, clock, metrics),
+    state,
+    routes,
+    metrics,
+  })
+  const store = new PublishStore({ ...stored, sparkplug, gatewayId: parts.gatewayId })
   const wills = new Wills({
     log: parts.state,
     view: parts.wills,

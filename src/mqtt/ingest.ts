@@ -47,6 +47,8 @@ export interface IngestParts {
   readonly clockQuality: () => ClockQuality
   readonly metrics: Metrics
   readonly maxTopicLevels: number
+  /** Nobody but the gateway publishes to it; '': there is none. */
+  readonly ownTopic: string
   /** Plans of all connections together. */
   readonly maxPlans?: number
 }
@@ -212,12 +214,14 @@ export class Ingest {
     this.#resize(plan, -headerBytes(plan))
     plan.headers.length = 0
     try {
-      if (!isSystemTopic(plan.topic)) plan.open = routes.open(plan.topic)
+      if (!isSystemTopic(plan.topic) && plan.topic !== this.#parts.ownTopic) plan.open = routes.open(plan.topic)
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error
     }
     // making the topic has changed the generation: the plan is for what is now
     plan.routesGeneration = routes.generation
+    // its payloads are not stored as they come
+    if (plan.open?.destination.sparkplug !== undefined) plan.open = undefined
   }
 
   #headersOf(plan: PublishPlan, clientId: string, { qos, retain }: PublishScanner): HeaderTemplate {

@@ -10,6 +10,7 @@ import { countForwarded, decodeForwarded } from '../wire/mqtt/publish-properties
 import type { PublishState } from './publish-state.ts'
 import { headerTemplate, withProperties } from './record-headers.ts'
 import type { SessionLog } from './session-log.ts'
+import { type SparkplugStore, sparkplugHeaders } from './sparkplug/sparkplug-store.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { TopicRoutes } from './topic-routes.ts'
 
@@ -46,6 +47,10 @@ export interface PublishStoreParts {
   readonly clock: Clock
   readonly clockQuality: () => ClockQuality
   readonly metrics: Metrics
+  readonly sparkplug: SparkplugStore
+  readonly gatewayId: string
+  /** Nobody but the gateway publishes to it; '': there is none. */
+  readonly ownTopic: string
 }
 
 /**
@@ -61,10 +66,13 @@ export class PublishStore {
 
   /** With `more` in the same group. Throws `BrokerError`; then nothing was stored. */
   store(publish: StoredPublish, more: readonly StateChange[] = []): Stored {
-    const { routes, state, broker, clock, metrics, subscriptions, sessionLog } = this.#parts
+    const { routes, state, broker, clock, metrics, subscriptions, sessionLog, sparkplug } = this.#parts
+    const { ownTopic, gatewayId } = this.#parts
     // neither publishes nor wills
     if (publish.topic.startsWith('$SYS/'))
       throw new BrokerError('notAuthorized', 'topics under $SYS belong to the broker')
+    if (publish.topic === ownTopic && publish.clientId !== gatewayId)
+      throw new BrokerError('notAuthorized', 'the state of the host application is told by the gateway alone')
     const changes: StateChange[] = [...more]
     if (publish.qos === 2 && publish.packetId > 0) changes.push(state.hold(publish.clientId, publish.packetId))
     // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
@@ -74,8 +82,17 @@ export class PublishStore {
       const group = changes.length === 0 ? undefined : state.write(changes, [])
       return { group, partition: undefined, offset: -1 }
     }
-    const index = routes.partitionFor(open)
     const { destination, topic } = open
+    const timestampMs = clock.wallMs()
+    const clockQuality = this.#parts.clockQuality()
+    let routeHeaders = destination.headers
+    if (destination.sparkplug !== undefined) {
+      const made = sparkplug.store(publish, open, destination.sparkplug, changes, { timestampMs, clock: clockQuality })
+      // no record is the publish itself: sessions keep copies of it, as of what is not stored
+      if ('group' in made) return { group: made.group, partition: undefined, offset: -1 }
+      routeHeaders = new Map([...routeHeaders, [sparkplugHeaders.error, made.undecoded]])
+    }
+    const index = routes.partitionFor(open)
     const partition = topic.partitions[index]!
     sessionLog.expect(subscriptions.audienceOf(publish.topic), publish.qos, partition)
     const { payload } = publish
@@ -84,12 +101,11 @@ export class PublishStore {
       mqttTopic: destination.keyIsTopic ? undefined : publish.topic,
       qos: publish.qos,
       retain: publish.retain,
-      routeHeaders: destination.headers,
-      clock: this.#parts.clockQuality(),
+      routeHeaders,
+      clock: clockQuality,
     })
     const { properties } = publish
     const headers = withProperties(template, properties, 0, properties.length, countForwarded(properties))
-    const timestampMs = clock.wallMs()
     if (changes.length === 0) {
       const { key } = destination
       const offset = broker.appendRecord(topic, index, timestampMs, key, payload, 0, payload.length, headers)

@@ -31,6 +31,8 @@ export function explainRoute(
   const partitions = existing?.partitions.length ?? defaultPartitions
   const sharedWith = routes.sharedWith(topic, destination.level)
   const notes = destination.note === undefined ? [] : [destination.note]
+  if (destination.sparkplug !== undefined)
+    notes.push('Sparkplug: a record for each metric, under keys of their own; this key is of what cannot be decoded')
   if (topic !== destination.topic) notes.push('the default route makes no more topics (mqtt.auto.topics.max)')
   if (sharedWith.length > 0)
     notes.push(`shares the topic with ${sharedWith.map(name => JSON.stringify(name)).join(', ')}`)

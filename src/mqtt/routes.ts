@@ -1,6 +1,7 @@
-import type { Route, RouteLevel } from '../config/routes.ts'
+import { metricName, type Route, type RouteKey, type RouteLevel } from '../config/routes.ts'
 import type { Template } from '../config/template.ts'
 import { isSystemTopic } from '../wire/mqtt/topic-name.ts'
+import { parseSparkplugTopic, type SparkplugTopic } from '../wire/sparkplug/topic.ts'
 import { defaultName, legalName } from './default-route.ts'
 
 /** Where records of one MQTT topic go. Made once per topic, then cached. */
@@ -15,9 +16,17 @@ export interface StoredDestination {
   /** The key is the whole MQTT topic, so that no header has to say it. */
   readonly keyIsTopic: boolean
   readonly headers: ReadonlyMap<string, string>
+  /** Its payloads become records of metrics. */
+  readonly sparkplug?: SparkplugDestination
   /** What the topic's name was made of, and why it differs. */
   readonly level: string
   readonly note?: string
+}
+
+export interface SparkplugDestination {
+  readonly topic: SparkplugTopic
+  /** The key of the record of a metric; `path` is `group/edge node[/device]/metric`. Null: it has none. */
+  readonly keyOf: (path: string, metric: string) => string | null
 }
 
 /** Which rule decided: a configured route, the default route, or the ban on `$` topics. */
@@ -51,9 +60,11 @@ function configured(route: Route, index: number, names: ReadonlyMap<string, stri
   const rule = { kind: 'configured', index, route } as const
   if (!route.store) return { store: false, rule }
   const { topic, level, note } = legalName(fill(route.topic, names))
-  const keyIsTopic = route.key.kind === 'mqttTopic'
-  const key =
-    route.key.kind === 'none' ? null : route.key.kind === 'mqttTopic' ? mqttTopic : fill(route.key.template, names)
+  const sparkplugTopic = route.decode === 'sparkplug' ? parseSparkplugTopic(mqttTopic) : undefined
+  const keyOf = keysOf(route.key, names)
+  // what cannot be decoded has no metric: its key is the MQTT topic
+  const keyIsTopic = route.key.kind === 'mqttTopic' || (sparkplugTopic !== undefined && route.key.kind === 'template')
+  const key = keyIsTopic ? mqttTopic : keyOf(mqttTopic, '')
   const headers = new Map([...route.headers].map(([name, template]) => [name, fill(template, names)]))
   return {
     store: true,
@@ -62,9 +73,17 @@ function configured(route: Route, index: number, names: ReadonlyMap<string, stri
     key: key === null ? null : Buffer.from(key),
     keyIsTopic,
     headers,
+    ...(sparkplugTopic !== undefined && { sparkplug: { topic: sparkplugTopic, keyOf } }),
     level,
     ...(note === undefined ? {} : { note }),
   }
+}
+
+/** `whole` is what a route without a key of its own has for one. */
+function keysOf(key: RouteKey, names: ReadonlyMap<string, string>): (whole: string, metric: string) => string | null {
+  if (key.kind === 'none') return () => null
+  if (key.kind === 'mqttTopic') return whole => whole
+  return (_, metric) => fill(key.template, new Map([...names, [metricName, metric]]))
 }
 
 /** The values of the placeholders when the pattern matches. As in MQTT, what takes the rest matches no further level too. */

@@ -16,4 +16,6 @@ export const internalPartitions = {
   uplink: partitionId(9),
   /** Wills of connected clients, and of lost ones while their delay runs. */
   mqttWills: partitionId(11),
+  /** Edge nodes and devices of Sparkplug: names by alias, and whether they are alive. */
+  sparkplug: partitionId(8),
 } as const

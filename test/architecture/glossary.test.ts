@@ -26,6 +26,8 @@ const protocolNames: readonly RegExp[] = [
   /OfNode$/,
   // Kafka's partitionData and topicData: names of fields on the wire, kept as the definitions have them
   /^(partition|topic)Data$/,
+  // Sparkplug's words for who is connected, and for a table as a value
+  /^edgeNodes?$|DataSet$/i,
   // the setting data.dir: product word for the directory that holds everything
   /data-?directory/i,
 ]

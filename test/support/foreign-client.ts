@@ -10,7 +10,7 @@ const installed = `${folder}installed/`
 /** A program of `test/interop/clients`: how it is started, and what `./install` must have made. */
 export interface ForeignClient {
   readonly name: string
-  readonly language: 'python' | 'go' | 'java' | 'node' | 'c' | 'node-red'
+  readonly language: 'python' | 'go' | 'java' | 'node' | 'c' | 'node-red' | 'sparkplug'
   readonly command: readonly [string, ...string[]]
   readonly needs: string
 }
@@ -77,6 +77,14 @@ export const nodeRed: ForeignClient = {
   language: 'node-red',
   command: [process.execPath, nodeRedProgram],
   needs: nodeRedProgram,
+}
+
+/** Eclipse Tahu's edge node for JavaScript: a library, loaded by its test. */
+export const sparkplugClient: ForeignClient = {
+  name: 'Eclipse Tahu',
+  language: 'sparkplug',
+  command: [process.execPath],
+  needs: `${installed}sparkplug/node_modules/sparkplug-client/package.json`,
 }
 
 /** What must be done before the client can be tried; undefined: nothing. */

@@ -10,6 +10,7 @@ import { MqttOutboundView } from '../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../src/state/mqtt-sessions.ts'
 import { MqttWillsView } from '../../src/state/mqtt-wills.ts'
 import { RetainedView } from '../../src/state/retained.ts'
+import { SparkplugView } from '../../src/state/sparkplug.ts'
 import { allRecords, decompressRecords, type LogRecord } from '../../src/wire/kafka/records.ts'
 import { type LogLine, type MemoryBroker, type MemoryBrokerOptions, openMemoryBroker } from './memory-broker.ts'
 import type { MemoryLog } from './memory-log.ts'
@@ -44,6 +45,7 @@ export class MqttServer {
     const sessions = new MqttSessionsView()
     const outbound = new MqttOutboundView()
     const wills = new MqttWillsView()
+    const sparkplug = new SparkplugView()
     const settings = {
       'mqtt.listen': [
         { scheme: 'mqtt', host: '127.0.0.1', port: 0 },
@@ -54,7 +56,7 @@ export class MqttServer {
     const under = await openMemoryBroker({
       ...options,
       settings,
-      frontViews: [retained, inflight, sessions, outbound, wills],
+      frontViews: [retained, inflight, sessions, outbound, wills, sparkplug],
     })
     const { open, loaded, clock, logger, metrics } = under
     const front = new MqttFront({
@@ -66,6 +68,7 @@ export class MqttServer {
       sessions,
       outbound,
       wills,
+      sparkplug,
       settings: loaded.settings,
       gatewayId: 'gw-1',
       clock,

@@ -59,6 +59,7 @@ describe('routes', () => {
       { mqtt: 'a', topic: 'not a name', stor: true },
       { mqtt: 'a', store: false, topic: 'b' },
       { topic: '__internal' },
+      { mqtt: 'a', topic: 'a', decode: 'sparkplgu', key: '{metric}' },
       'text',
     ]
     expect(problemsOf(parseRoutes(tree))).toEqual([
@@ -70,7 +71,9 @@ describe('routes', () => {
       '[3].topic: has no meaning with store: false',
       '[4].mqtt: is missing',
       '[4].topic: names that begin with __ belong to the broker (internal)',
-      '[5]: a map with the keys mqtt, topic, key, headers, store is expected',
+      `[5].decode: "sparkplgu" is not a form of payloads (sparkplug)`,
+      '[5].key: the placeholder {metric} is not known, there are none here',
+      '[6]: a map with the keys mqtt, topic, key, headers, decode, store is expected',
     ])
   })
 

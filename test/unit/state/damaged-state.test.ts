@@ -10,6 +10,7 @@ import { MqttOutboundView } from '../../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../../src/state/mqtt-sessions.ts'
 import { MqttWillsView } from '../../../src/state/mqtt-wills.ts'
 import { RetainedView } from '../../../src/state/retained.ts'
+import { SparkplugView } from '../../../src/state/sparkplug.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
 import { frameBatchBytes, frameHeaderBytes, frameMagic, framePartition } from '../../../src/storage/frame.ts'
 import { logControlPartition } from '../../../src/storage/log.ts'
@@ -40,6 +41,7 @@ const openGateway = async (machine: SimMachine) => {
   const outbound = new MqttOutboundView()
   const uplink = new UplinkView()
   const wills = new MqttWillsView()
+  const sparkplug = new SparkplugView()
   const open = await openBroker({
     platform,
     loaded,
@@ -47,14 +49,14 @@ const openGateway = async (machine: SimMachine) => {
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound, wills, uplink],
+    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplink],
   })
   const close = async (): Promise<void> => {
     await open.state.checkpointAll()
     open.stop()
     await log.close()
   }
-  return { ...open, log, metrics, retained, inflight, sessions, outbound, wills, uplink, close }
+  return { ...open, log, metrics, retained, inflight, sessions, outbound, wills, sparkplug, uplink, close }
 }
 
 type OpenGateway = Awaited<ReturnType<typeof openGateway>>
@@ -115,6 +117,11 @@ const fill = async (machine: SimMachine): Promise<{ producerId: number }> => {
     const change = first.wills.put('display', { ...will, delayMs: 5, silenceMs: 90_000, dueLogAge: null })
     await first.broker.whenDurable(first.state.write([change!]))
   }
+  for (const birth of [1, 2]) {
+    const status = { online: true, birth, bdSeq: birth }
+    const born = first.sparkplug.bear('plant/line', [['rpm', birth, 3]], status, limits)
+    await first.broker.whenDurable(first.state.write(born!))
+  }
   topics.delete('gone')
   await topics.durable()
   await first.broker.deleteRecordsBefore(topics.get('kept').partitions[0]!, 4)
@@ -157,17 +164,18 @@ const stateOf = async (gateway: OpenGateway, producerId: number) => {
   const { gaps: _, ...content } = await contentOf(gateway)
   const { logEnd } = gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!)
   const upstream = [...gateway.uplink.entries()].map(({ key, value }) => `${key} ${value?.toString('hex')}`)
-  const { sessions, outbound, wills } = gateway
+  const { sessions, outbound, wills, sparkplug } = gateway
   const display = [
     sessions.session('display'),
     ...sessions.positions('display'),
     ...outbound.windows('display'),
     ...wills.wills(),
   ]
+  const line = [sparkplug.status('plant/line'), [...(sparkplug.metrics('plant/line')?.names ?? [])]]
   const repeated = await produce(gateway, 'kept', batchOf('once', producerId, 2))
   expect(gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!).logEnd).toBe(logEnd)
   return JSON.parse(
-    JSON.stringify({ ...content, display, upstream, repeated }, (name, value) =>
+    JSON.stringify({ ...content, display, line, upstream, repeated }, (name, value) =>
       name === 'highWatermark' ? undefined : value,
     ),
   )

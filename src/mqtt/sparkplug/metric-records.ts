@@ -1,0 +1,74 @@
+import type { RecordAppend } from '../../storage/log.ts'
+import { bigintOf, type Json, metricValueOf, propertiesOf, typeNames } from '../../wire/sparkplug/metric-value.ts'
+import type { SparkplugPayload } from '../../wire/sparkplug/payload.ts'
+import type { SparkplugTopic } from '../../wire/sparkplug/topic.ts'
+import type { SparkplugDestination } from '../routes.ts'
+import { edgePath, type NamedMetric, type Reading } from './edge-nodes.ts'
+
+/** A record without its place. */
+export type MetricRecord = Omit<RecordAppend, 'partition' | 'key'> & { readonly key: Buffer | null }
+
+export interface RecordContext {
+  readonly topic: SparkplugTopic
+  readonly timestampMs: number
+  /** The encoded header array of all of them. */
+  readonly headers: Uint8Array
+  readonly keyOf: SparkplugDestination['keyOf']
+}
+
+/**
+ * A record for each metric, in order: `{ name, type, value, timestamp, group, edgeNode, device, ... }`. A birth or a death has one more before
+ * them that says so of the edge node or device: all metrics below a path that is not online are stale.
+ */
+export function recordsOf(reading: Reading, payload: SparkplugPayload, context: RecordContext): MetricRecord[] {
+  const { topic, timestampMs, headers, keyOf } = context
+  const sender = {
+    group: topic.group,
+    edgeNode: topic.edge,
+    ...(topic.device !== undefined && { device: topic.device }),
+  }
+  const path = topic.device === undefined ? edgePath(topic) : `${edgePath(topic)}/${topic.device}`
+  const record = (recordKey: string | null, value: object): MetricRecord => ({
+    timestampMs,
+    key: recordKey === null ? null : Buffer.from(recordKey),
+    value: Buffer.from(JSON.stringify(value)),
+    headers,
+  })
+  const { status } = reading
+  const statusValue = status && {
+    online: status.online,
+    timestamp: payload.timestampMs ?? null,
+    ...(status.bdSeq !== null && topic.device === undefined && { bdSeq: status.bdSeq }),
+    ...sender,
+  }
+  const metrics = (reading.metrics ?? []).map(metric =>
+    record(keyOf(`${path}/${metric.name}`, metric.name), {
+      ...metricValue(metric, payload),
+      ...sender,
+      ...(reading.isStale && { stale: true }),
+    }),
+  )
+  return statusValue === undefined ? metrics : [record(path, statusValue), ...metrics]
+}
+
+/** What is absent is false, or was not said. */
+function metricValue({ name, datatype, metric }: NamedMetric, payload: SparkplugPayload): Record<string, Json> {
+  const type = typeNames[datatype]
+  const { timestamp, metadata, isNull, isHistorical, isTransient } = metric
+  const properties = metric.properties === undefined ? undefined : { ...propertiesOf(metric.properties) }
+  const quality = properties?.['Quality']
+  delete properties?.['Quality']
+  return {
+    name,
+    type: type ?? null,
+    value: metricValueOf(type, metric),
+    timestamp: timestamp === undefined ? (payload.timestampMs ?? null) : Number(bigintOf(timestamp)),
+    ...(quality !== undefined && { quality }),
+    ...(isNull === true && { isNull }),
+    ...(isHistorical === true && { isHistorical }),
+    ...(isTransient === true && { isTransient }),
+    ...(properties !== undefined && Object.keys(properties).length > 0 && { properties }),
+    ...(metadata?.contentType !== undefined && { contentType: metadata.contentType }),
+    ...(metadata?.description !== undefined && { description: metadata.description }),
+  }
+}
