@@ -154,4 +154,56 @@ testCases('bad input', [
       await servesOthers(stage)
     },
   },
+  {
+    name: 'a flood whose client reads no answers is held back: others are served, memory stays bounded',
+    async run(stage) {
+      const client = await stage.client('deaf')
+      await client.subscribe('echo/#', 1)
+      client.pause()
+      const good = await stage.client('healthy')
+      const before = { used: stage.server.memory.usedBytes, rss: process.memoryUsage.rss() }
+      const payload = 'x'.repeat(1000)
+      for (let round = 0; round < 20; round++) {
+        const ids = Array.from({ length: 500 }, (_, index) => index + 1)
+        client.send(...ids.map(id => wire.publish({ topic: 'echo/x', payload, qos: 1, id })), wire.pingreq())
+        // each is acknowledged, whatever the other does
+        expect((await good.publish('good', String(round), 1))?.reason).toBe(0)
+      }
+      expect(stage.server.memory.usedBytes - before.used).toBeLessThan(16 << 20)
+      expect(process.memoryUsage.rss() / before.rss).toBeLessThan(2)
+      client.destroy()
+      await stage.gone('deaf')
+      await servesOthers(stage)
+    },
+  },
+  {
+    name: 'subscriptions beyond the limit of a client are refused, one by one, and those it has stay',
+    async run(stage) {
+      const client = await stage.client('a')
+      const before = stage.server.memory.usedBytes
+      const reasons: number[] = []
+      for (let count = 0; count < 3000; count++) {
+        const { reasons: answers } = await client.subscribe(`bomb/${count}/${'x'.repeat(100)}`, 1)
+        reasons.push(...answers!)
+      }
+      expect(new Set(reasons.slice(0, 100))).toEqual(new Set([1]))
+      expect(new Set(reasons.slice(100))).toEqual(new Set([0x97]))
+      expect(stage.server.memory.usedBytes - before).toBeLessThan(1 << 20)
+      await client.publish(`bomb/0/${'x'.repeat(100)}`, 'still', 1)
+      expect((await client.accept()).payload).toBe('still')
+      await servesOthers(stage)
+    },
+  },
+  {
+    name: 'the longest topic that a string can be is one topic like others',
+    async run(stage) {
+      const topic = 'x'.repeat(65_535)
+      const client = await stage.client('a')
+      await client.subscribe(topic, 1)
+      const answer = await client.publish(topic, 'long', 1)
+      expect(answer?.reason).toBe(0)
+      expect(await client.accept()).toMatchObject({ topic, payload: 'long' })
+      await servesOthers(stage)
+    },
+  },
 ])
