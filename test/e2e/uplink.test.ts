@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest'
+import type { UplinkSummary } from '../../src/broker/uplink-summary.ts'
+import { freePorts } from '../support/free-ports.ts'
+import { Gateway, runBrooklet } from '../support/gateway.ts'
+
+it('without its central cluster a gateway takes records, says what waits and why, and stops cleanly', async () => {
+  const [port] = await freePorts(1)
+  const gateway = await Gateway.start({ settings: { 'uplink.bootstrap.servers': `127.0.0.1:${port}` } })
+  try {
+    const { kafka, http } = gateway.addresses
+    await runBrooklet(['produce', 'sensors', 'a value', '--bootstrap', kafka])
+    const { stdout } = await runBrooklet(['uplink', 'status', '--http', http])
+    expect(stdout).toContain('1 record not upstream')
+    expect(stdout).toContain(`last error: cannot connect to 127.0.0.1:${port}: connect ECONNREFUSED`)
+    const { stdout: json } = await runBrooklet(['uplink', 'status', '--http', http, '--json'])
+    const [summary] = JSON.parse(json) as [UplinkSummary]
+    const lagging = summary.partitions.filter(({ lagRecords }) => lagRecords > 0)
+    expect(lagging).toMatchObject([
+      { topic: 'sensors', target: 'sensors', upstreamOffset: 0, lagRecords: 1, error: null },
+    ])
+    const readiness = (await (await fetch(`${gateway.httpUrl}/readyz`)).json()) as { ready: boolean; checks: object[] }
+    expect(readiness.ready).toBe(true)
+    expect(readiness.checks).toContainEqual(expect.objectContaining({ name: 'uplink', ok: true }))
+    expect(await gateway.stop()).toEqual({ code: 0, signal: null })
+  } finally {
+    await gateway.dispose()
+  }
+})
+
+it('a gateway without uplink says so', async () => {
+  const gateway = await Gateway.start()
+  try {
+    const { code, stderr } = await runBrooklet(['uplink', 'status', '--http', gateway.addresses.http])
+    expect(code).toBe(1)
+    expect(stderr).toContain('there is no uplink: set uplink.bootstrap.servers')
+  } finally {
+    await gateway.dispose()
+  }
+})

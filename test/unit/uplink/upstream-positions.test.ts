@@ -1,0 +1,87 @@
+import { beforeEach, expect, it } from 'vitest'
+import { UplinkView } from '../../../src/state/uplink.ts'
+import type { Position } from '../../../src/uplink/position.ts'
+import { UplinkFenced } from '../../../src/uplink/uplink-errors.ts'
+import { UpstreamPositions } from '../../../src/uplink/upstream-positions.ts'
+import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { type MemoryBroker, openMemoryBroker } from '../../support/memory-broker.ts'
+import { VirtualClock } from '../../support/virtual-clock.ts'
+
+const record = (value: string) => ({ timestampMs: 1, key: null, value: Buffer.from(value) })
+
+let under: MemoryBroker
+let view: UplinkView
+let clock: VirtualClock
+
+beforeEach(async () => {
+  view = new UplinkView()
+  clock = new VirtualClock()
+  under = await openMemoryBroker({ frontViews: [view] })
+  const { broker } = under.open
+  const topic = broker.topics.create({ name: 't', partitions: 1 })
+  const { group } = await broker.produce(topic, 0, encodeBatch([record('a'), record('b'), record('c')]), { zstd: true })
+  await broker.whenDurable(group!)
+})
+
+const positionsOf = (incarnation = 'now'): UpstreamPositions => {
+  const { broker, state } = under.open
+  return new UpstreamPositions({ broker, state, view, clock, incarnation })
+}
+
+const position = (changes: Partial<Position> = {}): Position => ({
+  topic: 't',
+  partition: 0,
+  topicId: under.open.broker.topics.get('t').id,
+  last: 2,
+  records: 3,
+  gateway: 'g7',
+  incarnation: 'now',
+  target: 't',
+  central: {},
+  ...changes,
+})
+
+it('takes positions by any start of this log, and only those', async () => {
+  await positionsOf('yesterday').claim()
+  const ours = positionsOf()
+  ours.take(position({ incarnation: 'yesterday', last: 0 }))
+  ours.take(position())
+  expect(() => ours.check()).not.toThrow()
+  expect(ours.of('t', 0)?.last).toBe(2)
+  ours.take(position({ incarnation: 'of a clone' }))
+  expect(() => ours.check()).toThrow(UplinkFenced)
+})
+
+it('stays fenced at later starts, before anything is read', () => {
+  const ours = positionsOf()
+  ours.take(position({ incarnation: 'of a clone' }))
+  expect(() => ours.check()).toThrow('another copy of this log has sent as g7')
+  expect(() => positionsOf('tomorrow').check()).toThrow('another copy of this log has sent as g7')
+})
+
+it('a position beyond the end of the log is of a log that went on: this one is an old backup', () => {
+  const ours = positionsOf()
+  ours.take(position({ last: 3 }))
+  expect(() => ours.check()).toThrow('partition 0 of t ends before 3, but 3 was sent')
+})
+
+it('a topic of the same name that was made later is another one', () => {
+  const ours = positionsOf()
+  ours.take(position({ topicId: 'f'.repeat(32), last: 1000 }))
+  expect(() => ours.check()).not.toThrow()
+})
+
+it('is copied to the log every 10 s and when asked to, with the place to read on from', async () => {
+  const ours = positionsOf()
+  ours.take(position({ last: 1, records: 2 }))
+  ours.readThrough({ topicId: 'f'.repeat(32), partition: 4, next: 9 })
+  ours.copy()
+  expect(positionsOf().of('t', 0)).toBeUndefined()
+  await clock.advance(10_000)
+  ours.copy()
+  expect(positionsOf().of('t', 0)).toEqual({ topicId: position().topicId, last: 1, records: 2 })
+  expect(positionsOf().place).toEqual({ topicId: 'f'.repeat(32), partition: 4, next: 9 })
+  ours.take(position())
+  ours.copy({ now: true })
+  expect(positionsOf().of('t', 0)?.last).toBe(2)
+})
