@@ -5,7 +5,7 @@ import { apiVersions } from '../wire/kafka/contracts/api-versions.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { UnencodableField } from '../wire/kafka/field.ts'
 import { FrameSplitter } from '../wire/kafka/frames.ts'
-import { type Credentials, CredentialsMissing } from './credentials.ts'
+import type { Credentials } from './credentials.ts'
 import { ConnectionLost, checkCode, KafkaError } from './kafka-error.ts'
 import { logIn } from './sasl.ts'
 
@@ -61,7 +61,7 @@ export class BrokerConnection {
   #renewal: Promise<void> | undefined
   #onQuiet: () => void = () => undefined
 
-  /** Connects, asks for the versions and logs in. Rejects with `ConnectionLost`, or `KafkaError` when the login is refused. */
+  /** Connects, asks for the versions and logs in. Rejects with `ConnectionLost` or `CredentialsMissing`, with `KafkaError` when the login is refused. */
   static async open(
     network: Network,
     clock: Clock,
@@ -69,9 +69,9 @@ export class BrokerConnection {
     options: ConnectOptions,
   ): Promise<BrokerConnection> {
     const name = `${address.host}:${address.port}`
+    const tls = await options.credentials?.trust()
     let stream: Connection
     try {
-      const tls = await options.credentials?.trust()
       stream = await network.connect(address, options.connectTimeoutMs, tls)
     } catch (error) {
       // several addresses of one name fail together, without a message of their own
@@ -84,7 +84,7 @@ export class BrokerConnection {
       await connection.#logIn()
     } catch (error) {
       connection.close()
-      throw error instanceof CredentialsMissing ? new ConnectionLost(`login at ${name}: ${error.message}`) : error
+      throw error
     }
     return connection
   }

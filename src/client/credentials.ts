@@ -3,6 +3,7 @@ import type { ReadCredentialFile } from '../platform/credential-file.ts'
 import type { PostForm } from '../platform/http-post.ts'
 import type { Random } from '../platform/random.ts'
 import type { TlsTrust } from '../platform/tls-trust.ts'
+import { CredentialsMissing } from './kafka-error.ts'
 import { oauthBearerExchange, parseObject } from './oauth-bearer.ts'
 import { plainExchange, type SaslExchange } from './sasl.ts'
 import { scramExchange } from './scram.ts'
@@ -12,11 +13,6 @@ const nonceBytes = 24
 const tokenTimeoutMs = 15_000
 /** A token from an endpoint is used for this share of its life. */
 const usedShare = 0.8
-
-/** What a connection needs cannot be read or fetched, in words for the user. */
-export class CredentialsMissing extends Error {
-  override name = 'CredentialsMissing'
-}
 
 export interface CredentialParts {
   readonly read: ReadCredentialFile

@@ -22,16 +22,21 @@ export class ConnectionLost extends Error {
   override name = 'ConnectionLost'
 }
 
+/** A certificate, key or token for the connection cannot be read or fetched, in words for the user. */
+export class CredentialsMissing extends Error {
+  override name = 'CredentialsMissing'
+}
+
 /** A batch that was fetched cannot be read; whoever wants what comes after it must go on behind it. */
 export class UnreadableBatch extends Error {
   override name = 'UnreadableBatch'
 }
 
 /** Errors that are nobody's bug here: one line tells the user. */
-export type ClientError = KafkaError | ConnectionLost | UnreadableBatch
+export type ClientError = KafkaError | ConnectionLost | CredentialsMissing | UnreadableBatch
 
 export const isClientError = (error: unknown): error is ClientError =>
-  error instanceof KafkaError || error instanceof ConnectionLost || error instanceof UnreadableBatch
+  [KafkaError, ConnectionLost, CredentialsMissing, UnreadableBatch].some(kind => error instanceof kind)
 
 /** The same may succeed later without anyone changing it. */
 export const isTransient = (error: unknown): boolean =>

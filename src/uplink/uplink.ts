@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import { Cluster } from '../client/cluster.ts'
-import { type Credentials, CredentialsMissing } from '../client/credentials.ts'
+import type { Credentials } from '../client/credentials.ts'
 import { ConnectionLost, isClientError, KafkaError } from '../client/kafka-error.ts'
 import { BatchRefused, TransactionalProducer } from '../client/transactional-producer.ts'
 import type { Settings } from '../config/settings.ts'
@@ -261,5 +261,4 @@ const isExpected = (error: unknown): error is Error =>
   isClientError(error) ||
   error instanceof UplinkFenced ||
   error instanceof UplinkStopped ||
-  error instanceof CredentialsMissing ||
   error instanceof BrokerError
