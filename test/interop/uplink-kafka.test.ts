@@ -125,11 +125,12 @@ describe('the uplink', { timeout: 3 * patienceMs }, () => {
         },
       ]
       for (const trouble of troubles) {
-        await load.store(gateway, 500)
-        const struck = trouble()
-        await struck
+        await load.store(gateway, 300)
+        await trouble()
         link.restore()
         await load.store(gateway, 100)
+        // the next one finds positions to lose
+        await arrived('once', load.stored)
       }
       const upstream = await arrived('once', load.stored)
       expect(valuesOf(upstream)).toEqual(await localValues(gateway, 'once'))
