@@ -347,6 +347,24 @@ export const settingTable = {
     'How often topics under $SYS are published; 0 = there are none',
     { docs: 'A plain number is seconds, as in Mosquitto.' },
   ),
+  'mqtt.session.retention.ms': row(
+    duration({ unlimited: '-1' }),
+    Number.POSITIVE_INFINITY,
+    'Age beyond which an absent client is not given what it missed',
+    {
+      docs: 'By log age, as `retention.ms`, which ends what all sessions can read. What is passed over is counted and logged.',
+    },
+  ),
+  'mqtt.session.retention.bytes': row(
+    bytes({ unlimited: '-1' }),
+    Number.POSITIVE_INFINITY,
+    'Bytes of log of which a client that comes back is given what it missed; the oldest is passed over',
+    {
+      docs:
+        'All records of the partitions count in which it has missed something, also those that it has not subscribed to, by their average size. ' +
+        'What is passed over is counted and logged.',
+    },
+  ),
   'mqtt.retained.max': row(count(), 10_000, 'Retained publishes'),
 
   'sparkplug.host.id': row(

@@ -53,6 +53,11 @@ export class Backlog {
     return first.done ? undefined : { partition: first.value[0], offset: first.value[1] }
   }
 
+  /** Where reading begins in each partition. */
+  missed(): (readonly [PartitionId, number])[] {
+    return [...this.#missed]
+  }
+
   missedFrom(partition: PartitionId): number | undefined {
     return this.#missed.get(partition)
   }

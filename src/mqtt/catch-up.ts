@@ -2,9 +2,11 @@ import type { PartitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import { sleep } from '../platform/clock.ts'
+import { baseOffsetOf, nextOffsetOf } from '../wire/kafka/record-batch.ts'
 import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
 import { filterMatches } from '../wire/mqtt/topic-filter.ts'
 import { type Grant, grantOf } from './audience.ts'
+import { PassedOver, passOverBytes } from './backlog-retention.ts'
 import type { Client } from './client.ts'
 import { originOf, publicationOf } from './logged-publication.ts'
 import { lowerQos, sharedFilterOf } from './subscription.ts'
@@ -16,6 +18,14 @@ const waitMs = 20
 
 /** Clients that are reading: one reader each. */
 const reading = new WeakSet<Client>()
+
+/** The client has come back: hands it what its session has missed, as far as a session may have missed something. */
+export function catchUpAfterReturn(client: Client): void {
+  const passedOver = new PassedOver(client)
+  passOverBytes(client, passedOver)
+  passedOver.log()
+  catchUp(client)
+}
 
 /** Hands the client what its session has missed, from the log, in order, no faster than it takes it. Ends with the connection. */
 export function catchUp(client: Client): void {
@@ -33,23 +43,29 @@ const isHere = (client: Client): boolean => client.session.client === client
 async function read(client: Client): Promise<void> {
   const { broker } = client.connection.services
   const { backlog } = client.session
+  const passedOver = new PassedOver(client)
   for (let next = backlog.next(); next !== undefined && isHere(client); next = backlog.next()) {
     const { partition, offset } = next
     const { logStart, highWatermark } = broker.offsets(partition)
     if (offset < logStart) {
-      client.connection.services.metrics.add('mqttDropped', logStart - offset, 'left the log before it was read')
+      passedOver.add(logStart - offset, 'left the log before it was read')
       backlog.proceed(partition, logStart)
     } else if (offset >= highWatermark) backlog.caughtUp(partition, offset)
-    else await readOn(client, partition, offset)
+    else await readOn(client, partition, offset, passedOver)
   }
+  passedOver.log()
 }
 
-async function readOn(client: Client, partition: PartitionId, offset: number): Promise<void> {
-  const { broker, metrics, clock } = client.connection.services
+async function readOn(client: Client, partition: PartitionId, offset: number, passedOver: PassedOver): Promise<void> {
+  const { broker, metrics, clock, limits } = client.connection.services
   const { backlog } = client.session
   try {
     const { batches, logAges, nextOffset } = await broker.read(partition, offset, readBytes)
     for (const [index, batch] of batches.entries()) {
+      if ((broker.logAge - logAges[index]!) * 1000 > limits.sessionRetentionMs) {
+        passedOver.add(nextOffsetOf(batch) - Math.max(offset, baseOffsetOf(batch)), 'beyond mqtt.session.retention.ms')
+        continue
+      }
       if (!(await deliverBatch(client, partition, batch, logAges[index]!))) return
     }
     if (!isHere(client) || backlog.missedFrom(partition) === undefined) return

@@ -255,6 +255,8 @@ const limitsOf = (settings: Settings): MqttLimits => ({
   keepAliveMaxMs: settings['mqtt.keep.alive.max'],
   connectTimeoutMs: settings['mqtt.connect.timeout.ms'],
   sessionExpiryMaxMs: settings['mqtt.session.expiry.max.ms'],
+  sessionRetentionMs: settings['mqtt.session.retention.ms'],
+  sessionRetentionBytes: settings['mqtt.session.retention.bytes'],
 })
 
 /** Puts together what connections and packet handlers work with. */
@@ -345,6 +347,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     clock,
     random,
     metrics,
+    logger: parts.logger.child('mqtt'),
     limits: limitsOf(settings),
     denied: settings['mqtt.subscribe.deny'],
     hotPath: parts.hotPath ?? true,

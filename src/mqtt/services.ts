@@ -2,6 +2,7 @@ import type { Broker } from '../broker/broker.ts'
 import type { SubscribeDenyRule } from '../config/subscribe-deny.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
 import type { Random } from '../platform/random.ts'
 import type { CloseLog } from './close-log.ts'
 import type { Distribution } from './distribution.ts'
@@ -34,6 +35,9 @@ export interface MqttLimits {
   readonly connectTimeoutMs: number
   /** `Infinity`: sessions do not end by themselves. */
   readonly sessionExpiryMaxMs: number
+  /** What a client that comes back has missed and is given all the same; `Infinity`: as long as the log has it. */
+  readonly sessionRetentionMs: number
+  readonly sessionRetentionBytes: number
 }
 
 /** What connections and packet handlers work with. */
@@ -59,6 +63,7 @@ export interface MqttServices {
   readonly clock: Clock
   readonly random: Random
   readonly metrics: Metrics
+  readonly logger: Logger
   readonly limits: MqttLimits
   readonly denied: readonly SubscribeDenyRule[]
   /** False: every publish goes through the store; for tests that compare the two ways. */

@@ -5,7 +5,7 @@ import { ProtocolViolation } from '../../wire/mqtt/protocol-violation.ts'
 import { encodeForwarded } from '../../wire/mqtt/publish-properties.ts'
 import { encodeAuth, encodeConnack } from '../../wire/mqtt/server-packets.ts'
 import { topicNameFault } from '../../wire/mqtt/topic-name.ts'
-import { catchUp } from '../catch-up.ts'
+import { catchUpAfterReturn } from '../catch-up.ts'
 import { Client, keepAliveFactor, maxTopicAliases } from '../client.ts'
 import type { MqttConnection } from '../connection.ts'
 import type { AuthenticationExchange } from '../enhanced-authentication.ts'
@@ -170,7 +170,7 @@ async function accept(
   await resumeExchanges(client)
   if (session.client !== client) return
   session.flow.connect(client)
-  catchUp(client)
+  catchUpAfterReturn(client)
 }
 
 /** The session that the client goes on with, or a new one. [MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.3-2] [MQTT-3.1.4-4] */

@@ -162,6 +162,30 @@ describe('an absent session', () => {
     expect(server.metrics.count('mqttDropped', 'left the log before it was read')).toBe(6)
   })
 
+  it.each([
+    ['mqtt.session.retention.ms', 60_000],
+    ['mqtt.session.retention.bytes', 2000],
+  ] as const)('is not given what is beyond %s, which is counted, and logged once', async (setting, limit) => {
+    await start({ settings: { [setting]: limit } })
+    const before = await connect('s')
+    await subscribe(before, 1, 'a/x', 1)
+    await leave(before)
+    const publisher = await connect('p', { clean: true })
+    await publish(publisher, 'a/x', 1, 100)
+    server.log.logAge += 61
+    await publish(publisher, 'a/x', 101, 110)
+    const after = await connect('s')
+    const firstPublish = await after.waitFor(({ cmd }) => cmd === 'publish')
+    const first = Number((firstPublish as { payload: Buffer }).payload.toString())
+    if (setting === 'mqtt.session.retention.ms') expect(first).toBe(101)
+    else expect(first).toBeGreaterThan(80)
+    expect(await take(after, 111 - first)).toEqual(numbers(first, 110))
+    expect(server.metrics.count('mqttDropped', `beyond ${setting}`)).toBe(first - 1)
+    await settle(after)
+    const lines = server.lines.filter(({ event }) => event.includes('not given all'))
+    expect(lines.map(({ fields }) => fields)).toEqual([{ client: 's', records: { [`beyond ${setting}`]: first - 1 } }])
+  })
+
   it('survives the deletion of a topic of which it missed something', async () => {
     await start()
     const before = await connect('s')

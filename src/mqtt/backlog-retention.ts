@@ -1,0 +1,50 @@
+import type { Client } from './client.ts'
+
+/** Records that a session is not given, by the reason. */
+export class PassedOver {
+  readonly #client: Client
+  readonly #records = new Map<string, number>()
+
+  constructor(client: Client) {
+    this.#client = client
+  }
+
+  add(records: number, reason: string): void {
+    if (records <= 0) return
+    this.#client.connection.services.metrics.add('mqttDropped', records, reason)
+    this.#records.set(reason, (this.#records.get(reason) ?? 0) + records)
+  }
+
+  /** One line for all of it. */
+  log(): void {
+    if (this.#records.size === 0) return
+    const fields = { client: this.#client.clientId, records: Object.fromEntries(this.#records) }
+    this.#client.connection.services.logger.warn(fields, 'a session was not given all that it had missed')
+    this.#records.clear()
+  }
+}
+
+/**
+ * What a client that comes back has missed is bounded by `mqtt.session.retention.bytes`: each of its partitions gives up its oldest records, in
+ * proportion. Sizes go by the average record of a partition.
+ */
+export function passOverBytes(client: Client, passedOver: PassedOver): void {
+  const { broker, limits } = client.connection.services
+  const { backlog } = client.session
+  if (limits.sessionRetentionBytes === Number.POSITIVE_INFINITY) return
+  const ranges = backlog.missed().map(([partition, offset]) => {
+    const { logStart, highWatermark } = broker.offsets(partition)
+    const from = Math.max(offset, logStart)
+    const records = Math.max(0, highWatermark - from)
+    const bytes = records === 0 ? 0 : (broker.sizeBytes(partition) * records) / (highWatermark - logStart)
+    return { partition, from, records, bytes }
+  })
+  const totalBytes = ranges.reduce((sum, { bytes }) => sum + bytes, 0)
+  if (totalBytes <= limits.sessionRetentionBytes) return
+  const keptShare = limits.sessionRetentionBytes / totalBytes
+  for (const { partition, from, records } of ranges) {
+    const passed = records - Math.floor(records * keptShare)
+    backlog.proceed(partition, from + passed)
+    passedOver.add(passed, 'beyond mqtt.session.retention.bytes')
+  }
+}
