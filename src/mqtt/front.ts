@@ -290,8 +290,9 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     state,
     routes,
     metrics,
+    maxBytes: Math.max(settings['commit.max.bytes'], settings['max.message.bytes']),
   })
-  const store = new PublishStore({ ...stored, sparkplug, gatewayId: parts.gatewayId })
+  const store = new PublishStore({ ...stored, sparkplug })
   const wills = new Wills({
     log: parts.state,
     view: parts.wills,

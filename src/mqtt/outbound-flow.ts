@@ -68,6 +68,8 @@ export class OutboundFlow {
 
   /** The publication of an exchange from before the start; undefined: it cannot be had any more. */
   resume(exchange: Exchange, outgoing: Outgoing | undefined): void {
+    // the client has acknowledged it while it was read
+    if (exchange.stage !== 'sent' || !this.#isHere(exchange)) return
     if (outgoing === undefined) exchange.stage = 'released'
     else {
       exchange.resume(outgoing)
@@ -222,13 +224,13 @@ export class OutboundFlow {
   }
 
   #mayProceed(sender: Sender): boolean {
-    return this.#resend.length === 0 && this.#maySend(sender)
+    return this.#resend.length === 0 && !this.#parts.windows.isFull && this.#maySend(sender)
   }
 
   /** [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]; packets other than PUBLISH do not ask. [MQTT-3.3.4-10] [MQTT-4.9.0-3] */
   #maySend(sender: Sender): boolean {
     const sent = this.#inflight.size - this.#resend.length
-    return sent < Math.min(sender.receiveMaximum, maxPacketId) && !sender.isSlow && !this.#parts.windows.isFull
+    return sent < Math.min(sender.receiveMaximum, maxPacketId) && !sender.isSlow
   }
 
   #begin(outgoing: Outgoing): void {

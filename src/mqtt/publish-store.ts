@@ -25,6 +25,8 @@ export interface StoredPublish {
   readonly packetId: number
   /** Forwarded properties as a section. */
   readonly properties: Buffer
+  /** The gateway itself says it; whoever has its id for a client id does not. */
+  readonly isOwn?: true
 }
 
 type RetainedPublish = Pick<StoredPublish, 'topic' | 'payload' | 'qos' | 'properties'>
@@ -48,7 +50,6 @@ export interface PublishStoreParts {
   readonly clockQuality: () => ClockQuality
   readonly metrics: Metrics
   readonly sparkplug: SparkplugStore
-  readonly gatewayId: string
   /** Nobody but the gateway publishes to it; '': there is none. */
   readonly ownTopic: string
 }
@@ -66,12 +67,11 @@ export class PublishStore {
 
   /** With `more` in the same group. Throws `BrokerError`; then nothing was stored. */
   store(publish: StoredPublish, more: readonly StateChange[] = []): Stored {
-    const { routes, state, broker, clock, metrics, subscriptions, sessionLog, sparkplug } = this.#parts
-    const { ownTopic, gatewayId } = this.#parts
+    const { routes, state, broker, clock, metrics, subscriptions, sessionLog, sparkplug, ownTopic } = this.#parts
     // neither publishes nor wills
     if (publish.topic.startsWith('$SYS/'))
       throw new BrokerError('notAuthorized', 'topics under $SYS belong to the broker')
-    if (publish.topic === ownTopic && publish.clientId !== gatewayId)
+    if (publish.topic === ownTopic && publish.isOwn !== true)
       throw new BrokerError('notAuthorized', 'the state of the host application is told by the gateway alone')
     const changes: StateChange[] = [...more]
     if (publish.qos === 2 && publish.packetId > 0) changes.push(state.hold(publish.clientId, publish.packetId))

@@ -114,6 +114,7 @@ export class SessionLog {
     // what cannot be written now stands lower than it could
     if (changes.length === 0 || !this.#tryWrite(changes)) return
     windows.forget(settled)
+    if (settled.length > 0) flow.proceed()
     for (const partition of needless) backlog.forget(partition)
   }
 

@@ -42,7 +42,7 @@ export class HostState {
       properties: noBytes,
     } as const
     try {
-      const { group, partition, offset } = store.store({ ...publish, clientId: gatewayId, packetId: 0 })
+      const { group, partition, offset } = store.store({ ...publish, clientId: gatewayId, packetId: 0, isOwn: true })
       const publication = new Publication({ ...publish, publisher: '', receivedMs: clock.monotonicMs() })
       if (partition !== undefined) publication.placed(partition, offset)
       distribution.publish(publication, group)

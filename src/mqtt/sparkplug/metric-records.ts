@@ -14,14 +14,20 @@ export interface RecordContext {
   /** The encoded header array of all of them. */
   readonly headers: Uint8Array
   readonly keyOf: SparkplugDestination['keyOf']
+  /** Of all records: each says group, edge node and device again, whose names may be long. */
+  readonly maxBytes: number
 }
 
 /**
  * A record for each metric, in order: `{ name, type, value, timestamp, group, edgeNode, device, ... }`. A birth or a death has one more before
- * them that says so of the edge node or device: all metrics below a path that is not online are stale.
+ * them that says so of the edge node or device: all metrics below a path that is not online are stale. Undefined: they have more than `maxBytes`.
  */
-export function recordsOf(reading: Reading, payload: SparkplugPayload, context: RecordContext): MetricRecord[] {
-  const { topic, timestampMs, headers, keyOf } = context
+export function recordsOf(
+  reading: Reading,
+  payload: SparkplugPayload,
+  context: RecordContext,
+): MetricRecord[] | undefined {
+  const { topic, timestampMs, headers, keyOf, maxBytes } = context
   const sender = {
     group: topic.group,
     edgeNode: topic.edge,
@@ -41,14 +47,19 @@ export function recordsOf(reading: Reading, payload: SparkplugPayload, context: 
     ...(status.bdSeq !== null && topic.device === undefined && { bdSeq: status.bdSeq }),
     ...sender,
   }
-  const metrics = (reading.metrics ?? []).map(metric =>
-    record(keyOf(`${path}/${metric.name}`, metric.name), {
+  const records = statusValue === undefined ? [] : [record(path, statusValue)]
+  let bytes = 0
+  for (const metric of reading.metrics ?? []) {
+    const one = record(keyOf(`${path}/${metric.name}`, metric.name), {
       ...metricValue(metric, payload),
       ...sender,
       ...(reading.isStale && { stale: true }),
-    }),
-  )
-  return statusValue === undefined ? metrics : [record(path, statusValue), ...metrics]
+    })
+    bytes += (one.key?.length ?? 0) + (one.value?.length ?? 0) + headers.length
+    if (bytes > maxBytes) return undefined
+    records.push(one)
+  }
+  return records
 }
 
 /** What is absent is false, or was not said. */

@@ -23,6 +23,8 @@ export interface SparkplugStoreParts {
   readonly state: PublishState
   readonly routes: TopicRoutes
   readonly metrics: Metrics
+  /** What one commit takes: what is larger is not made. */
+  readonly maxBytes: number
 }
 
 /** Why a payload is stored as it came. */
@@ -50,7 +52,7 @@ export class SparkplugStore {
     changes: readonly StateChange[],
     received: { readonly timestampMs: number; readonly clock: ClockQuality },
   ): { readonly group: GroupNumber } | { readonly undecoded: Undecoded } {
-    const { edgeNodes, rebirths, metrics } = this.#parts
+    const { edgeNodes, rebirths, metrics, maxBytes } = this.#parts
     const payload = decoded(publish.payload)
     if (payload === undefined) return this.#undecoded('malformed')
     const reading = edgeNodes.read(topic, payload)
@@ -68,7 +70,9 @@ export class SparkplugStore {
       timestampMs: received.timestampMs,
       headers: encodeHeaders([...headers].map(([name, value]) => ({ key: name, value: Buffer.from(value) }))),
       keyOf,
+      maxBytes,
     })
+    if (records === undefined) return this.#undecoded('too large')
     if (records.length === 0) return this.#undecoded('no metrics')
     const group = this.#write([...changes, ...reading.changes], open, records)
     if (group === undefined) return this.#undecoded('too large')

@@ -267,6 +267,9 @@ describe('the host application', () => {
     expect(await forger.waitFor(({ cmd }) => cmd === 'puback')).toMatchObject({ reasonCode: 0x87 })
     forger.publish('spBv1.0/STATE/gw', '{"online":false}', 1, 2)
     await forger.waitCount('puback', 2)
+    const namesake = await connect('gw-1', { version: 5 })
+    namesake.publish('spBv1.0/STATE/gw', '{"online":false}', 1, 1, { retain: true })
+    expect(await namesake.waitFor(({ cmd }) => cmd === 'puback')).toMatchObject({ reasonCode: 0x87 })
     const { log } = server
     await server.stop()
     await listens.waitCount('publish', 2)
