@@ -80,6 +80,7 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
     clients: () => parts.mqtt.clients(),
     gaps: () => gapSummaries(parts),
     uplink: async () => (parts.uplink === undefined ? undefined : uplinkSummary(parts.uplink, broker, platform.clock)),
+    uplinkControls: () => parts.uplink,
     settings: () => shownSettings(parts.live.loaded),
     route: mqttTopic => parts.mqtt.explain(mqttTopic),
   }

@@ -1,7 +1,8 @@
 /** The way up to the central cluster as `uplink status` and the HTTP API show it. */
 export interface UplinkSummary {
   /**
-   * `connecting`, `connected`, `waiting` (for the next attempt), `stopped` (somebody upstream must act), `fenced` (this log does not send any more).
+   * `connecting`, `connected`, `waiting` (for the next attempt), `stopped` (somebody upstream must act), `paused` (until somebody resumes it), `fenced`
+   * (this log does not send any more).
    */
   readonly state: string
   /** What went wrong last; null when the last round went well. */
@@ -11,6 +12,13 @@ export interface UplinkSummary {
   /** What the link carried; null before it was measured. */
   readonly bytesPerSecond: number | null
   readonly partitions: readonly UplinkPartition[]
+}
+
+/** What an operator does with the way up. Each resolves when it holds over a power cut; rejects with `BrokerError` when the log takes nothing. */
+export interface UplinkControls {
+  /** Nothing goes up until `resume`, also after restarts; a round that is under way ends first. */
+  pause(): Promise<void>
+  resume(): Promise<void>
 }
 
 export interface UplinkPartition {

@@ -14,8 +14,17 @@ export class HttpClient {
   }
 
   /** The JSON at `path`. Throws with one line when nobody answers or the answer is an error. */
-  async get<Value>(path: string): Promise<Value> {
-    const response = await this.#request(path)
+  get<Value>(path: string): Promise<Value> {
+    return this.#ask(path, {})
+  }
+
+  /** Has the gateway do what stands at `path`; throws as `get` does. */
+  post<Value>(path: string): Promise<Value> {
+    return this.#ask(path, { method: 'POST', headers: { 'content-type': 'application/json' } })
+  }
+
+  async #ask<Value>(path: string, options: RequestInit): Promise<Value> {
+    const response = await this.#request(path, options)
     const body = await response.text().catch(error => this.#lost(error))
     if (!response.ok) throw new HttpFailure(`${this.#base}${path}: ${errorText(body) ?? `status ${response.status}`}`)
     try {
@@ -25,9 +34,9 @@ export class HttpClient {
     }
   }
 
-  async #request(path: string): Promise<Response> {
+  async #request(path: string, options: RequestInit): Promise<Response> {
     try {
-      return await fetch(`${this.#base}${path}`, { signal: AbortSignal.timeout(requestTimeoutMs) })
+      return await fetch(`${this.#base}${path}`, { ...options, signal: AbortSignal.timeout(requestTimeoutMs) })
     } catch (error) {
       return this.#lost(error)
     }

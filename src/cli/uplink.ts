@@ -6,8 +6,11 @@ import { plural } from './plural.ts'
 import { sizeText } from './size-text.ts'
 import { formatTable, printList } from './table.ts'
 
-interface StatusFlags {
+interface HttpFlag {
   readonly http: string
+}
+
+interface StatusFlags extends HttpFlag {
   readonly json?: boolean
 }
 
@@ -54,14 +57,26 @@ const status = async ({ http, json }: StatusFlags): Promise<void> => {
   process.stdout.write(`${headline(summary)}${troubles(summary)}${formatTable(Object.keys(columns), rows)}`)
 }
 
-/** `brooklet uplink status`: what the central cluster has, and what waits. */
+const pause = async ({ http }: HttpFlag): Promise<void> => {
+  const summary = await new HttpClient(http).post<UplinkSummary>('/api/v1/uplink/pause')
+  process.stdout.write(`${headline(summary)}nothing goes up until \`brooklet uplink resume\`, also after restarts\n`)
+}
+
+const resume = async ({ http }: HttpFlag): Promise<void> => {
+  process.stdout.write(headline(await new HttpClient(http).post<UplinkSummary>('/api/v1/uplink/resume')))
+}
+
+const overHttp = (name: string, description: string): Command =>
+  new Command(name)
+    .description(description)
+    .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
+
+/** `brooklet uplink`: what the central cluster has and what waits, and how an operator steers it. */
 export const uplinkCommand = (): Command =>
   new Command('uplink')
     .description('the way up to the central cluster')
     .addCommand(
-      new Command('status')
-        .description('what is upstream, what waits, and why')
-        .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
-        .option('--json', 'print JSON')
-        .action(status),
+      overHttp('status', 'what is upstream, what waits, and why').option('--json', 'print JSON').action(status),
     )
+    .addCommand(overHttp('pause', 'send nothing up until it is resumed, also after restarts').action(pause))
+    .addCommand(overHttp('resume', 'go on after a pause').action(resume))

@@ -310,6 +310,7 @@ export const metricTable = {
     help: 'Sessions with the central cluster that an error ended, and attempts that did not become one',
   },
   uplinkLag: { name: 'uplink_lag_records', type: 'gauge', help: 'Records that are durable here and not upstream' },
+  uplinkPaused: { name: 'uplink_paused', type: 'gauge', help: '1 while an operator has paused the uplink' },
   uplinkRefused: {
     name: 'uplink_refused_partitions',
     type: 'gauge',

@@ -1,3 +1,4 @@
+import type { UplinkControls } from '../broker/uplink-summary.ts'
 import { homePage } from './home-page.ts'
 import { openApiDescription } from './openapi.ts'
 import type { GatewayStatus } from './status.ts'
@@ -6,6 +7,8 @@ export interface Answer {
   readonly status: number
   readonly contentType: string
   readonly body: string
+  /** With status 405: what is allowed. */
+  readonly allow?: string
 }
 
 /** Placeholders of the path and parameters of the query, decoded. */
@@ -15,6 +18,8 @@ export interface Arguments {
 }
 
 export interface Endpoint {
+  /** `POST` where it changes something; such a one answers only requests that no page in a browser can make (`router.ts`). */
+  readonly method: 'GET' | 'POST'
   /** `{name}` stands for one segment. */
   readonly path: string
   readonly summary: string
@@ -44,6 +49,7 @@ const json = (
   read: (status: GatewayStatus, args: Arguments) => unknown,
   missing = '',
 ): Endpoint => ({
+  method: 'GET',
   path,
   summary,
   contentType: JSON_TYPE,
@@ -53,21 +59,40 @@ const json = (
   },
 })
 
+const noUplink = 'there is no uplink: set uplink.bootstrap.servers'
+
+/** Steers the uplink and answers what `/api/v1/uplink` answers. */
+const uplinkCommand = (path: string, summary: string, run: (controls: UplinkControls) => Promise<void>): Endpoint => ({
+  method: 'POST',
+  path,
+  summary,
+  contentType: JSON_TYPE,
+  answer: async status => {
+    const controls = status.uplinkControls()
+    if (controls === undefined) return errorAnswer(404, noUplink)
+    await run(controls)
+    return jsonAnswer(200, await status.uplink())
+  },
+})
+
 /** Everything that is served. Router, OpenAPI description and the page at `/` are made from this table. */
 export const endpoints: readonly Endpoint[] = [
   {
+    method: 'GET',
     path: '/',
     summary: 'This page',
     contentType: HTML_TYPE,
     answer: status => ({ status: 200, contentType: HTML_TYPE, body: homePage(status.gateway(), endpoints) }),
   },
   {
+    method: 'GET',
     path: '/healthz',
     summary: 'The process lives',
     contentType: TEXT_TYPE,
     answer: () => ({ status: 200, contentType: TEXT_TYPE, body: 'ok\n' }),
   },
   {
+    method: 'GET',
     path: '/readyz',
     summary: 'Serving and able to write; status 503 and the reason otherwise',
     contentType: JSON_TYPE,
@@ -77,6 +102,7 @@ export const endpoints: readonly Endpoint[] = [
     },
   },
   {
+    method: 'GET',
     path: '/metrics',
     summary: 'Metrics in the text format of Prometheus',
     contentType: METRICS_TYPE,
@@ -106,12 +132,11 @@ export const endpoints: readonly Endpoint[] = [
     'Records that retention, the disk budget or damage took before every consumer group had read them',
     status => status.gaps(),
   ),
-  json(
-    '/api/v1/uplink',
-    'What the central cluster has, what waits, and why',
-    status => status.uplink(),
-    'there is no uplink: set uplink.bootstrap.servers',
+  json('/api/v1/uplink', 'What the central cluster has, what waits, and why', status => status.uplink(), noUplink),
+  uplinkCommand('/api/v1/uplink/pause', 'Send nothing up until it is resumed, also after restarts', controls =>
+    controls.pause(),
   ),
+  uplinkCommand('/api/v1/uplink/resume', 'Go on after a pause', controls => controls.resume()),
   json('/api/v1/settings', 'Settings in force and where each comes from', status => status.settings()),
   {
     ...json('/api/v1/routes', 'Where a publish to an MQTT topic would go', (status, args) =>

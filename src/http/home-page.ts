@@ -38,8 +38,9 @@ ${links.join('\n')}
 `
 }
 
-/** Paths with a placeholder or a needed parameter cannot be followed as they stand. */
-function link({ path, query }: Endpoint): string {
+/** Commands, and paths with a placeholder or a needed parameter, cannot be followed as they stand. */
+function link({ method, path, query }: Endpoint): string {
+  if (method === 'POST') return code(`POST ${path}`)
   const names = Object.keys(query ?? {})
   if (names.length > 0) return code(`${path}?${names.map(name => `${name}=...`).join('&')}`)
   return path.includes('{') ? code(path) : `<a href="${path}">${code(path)}</a>`

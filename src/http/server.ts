@@ -1,4 +1,5 @@
 import { AssertionError } from '../core/assert.ts'
+import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { HttpHandler, HttpResponse, ListenHttp } from '../platform/http-server.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -24,7 +25,7 @@ export interface HttpFrontParts {
   readonly tls?: TlsIdentity | undefined
 }
 
-/** Health, metrics, the read API and the page at `/` on one address. Rejects with Node's `code` when it cannot bind. */
+/** Health, metrics, the API and the page at `/` on one address. Rejects with Node's `code` when it cannot bind. */
 export async function listenHttpFront(address: ListenAddress, parts: HttpFrontParts): Promise<Listener> {
   const { listenHttp, metrics, logger, maxConnections, requestTimeoutMs, tls } = parts
   const options = { tls, maxConnections, requestTimeoutMs, maxBodyBytes: MAX_BODY_BYTES }
@@ -47,15 +48,18 @@ export function httpHandler({
     } catch (error) {
       // a broken invariant ends the process, also when a browser found it
       if (error instanceof AssertionError) throw error
-      logger.error({ target: request.target, error: String(error) }, 'HTTP request failed')
-      answer = errorAnswer(500, 'this request failed; the log of the gateway says why')
+      if (error instanceof BrokerError) answer = errorAnswer(503, error.message)
+      else {
+        logger.error({ target: request.target, error: String(error) }, 'HTTP request failed')
+        answer = errorAnswer(500, 'this request failed; the log of the gateway says why')
+      }
     }
     metrics.add('httpRequests', 1, String(answer.status))
     return response(answer)
   }
 }
 
-function response({ status, contentType, body }: Answer): HttpResponse {
+function response({ status, contentType, body, allow }: Answer): HttpResponse {
   const headers = {
     'content-type': contentType,
     'cache-control': 'no-store',
@@ -63,5 +67,5 @@ function response({ status, contentType, body }: Answer): HttpResponse {
     'content-security-policy':
       "default-src 'none'; style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'",
   }
-  return { status, headers: status === 405 ? { ...headers, allow: 'GET, HEAD' } : headers, body }
+  return { status, headers: allow === undefined ? headers : { ...headers, allow }, body }
 }

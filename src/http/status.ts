@@ -1,8 +1,8 @@
 import type { ClockSummary } from '../broker/clock-quality.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
-import type { UplinkSummary } from '../broker/uplink-summary.ts'
+import type { UplinkControls, UplinkSummary } from '../broker/uplink-summary.ts'
 
-/** What the HTTP front shows. The composition root implements it; everything returned is plain and ready for JSON. */
+/** What the HTTP front shows, and the little that it changes. The composition root implements it; what is shown is plain and ready for JSON. */
 export interface GatewayStatus {
   gateway(): GatewayOverview
   /** Cheap: called every few seconds by supervisors. */
@@ -18,6 +18,8 @@ export interface GatewayStatus {
   gaps(): readonly GapSummary[]
   /** Undefined when there is no uplink. */
   uplink(): Promise<UplinkSummary | undefined>
+  /** Undefined when there is no uplink. */
+  uplinkControls(): UplinkControls | undefined
   /** Secrets already replaced: see `shownSettings`. */
   settings(): readonly SettingValue[]
   /** Where a publish to this MQTT topic would go. */

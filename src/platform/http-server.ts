@@ -6,6 +6,9 @@ export interface HttpRequest {
   readonly method: string
   /** As sent, with the query: `/api/v1/topics?x=1`. */
   readonly target: string
+  /** Headers by which a browser is told from a command. */
+  readonly contentType: string | undefined
+  readonly origin: string | undefined
 }
 
 export interface HttpResponse {

@@ -25,6 +25,7 @@ const positionTag = 'position/'
 const incarnationTag = 'incarnation/'
 const placeKey = 'place'
 const fencedKey = 'fenced'
+const pausedKey = 'paused'
 
 /**
  * The copy of what the central cluster says of this log, and what must outlive a restart beside it. It may be old, never ahead. Keys are
@@ -34,6 +35,7 @@ const fencedKey = 'fenced'
  *     incarnation/HEX            -> log age in seconds; a start of this log that had an uplink
  *     place                      -> `PositionsPlace`
  *     fenced                     -> text; why this log must not send any more
+ *     paused                     -> log age in seconds; since when nothing is to be sent
  */
 export class UplinkView implements View {
   readonly name = 'uplink'
@@ -51,6 +53,11 @@ export class UplinkView implements View {
   /** Why this log is fenced; undefined: it is not. */
   get fenced(): string | undefined {
     return this.#get(fencedKey)
+  }
+
+  /** Somebody wants nothing to be sent for now. */
+  get paused(): boolean {
+    return this.#values.has(pausedKey)
   }
 
   hasIncarnation(incarnation: string): boolean {
@@ -71,6 +78,14 @@ export class UplinkView implements View {
 
   putFenced(reason: string): StateChange {
     return this.#put(fencedKey, reason)
+  }
+
+  putPaused(logAge: number): StateChange {
+    return this.#put(pausedKey, logAge)
+  }
+
+  removePaused(): StateChange {
+    return { view: this, key: Buffer.from(pausedKey), value: null }
   }
 
   apply(key: Buffer, value: Buffer | null): void {

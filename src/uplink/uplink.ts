@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
+import type { UplinkControls } from '../broker/uplink-summary.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { Credentials } from '../client/credentials.ts'
 import { ConnectionLost, isClientError, KafkaError } from '../client/kafka-error.ts'
@@ -42,9 +43,9 @@ export interface UplinkParts {
 
 /**
  * `connecting`: no session. `connected`: all is upstream, or on its way. `waiting`: until the next attempt. `stopped`: somebody upstream must act.
- * `fenced`: this log does not send any more.
+ * `paused`: until somebody here resumes it. `fenced`: this log does not send any more.
  */
-export type UplinkState = 'connecting' | 'connected' | 'waiting' | 'stopped' | 'fenced'
+export type UplinkState = 'connecting' | 'connected' | 'waiting' | 'stopped' | 'paused' | 'fenced'
 
 /** Windows of bytes in one round: what the link carries in about so many seconds. */
 const windowsPerRound = 4
@@ -57,7 +58,7 @@ const finishMs = 2_000
  * Replication to the central cluster, exactly once (decision 060): sessions, and in each of them rounds, one transaction each. Whatever goes
  * wrong in a round ends the session; the next one finds out from the positions topic what is upstream.
  */
-export class Uplink {
+export class Uplink implements UplinkControls {
   readonly lanes: Lanes
   readonly #parts: UplinkParts
   readonly #cluster: Cluster
@@ -66,10 +67,10 @@ export class Uplink {
   readonly #packing: Packing
   readonly #rate = new LinkRate()
   readonly #backoff: Backoff
-  #state: UplinkState = 'connecting'
+  #state: Exclude<UplinkState, 'paused' | 'fenced'> = 'connecting'
   #lastError: string | undefined
   #isEnding = false
-  #pause: { readonly atMs: number; readonly timer: Timer | undefined; readonly end: () => void } | undefined
+  #waiting: { readonly atMs: number; readonly timer: Timer | undefined; readonly end: () => void } | undefined
   #running: Promise<void> | undefined
 
   constructor(parts: UplinkParts) {
@@ -91,21 +92,23 @@ export class Uplink {
     const { lanes } = this
     broker.metrics.gauge('uplinkLag', () => lanes.lagInAll)
     broker.metrics.gauge('uplinkRefused', () => lanes.refused)
+    broker.metrics.gauge('uplinkPaused', () => (parts.view.paused ? 1 : 0))
     this.#backoff = new Backoff(settings['uplink.retry.backoff.ms'], settings['uplink.retry.backoff.max.ms'], random)
   }
 
   get state(): UplinkState {
-    return this.#state
+    const { view } = this.#parts
+    return view.fenced !== undefined ? 'fenced' : view.paused ? 'paused' : this.#state
   }
 
   /** What went wrong last, until the next round that went well. */
   get lastError(): string | undefined {
-    return this.#lastError
+    return this.#lastError ?? this.#parts.view.fenced
   }
 
   /** Monotonic time of the next attempt; undefined: none is due. */
   get retryAtMs(): number | undefined {
-    return this.#pause?.timer === undefined ? undefined : this.#pause.atMs
+    return this.#waiting?.timer === undefined ? undefined : this.#waiting.atMs
   }
 
   /** What the link carried; undefined before it was measured. */
@@ -125,8 +128,7 @@ export class Uplink {
   /** Lets a round finish that is under way, keeps what is known, and ends the connections. */
   async stop(): Promise<void> {
     this.#isEnding = true
-    this.lanes.wake()
-    this.#pause?.end()
+    this.#wake()
     const { clock } = this.#parts
     await Promise.race([this.#running, sleep(clock, finishMs)])
     // what still waits for a connection finds the cluster closed
@@ -134,10 +136,36 @@ export class Uplink {
     this.#upstream.copy({ now: true })
   }
 
+  async pause(): Promise<void> {
+    const { view, state, logger } = this.#parts
+    if (!view.paused) {
+      state.write([view.putPaused(state.logAge)])
+      logger.warn({}, 'the uplink is paused: nothing goes up until `brooklet uplink resume`')
+    }
+    this.#wake()
+    await state.durable(view)
+  }
+
+  async resume(): Promise<void> {
+    const { view, state, logger } = this.#parts
+    if (view.paused) {
+      state.write([view.removePaused()])
+      logger.info({}, 'the uplink goes on')
+    }
+    this.#wake()
+    await state.durable(view)
+  }
+
+  /** Somebody wants that nothing is sent, for now or for good. */
+  get #isHeld(): boolean {
+    return this.#isEnding || this.#parts.view.paused
+  }
+
   async #run(): Promise<void> {
     while (!this.#isEnding) {
       try {
-        await this.#session()
+        if (this.#isHeld) await this.#wait(Number.POSITIVE_INFINITY)
+        else await this.#session()
       } catch (error) {
         if (this.#isEnding) return
         await this.#failed(error)
@@ -163,10 +191,10 @@ export class Uplink {
     await this.#readPositions(topic)
     this.lanes.restart()
     this.#state = 'connected'
-    while (!this.#isEnding) {
+    while (!this.#isHeld) {
       await this.lanes.ready()
       await sleep(this.#parts.clock, settings['uplink.linger.ms'])
-      if (!this.#isEnding) await this.#round(producer, topic)
+      if (!this.#isHeld) await this.#round(producer, topic)
     }
   }
 
@@ -220,10 +248,7 @@ export class Uplink {
     const { message } = error
     if (message !== this.#lastError) logger.warn({ error: message }, 'the uplink was interrupted')
     this.#lastError = message
-    if (error instanceof UplinkFenced) {
-      this.#state = 'fenced'
-      return this.#wait(Number.POSITIVE_INFINITY)
-    }
+    if (error instanceof UplinkFenced) return this.#wait(Number.POSITIVE_INFINITY)
     if (error instanceof UplinkStopped) {
       this.#state = 'stopped'
       return this.#wait(stoppedPauseMs)
@@ -244,13 +269,21 @@ export class Uplink {
 
   /** Until the time is over or somebody ends it. */
   async #wait(ms: number): Promise<void> {
+    // paused meanwhile: that is what is waited for
+    if (this.#isHeld && ms !== Number.POSITIVE_INFINITY) return
     const { clock } = this.#parts
     await new Promise<void>(resolve => {
       const timer = ms === Number.POSITIVE_INFINITY ? undefined : clock.after(ms, resolve)
-      this.#pause = { atMs: clock.monotonicMs() + ms, timer, end: resolve }
+      this.#waiting = { atMs: clock.monotonicMs() + ms, timer, end: resolve }
     })
-    this.#pause?.timer?.cancel()
-    this.#pause = undefined
+    this.#waiting?.timer?.cancel()
+    this.#waiting = undefined
+  }
+
+  /** Whatever is waited for, the reasons to wait are looked at again. */
+  #wake(): void {
+    this.lanes.wake()
+    this.#waiting?.end()
   }
 }
 

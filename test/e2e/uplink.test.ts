@@ -27,12 +27,36 @@ it('without its central cluster a gateway takes records, says what waits and why
   }
 })
 
+it('an uplink that was paused stays so over a restart, and goes on when it is resumed', async () => {
+  const [port] = await freePorts(1)
+  const gateway = await Gateway.start({ settings: { 'uplink.bootstrap.servers': `127.0.0.1:${port}` } })
+  const uplink = async (name: string) => (await runBrooklet(['uplink', name, '--http', gateway.addresses.http])).stdout
+  try {
+    const paused = await uplink('pause')
+    expect(paused).toMatch(/^paused, /)
+    expect(paused).toContain('nothing goes up until `brooklet uplink resume`, also after restarts')
+    await gateway.kill()
+    await gateway.restart()
+    expect(await uplink('status')).toMatch(/^paused, /)
+    const { checks } = (await (await fetch(`${gateway.httpUrl}/readyz`)).json()) as { checks: object[] }
+    expect(checks).toContainEqual({ name: 'uplink', ok: true, detail: 'paused' })
+    expect(await (await fetch(`${gateway.httpUrl}/metrics`)).text()).toContain('brooklet_uplink_paused 1')
+    expect(await uplink('resume')).toMatch(/^(connecting|waiting), /)
+    expect(await uplink('status')).not.toContain('paused')
+    expect(await gateway.stop()).toEqual({ code: 0, signal: null })
+  } finally {
+    await gateway.dispose()
+  }
+})
+
 it('a gateway without uplink says so', async () => {
   const gateway = await Gateway.start()
   try {
     const { code, stderr } = await runBrooklet(['uplink', 'status', '--http', gateway.addresses.http])
     expect(code).toBe(1)
     expect(stderr).toContain('there is no uplink: set uplink.bootstrap.servers')
+    const pause = await runBrooklet(['uplink', 'pause', '--http', gateway.addresses.http])
+    expect([pause.code, pause.stderr]).toEqual([1, expect.stringContaining('there is no uplink')])
   } finally {
     await gateway.dispose()
   }

@@ -72,7 +72,12 @@ function serve(
   request.on('error', () => response.destroy())
   response.on('error', () => response.destroy())
   request.on('end', async () => {
-    const { status, headers, body } = await handler({ method: request.method ?? '', target: request.url ?? '/' })
+    const { status, headers, body } = await handler({
+      method: request.method ?? '',
+      target: request.url ?? '/',
+      contentType: request.headers['content-type'],
+      origin: request.headers.origin,
+    })
     const content = Buffer.from(body)
     response.writeHead(status, { ...headers, 'content-length': content.length })
     response.end(request.method === 'HEAD' ? undefined : content)

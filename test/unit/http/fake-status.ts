@@ -56,6 +56,15 @@ export class FakeStatus implements GatewayStatus {
   clients = () => []
   gaps = () => []
   uplink = async () => ({ state: 'connected', error: null, retryInMs: null, bytesPerSecond: null, partitions: [] })
+  isPaused = false
+  uplinkControls = () => ({
+    pause: async () => {
+      this.isPaused = true
+    },
+    resume: async () => {
+      this.isPaused = false
+    },
+  })
   settings = () => [{ key: 'num.partitions', value: '4', origin: 'default' }]
   route = (mqttTopic: string) => ({
     mqttTopic,

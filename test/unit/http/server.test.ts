@@ -76,7 +76,7 @@ describe('API', () => {
     const { body } = await getJson('/api/v1/openapi.json')
     const described = Object.keys((body as { paths: object }).paths)
     expect(described).toEqual(endpoints.map(endpoint => endpoint.path))
-    for (const path of described) {
+    for (const path of endpoints.flatMap(({ method, path }) => (method === 'GET' ? [path] : []))) {
       const filled = path.replace('{name}', 'sensors%20%26%20%3Cco%3E')
       const response = await fetch(`${base}${filled}${path.endsWith('routes') ? '?topic=a/b' : ''}`)
       expect([path, response.status]).toEqual([path, path.includes('{id}') ? 404 : 200])
@@ -116,6 +116,26 @@ describe('API', () => {
     const head = await fetch(`${base}/api/v1/topics`, { method: 'HEAD' })
     expect([head.status, await head.text()]).toEqual([200, ''])
     expect(Number(head.headers.get('content-length'))).toBeGreaterThan(10)
+  })
+
+  test('a command is taken from a program, and not from a page in a browser', async () => {
+    const json = { 'content-type': 'application/json' }
+    const post = async (headers: Record<string, string>, name = 'pause') => {
+      const response = await fetch(`${base}/api/v1/uplink/${name}`, { method: 'POST', headers, body: '{}' })
+      await response.arrayBuffer()
+      return [response.status, status.isPaused]
+    }
+    expect(await post({ 'content-type': 'text/plain' })).toEqual([415, false])
+    expect(await post({})).toEqual([415, false])
+    expect(await post({ ...json, origin: 'http://elsewhere.example' })).toEqual([403, false])
+    // a name that now resolves to the gateway makes its page one of the same origin
+    expect(await post({ ...json, origin: base })).toEqual([403, false])
+    const get = await fetch(`${base}/api/v1/uplink/pause`)
+    expect([get.status, get.headers.get('allow'), status.isPaused]).toEqual([405, 'POST', false])
+    const preflight = await fetch(`${base}/api/v1/uplink/pause`, { method: 'OPTIONS' })
+    expect([preflight.status, preflight.headers.get('access-control-allow-origin')]).toEqual([405, null])
+    expect(await post(json)).toEqual([200, true])
+    expect(await post({ 'content-type': 'application/json; charset=utf-8' }, 'resume')).toEqual([200, false])
   })
 
   test('a bug in a status function is a 500 of that request only', async () => {

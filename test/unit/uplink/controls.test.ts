@@ -1,0 +1,110 @@
+import { beforeEach, expect, it } from 'vitest'
+import { defaultSettings, type Settings } from '../../../src/config/settings.ts'
+import { openUplink } from '../../../src/open-uplink.ts'
+import { sleep } from '../../../src/platform/clock.ts'
+import { UplinkView } from '../../../src/state/uplink.ts'
+import type { Uplink } from '../../../src/uplink/uplink.ts'
+import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { type MemoryBroker, openMemoryBroker } from '../../support/memory-broker.ts'
+import { CentralCluster } from '../../support/sim/central-cluster.ts'
+import { SimMachine } from '../../support/sim/machine.ts'
+import { SimRandom } from '../../support/sim/random.ts'
+
+let machine: SimMachine
+let central: CentralCluster
+let settings: Settings
+let under: MemoryBroker
+let uplink: Uplink
+let view: UplinkView
+
+/** A gateway over what an earlier one of the test has left in its log. */
+const start = async (): Promise<void> => {
+  const { platform, clock } = machine
+  view = new UplinkView()
+  const log = under?.log
+  under = await openMemoryBroker({ clock, frontViews: [view], ...(log === undefined ? {} : { log }) })
+  const { broker, state } = under.open
+  uplink = openUplink({ ...platform, broker, state, view, settings, gatewayId: 'g7', incarnation: 'now' })!
+  uplink.start()
+}
+
+const write = async (value: string): Promise<void> => {
+  const { broker } = under.open
+  const topic = broker.topics.find('t') ?? broker.topics.create({ name: 't', partitions: 1 })
+  await broker.produce(topic, 0, encodeBatch([{ timestampMs: 1, key: null, value: Buffer.from(value) }]), {})
+}
+
+const sent = (): number | undefined => uplink.upstreamThrough('t', 0)
+/** A minute and more, in steps: the compression of positions is real, and takes real time. */
+const later = async (isSo: () => boolean = () => false): Promise<void> => {
+  for (let left = 1_000; left > 0 && !isSo(); left--) await sleep(machine.clock, 100)
+}
+const requests = (): number => [...central.served.values()].reduce((sum, count) => sum + count, 0)
+
+beforeEach(() => {
+  machine = new SimMachine(7)
+  central = new CentralCluster(new SimRandom(8), 'tv2')
+  central.attach(machine.clock, machine.network)
+  settings = { ...defaultSettings, 'uplink.bootstrap.servers': central.bootstrap }
+  under = undefined as unknown as MemoryBroker
+})
+
+const during = (work: () => Promise<void>) => () => machine.clock.run(work())
+
+it(
+  'a paused uplink asks the central cluster nothing, also after a restart, until it is resumed',
+  during(async () => {
+    await start()
+    await write('a')
+    await later(() => sent() === 1)
+    expect([uplink.state, sent()]).toEqual(['connected', 1])
+    await uplink.pause()
+    const before = requests()
+    await write('b')
+    await later()
+    expect([uplink.state, sent(), requests()]).toEqual(['paused', 1, before])
+    await uplink.stop()
+    await start()
+    await later()
+    expect([uplink.state, sent(), requests()]).toEqual(['paused', 1, before])
+    await uplink.resume()
+    await later(() => sent() === 2)
+    expect([uplink.state, sent()]).toEqual(['connected', 2])
+    await uplink.stop()
+  }),
+)
+
+it(
+  'a pause ends the wait for the next attempt, and so does its end',
+  during(async () => {
+    settings = { ...settings, 'uplink.bootstrap.servers': [{ host: 'nowhere', port: 1 }] }
+    await start()
+    await later(() => uplink.state === 'waiting')
+    expect(uplink.retryAtMs).toBeGreaterThan(machine.clock.nowMs)
+    await uplink.pause()
+    await sleep(machine.clock, 0)
+    expect([uplink.state, uplink.retryAtMs]).toEqual(['paused', undefined])
+    await uplink.resume()
+    await later(() => uplink.state === 'waiting' && uplink.retryAtMs !== undefined)
+    expect(uplink.retryAtMs).toBeGreaterThan(machine.clock.nowMs)
+    await uplink.stop()
+  }),
+)
+
+it(
+  'what is fenced stays so, whoever pauses and resumes it',
+  during(async () => {
+    await start()
+    under.open.state.write([view.putFenced('a clone has sent')])
+    await uplink.pause()
+    expect([uplink.state, uplink.lastError]).toEqual(['fenced', 'a clone has sent'])
+    await uplink.stop()
+    await later()
+    const before = requests()
+    await start()
+    await uplink.resume()
+    await later()
+    expect([uplink.state, requests()]).toEqual(['fenced', before])
+    await uplink.stop()
+  }),
+)
