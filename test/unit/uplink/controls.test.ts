@@ -31,13 +31,18 @@ const start = async (): Promise<void> => {
 const write = async (value: string): Promise<void> => {
   const { broker } = under.open
   const topic = broker.topics.find('t') ?? broker.topics.create({ name: 't', partitions: 1 })
-  await broker.produce(topic, 0, encodeBatch([{ timestampMs: 1, key: null, value: Buffer.from(value) }]), {})
+  await broker.produce(topic, 0, encodeBatch([{ timestampMs: 1, key: null, value: Buffer.from(value) }]), {
+    zstd: true,
+  })
 }
 
 const sent = (): number | undefined => uplink.upstreamThrough('t', 0)
-/** A minute and more, in steps: the compression of positions is real, and takes real time. */
-const later = async (isSo: () => boolean = () => false): Promise<void> => {
-  for (let left = 1_000; left > 0 && !isSo(); left--) await sleep(machine.clock, 100)
+/** In steps: the compression of positions is real, and takes real time. */
+const until = async (isSo: () => boolean): Promise<void> => {
+  while (!isSo()) await sleep(machine.clock, 10)
+}
+const later = async (): Promise<void> => {
+  for (let left = 1_000; left > 0; left--) await sleep(machine.clock, 100)
 }
 const requests = (): number => [...central.served.values()].reduce((sum, count) => sum + count, 0)
 
@@ -56,7 +61,7 @@ it(
   during(async () => {
     await start()
     await write('a')
-    await later(() => sent() === 1)
+    await until(() => sent() === 1)
     expect([uplink.state, sent()]).toEqual(['connected', 1])
     await uplink.pause()
     const before = requests()
@@ -68,7 +73,7 @@ it(
     await later()
     expect([uplink.state, sent(), requests()]).toEqual(['paused', 1, before])
     await uplink.resume()
-    await later(() => sent() === 2)
+    await until(() => sent() === 2)
     expect([uplink.state, sent()]).toEqual(['connected', 2])
     await uplink.stop()
   }),
@@ -79,13 +84,13 @@ it(
   during(async () => {
     settings = { ...settings, 'uplink.bootstrap.servers': [{ host: 'nowhere', port: 1 }] }
     await start()
-    await later(() => uplink.state === 'waiting')
+    await until(() => uplink.state === 'waiting')
     expect(uplink.retryAtMs).toBeGreaterThan(machine.clock.nowMs)
     await uplink.pause()
     await sleep(machine.clock, 0)
     expect([uplink.state, uplink.retryAtMs]).toEqual(['paused', undefined])
     await uplink.resume()
-    await later(() => uplink.state === 'waiting' && uplink.retryAtMs !== undefined)
+    await until(() => uplink.state === 'waiting' && uplink.retryAtMs !== undefined)
     expect(uplink.retryAtMs).toBeGreaterThan(machine.clock.nowMs)
     await uplink.stop()
   }),
