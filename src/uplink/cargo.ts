@@ -37,12 +37,17 @@ export const load = async (loading: Loading, limitBytes: number): Promise<readon
   const loaded: Cargo[] = []
   let leftBytes = limitBytes
   for (const lane of turns) {
-    const cargo = leftBytes > 0 ? await loadLane(loading, lane, shareBytes) : undefined
-    if (leftBytes <= 0 || cargo !== undefined) lanes.queue(lane)
+    if (leftBytes <= 0) {
+      lanes.queue(lane)
+      continue
+    }
+    const cargo = await loadLane(loading, lane, shareBytes)
     if (cargo === undefined) continue
     loaded.push(cargo)
     leftBytes -= cargo.outgoing.bytes
   }
+  // behind those that had to wait, or the first would have every round of a slow link
+  for (const { lane } of loaded) lanes.queue(lane)
   return loaded
 }
 

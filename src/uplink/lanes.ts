@@ -77,9 +77,10 @@ export class Lanes {
     }
   }
 
-  /** There may be more of it: its turn comes again. */
+  /** There may be more of it: its turn comes again, after all others. */
   queue(lane: Lane): void {
     if (this.#byPartition.get(lane.id) !== lane) return
+    this.#waiting.delete(lane)
     this.#waiting.add(lane)
     this.wake()
   }

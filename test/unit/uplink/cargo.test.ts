@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest'
+import type { Broker } from '../../../src/broker/broker.ts'
+import type { TopicMetadata } from '../../../src/client/cluster.ts'
+import { partitionId } from '../../../src/core/brand.ts'
+import { nodeClock } from '../../../src/platform/node/clock.ts'
+import { load } from '../../../src/uplink/cargo.ts'
+import { Lanes } from '../../../src/uplink/lanes.ts'
+import { Selection } from '../../../src/uplink/selection.ts'
+
+const roundBytes = 64 << 10
+const target: TopicMetadata = { name: 't', id: '', internal: false, partitions: [] }
+const selection = new Selection(
+  {
+    'uplink.topics': ['*'],
+    'uplink.topics.exclude': [],
+    'uplink.rename': { text: '{topic}', parts: [{ name: 'topic' }] },
+  },
+  'gw',
+)
+
+it('on a link that carries one partition in a round all have their turn', async () => {
+  const topics = ['a', 'b', 'c'].map((name, index) => ({ name, id: name, partitions: [partitionId(100 + index)] }))
+  let advanced: (group: unknown, partitions: readonly number[]) => void = () => undefined
+  const broker = {
+    topics: {
+      all: () => topics,
+      onChange: () => undefined,
+      find: (name: string) => topics.find(one => one.name === name),
+    },
+    onDurable: (listener: typeof advanced) => {
+      advanced = listener
+    },
+    offsets: () => ({ logStart: 0, highWatermark: 1000 }),
+    read: async (_id: number, start: number) => {
+      // records come all the time, to all of them
+      advanced(
+        0,
+        topics.flatMap(({ partitions }) => partitions),
+      )
+      return { batches: [], nextOffset: start + 1 }
+    },
+  } as unknown as Broker
+  const lanes = new Lanes(broker, nodeClock, selection, () => undefined)
+  const pack = async () => ({ batches: [], records: 1, bytes: roundBytes })
+  const loading = { broker, clock: nodeClock, lanes, targetOf: async () => target, pack }
+  const rounds: string[][] = []
+  for (let round = 0; round < 6; round++) rounds.push((await load(loading, roundBytes)).map(({ lane }) => lane.topic))
+  expect(rounds).toEqual([['a'], ['b'], ['c'], ['a'], ['b'], ['c']])
+})
