@@ -24,7 +24,7 @@ export interface PositionsPlace {
 const positionTag = 'position/'
 const incarnationTag = 'incarnation/'
 const placeKey = 'place'
-const fencedKey = 'fenced'
+const fencedTag = 'fenced/'
 const pausedKey = 'paused'
 
 /**
@@ -34,7 +34,7 @@ const pausedKey = 'paused'
  *     position/TOPIC/PARTITION   -> `UpstreamPosition`
  *     incarnation/HEX            -> log age in seconds; a start of this log that had an uplink
  *     place                      -> `PositionsPlace`
- *     fenced                     -> text; why this log must not send any more
+ *     fenced/LOG_ID              -> text; why this log must not send any more; one restored from it has another id
  *     paused                     -> log age in seconds; since when nothing is to be sent
  */
 export class UplinkView implements View {
@@ -50,9 +50,9 @@ export class UplinkView implements View {
     return this.#get(placeKey)
   }
 
-  /** Why this log is fenced; undefined: it is not. */
-  get fenced(): string | undefined {
-    return this.#get(fencedKey)
+  /** Why the log of this id is fenced; undefined: it is not. */
+  fenced(logId: string): string | undefined {
+    return this.#get(fencedTag + logId)
   }
 
   /** Somebody wants nothing to be sent for now. */
@@ -76,8 +76,8 @@ export class UplinkView implements View {
     return this.#put(incarnationTag + incarnation, logAge)
   }
 
-  putFenced(reason: string): StateChange {
-    return this.#put(fencedKey, reason)
+  putFenced(logId: string, reason: string): StateChange {
+    return this.#put(fencedTag + logId, reason)
   }
 
   putPaused(logAge: number): StateChange {

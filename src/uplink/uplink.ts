@@ -98,12 +98,17 @@ export class Uplink implements UplinkControls {
 
   get state(): UplinkState {
     const { view } = this.#parts
-    return view.fenced !== undefined ? 'fenced' : view.paused ? 'paused' : this.#state
+    return this.#fenced !== undefined ? 'fenced' : view.paused ? 'paused' : this.#state
   }
 
   /** What went wrong last, until the next round that went well. */
   get lastError(): string | undefined {
-    return this.#lastError ?? this.#parts.view.fenced
+    return this.#lastError ?? this.#fenced
+  }
+
+  get #fenced(): string | undefined {
+    const { view, broker } = this.#parts
+    return view.fenced(broker.logId)
   }
 
   /** Monotonic time of the next attempt; undefined: none is due. */

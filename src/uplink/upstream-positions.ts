@@ -59,12 +59,13 @@ export class UpstreamPositions {
 
   /** Throws `UplinkFenced`, now and at every later start, when another log has sent under this one's name. */
   check(): void {
-    const { view, state } = this.#parts
-    if (view.fenced !== undefined) throw new UplinkFenced(view.fenced)
+    const { view, state, broker } = this.#parts
+    const fenced = view.fenced(broker.logId)
+    if (fenced !== undefined) throw new UplinkFenced(fenced)
     for (const position of this.#known.values()) {
       const reason = this.#strangeness(position)
       if (reason === undefined) continue
-      state.write([view.putFenced(reason)])
+      state.write([view.putFenced(broker.logId, reason)])
       throw new UplinkFenced(reason)
     }
   }
@@ -99,7 +100,7 @@ export class UpstreamPositions {
   /** Why the position cannot be of this log. */
   #strangeness({ topic, partition, topicId, last, incarnation, gateway }: Position): string | undefined {
     const { view, broker } = this.#parts
-    const advice = 'brooklet uplink fork gives this one a name of its own'
+    const advice = 'a log restored from a backup of this one (brooklet restore) has a name of its own'
     if (incarnation !== this.#parts.incarnation && !view.hasIncarnation(incarnation))
       return `another copy of this log has sent as ${gateway} (a clone, or this is an old backup); ${advice}`
     const local = broker.topics.find(topic)

@@ -100,7 +100,7 @@ it(
   'what is fenced stays so, whoever pauses and resumes it',
   during(async () => {
     await start()
-    under.open.state.write([view.putFenced('a clone has sent')])
+    under.open.state.write([view.putFenced(under.open.broker.logId, 'a clone has sent')])
     await uplink.pause()
     expect([uplink.state, uplink.lastError]).toEqual(['fenced', 'a clone has sent'])
     await uplink.stop()

@@ -59,6 +59,16 @@ it('stays fenced at later starts, before anything is read', () => {
   expect(() => positionsOf('tomorrow').check()).toThrow('another copy of this log has sent as g7')
 })
 
+it('a log restored from a fenced one is another log: it may send under its own name', () => {
+  const ours = positionsOf()
+  ours.take(position({ incarnation: 'of a clone' }))
+  expect(() => ours.check()).toThrow(UplinkFenced)
+  const { broker, state } = under.open
+  const restored = Object.create(broker, { logId: { value: 'e'.repeat(32) } })
+  const theirs = new UpstreamPositions({ broker: restored, state, view, clock, incarnation: 'restored' })
+  expect(() => theirs.check()).not.toThrow()
+})
+
 it('a position beyond the end of the log is of a log that went on: this one is an old backup', () => {
   const ours = positionsOf()
   ours.take(position({ last: 3 }))
