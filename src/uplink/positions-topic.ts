@@ -14,6 +14,7 @@ const newPartitions = 16
 /** Brokers hear of a new topic one after the other. */
 const creationMs = 10_000
 const maxWaitMs = 500
+const lookMs = 20
 const maxBytes = 1 << 20
 /** Small segments, so that a gateway that comes without a copy reads little more than what counts. */
 const newConfigs = new Map([
@@ -56,21 +57,27 @@ export class PositionsTopic {
 
   /**
    * Tells `found` every position of this log from `place` on (from the start when that is another topic's), in order, up to the high
-   * watermark of now, and returns the place to go on from. Only committed ones count; while another gateway's transaction is open below
-   * that end this waits for it: believing an older position would send records twice.
+   * watermark of now, and returns the place to go on from. Only committed ones count; while a transaction is open below that end this waits
+   * for it: believing an older position would send records twice. With `look` it stops there: before the fence the open one may be our own.
    */
-  async read(place: PositionsPlace | undefined, found: (position: Position) => void): Promise<PositionsPlace> {
+  async read(
+    place: PositionsPlace | undefined,
+    found: (position: Position) => void,
+    { look = false } = {},
+  ): Promise<PositionsPlace> {
     const isOurs = place?.topicId === this.#topicId && place.partition === this.#partition
     // of records that are not committed yet the end counts, too
     const end = (await offsetFor(this.#cluster, this.source, latestOffset)) ?? 0
     const start = isOurs ? Math.min(place.next, end) : 0
-    const options = { maxWaitMs, maxBytes, readCommitted: true }
+    const options = { maxWaitMs: look ? lookMs : maxWaitMs, maxBytes, readCommitted: true }
     const reader = new PartitionReader(this.#cluster, this.source, start, options)
     while (reader.position < end) {
+      const before = reader.position
       for (const record of await reader.read()) {
         const position = decodePosition(this.#logId, record)
         if (position !== undefined) found(position)
       }
+      if (look && reader.position === before) break
     }
     return this.placeAt(reader.position)
   }

@@ -20,6 +20,7 @@ import type { Lane } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import { LinkRate } from './link-rate.ts'
 import { Packing } from './packing.ts'
+import type { Position } from './position.ts'
 import { PositionsTopic } from './positions-topic.ts'
 import { carry } from './round.ts'
 import { Selection } from './selection.ts'
@@ -186,7 +187,7 @@ export class Uplink implements UplinkControls {
     const replicas = settings['uplink.replication.factor']
     const topic = await PositionsTopic.open(this.#cluster, settings['uplink.positions.topic'], broker.logId, replicas)
     // looked at before anybody is fenced: a clone must not stop the log that it was made of
-    await this.#readPositions(topic)
+    await this.#readPositions(topic, { look: true })
     await this.#upstream.claim()
     const producer = await TransactionalProducer.open(this.#cluster, {
       transactionalId: broker.logId,
@@ -212,8 +213,9 @@ export class Uplink implements UplinkControls {
     )
   }
 
-  async #readPositions(topic: PositionsTopic): Promise<void> {
-    this.#upstream.readThrough(await topic.read(this.#upstream.place, position => this.#upstream.take(position)))
+  async #readPositions(topic: PositionsTopic, how: { readonly look?: boolean } = {}): Promise<void> {
+    const take = (position: Position): void => this.#upstream.take(position)
+    this.#upstream.readThrough(await topic.read(this.#upstream.place, take, how))
     this.#upstream.check()
   }
 

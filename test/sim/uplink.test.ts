@@ -13,6 +13,26 @@ it.each(seedsOf(20))('each stored record is upstream once and in order, whatever
   await simulate(seed)
 })
 
+it('an end of a transaction that never arrived is settled by the next session, not by its timeout', async () => {
+  const pausesMs: number[] = []
+  for (let seed = 1; seed <= 5; seed++) {
+    const run = new UplinkRun(seed)
+    let ends = 0
+    let cutAtMs: number | undefined
+    run.central.fate = api => {
+      if (api !== 'EndTxn') return 'served'
+      const { nowMs } = run.machine.clock
+      if (cutAtMs !== undefined) pausesMs.push(nowMs - cutAtMs)
+      cutAtMs = ++ends % 10 === 0 ? nowMs : undefined
+      return cutAtMs === undefined ? 'served' : 'cut'
+    }
+    await run.run()
+  }
+  const median = pausesMs.sort((one, other) => one - other)[pausesMs.length >> 1]
+  // virtual time; the timeout of a transaction is 20 s
+  expect(median).toBeLessThan(2_000)
+})
+
 it('the canary: positions that count whatever becomes of their transaction are found', async () => {
   const found: string[] = []
   for (let seed = 1; seed <= 30 && found.length === 0; seed++) {

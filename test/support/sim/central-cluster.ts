@@ -75,6 +75,8 @@ export class CentralCluster {
   /** Requests served, by API. */
   readonly served = new Map<string, number>()
   readonly brokers: readonly CentralBroker[]
+  /** Share of the markers that take long. */
+  readonly #lateMarkers: number
   readonly #handlers: Handlers = centralHandlers
   readonly #agenda = new Set<{ readonly atMs: number; readonly run: () => void }>()
   #clock!: SimClock
@@ -91,6 +93,7 @@ export class CentralCluster {
       stopListening: undefined,
       connections: new Set(),
     }))
+    this.#lateMarkers = random.pick([0, 0.05, 0.3])
     const firstEpoch = random.chance(0.1) ? 32_760 : 0
     const rules = { raisesEpochs: release === 'tv2', firstEpoch, markerMs: () => this.#markerMs() }
     this.transactions = new CentralTransactions(rules, (delayMs, run) => this.later(delayMs, run))
@@ -181,7 +184,7 @@ export class CentralCluster {
 
   /** Mostly at once, at times much later. */
   #markerMs(): number {
-    return this.random.chance(0.05) ? this.random.below(5000) : this.random.below(20)
+    return this.random.chance(this.#lateMarkers) ? this.random.below(5000) : this.random.below(20)
   }
 
   #schedule(entry: { readonly atMs: number; readonly run: () => void }): void {
