@@ -16,7 +16,7 @@ import type {
 } from '../storage/log.ts'
 import { type AdvanceWait, AdvanceWaits } from './advance-waits.ts'
 import { type BatchRules, checkClientBatch, checkRecordKeys, stampAppendTime } from './client-batch.ts'
-import { type FoundOffset, offsetAtMaxTimestamp, offsetByTimestamp } from './offset-search.ts'
+import { type FoundOffset, offsetAtMaxTimestamp, offsetByLogAge, offsetByTimestamp } from './offset-search.ts'
 import type { Topic, Topics } from './topics.ts'
 
 export interface ProduceResult {
@@ -192,6 +192,11 @@ export class Broker {
   /** The first record with a timestamp of at least `timestampMs`. Undefined: there is none. */
   findOffset(partition: PartitionId, timestampMs: number): Promise<FoundOffset | undefined> {
     return offsetByTimestamp(this.#parts.log, partition, timestampMs)
+  }
+
+  /** The first offset of the first batch that was appended at this log age or later, in seconds; the high watermark when there is none. */
+  findOffsetByLogAge(partition: PartitionId, logAge: number): Promise<number> {
+    return offsetByLogAge(this.#parts.log, partition, logAge)
   }
 
   /** The record with the largest timestamp (ListOffsets -3). Undefined: the partition is empty. */

@@ -38,6 +38,22 @@ export const offsetAtMaxTimestamp = async (log: Log, partition: PartitionId): Pr
   return search(log, partition, max.baseOffset, recordMs => recordMs === max.timestampMs)
 }
 
+/** The first offset of the first batch of at least this log age (seconds, which never go back): by halves, a batch read for each. */
+export const offsetByLogAge = async (log: Log, partition: PartitionId, logAge: number): Promise<number> => {
+  const { logStart, highWatermark } = log.offsets(partition)
+  let [low, high] = [logStart, highWatermark]
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const { logAges, nextOffset } = await log.read(partition, middle, 1, highWatermark)
+    // log ages are stored in whole seconds
+    if (logAges[0] === undefined || logAges[0] >= Math.floor(logAge)) high = middle
+    else low = nextOffset
+    // retention may have been at work
+    low = Math.max(low, log.offsets(partition).logStart)
+  }
+  return low
+}
+
 const search = async (
   log: Log,
   partition: PartitionId,

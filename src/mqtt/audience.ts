@@ -1,6 +1,5 @@
 import type { Publication } from './publication.ts'
 import type { Session } from './session.ts'
-import type { SharedSubscription } from './shared-subscription.ts'
 import { lowerQos, type Subscription } from './subscription.ts'
 
 /** Subscriptions of one session that match a topic, taken together: they make one copy (section 3.3.4). */
@@ -18,19 +17,24 @@ interface Target extends Grant {
   readonly own: Grant | undefined
 }
 
+/** What stands between a topic and sessions, and makes one copy: a shared subscription, or a replay. */
+export interface Receiver {
+  deliver(publication: Publication): void
+}
+
 /** Who gets what is published to one topic. [MQTT-3.3.2-3] [MQTT-4.5.0-1] */
 export class Audience {
   readonly targets: readonly Target[]
-  readonly shares: readonly SharedSubscription[]
+  readonly receivers: readonly Receiver[]
 
-  constructor(subscriptions: readonly Subscription[], shares: readonly SharedSubscription[]) {
+  constructor(subscriptions: readonly Subscription[], receivers: readonly Receiver[]) {
     this.targets = [...bySession(subscriptions)].map(([session, own]) => targetOf(session, own))
-    this.shares = shares
+    this.receivers = receivers
   }
 
   /** How many copies a publication makes. */
   get size(): number {
-    return this.targets.length + this.shares.length
+    return this.targets.length + this.receivers.length
   }
 
   /** Somebody who is connected has much to take already. */
@@ -47,7 +51,7 @@ export class Audience {
       // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
       session.deliver(publication, qos, wanted.retainAsPublished && publication.retain, wanted.identifiers, undefined)
     }
-    for (const share of this.shares) share.deliver(publication)
+    for (const receiver of this.receivers) receiver.deliver(publication)
   }
 }
 

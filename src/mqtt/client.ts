@@ -9,6 +9,7 @@ import { reasonCodes } from './errors.ts'
 import { ClientPlans } from './ingest.ts'
 import type { Sender } from './outbound-flow.ts'
 import type { Publication } from './publication.ts'
+import type { Replay } from './replay.ts'
 import type { MqttServices } from './services.ts'
 import type { Session } from './session.ts'
 import { InboundAliases, OutboundAliases } from './topic-alias.ts'
@@ -44,6 +45,8 @@ export class Client implements Sender {
   readonly receiveMaximum: number
   readonly plans: ClientPlans
   readonly acks = new AckQueue()
+  /** By filter, as the client wrote it. */
+  readonly replays = new Map<string, Replay>()
   readonly inboundAliases: InboundAliases
   readonly packet: ConnectPacket
   will: Will | undefined
@@ -156,6 +159,7 @@ export class Client implements Sender {
 
   /** The connection is gone. */
   end(): void {
+    this.#services.replays.endAll(this)
     this.inboundAliases.end()
     this.#services.ingest.forget(this.plans)
   }

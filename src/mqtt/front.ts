@@ -34,6 +34,7 @@ import { OutboundLog } from './outbound-log.ts'
 import { PublishState } from './publish-state.ts'
 import { PublishStore } from './publish-store.ts'
 import { ReadGate } from './read-gate.ts'
+import { Replays } from './replays.ts'
 import { explainRoute } from './route-explanation.ts'
 import type { MqttLimits, MqttServices } from './services.ts'
 import { SessionLog } from './session-log.ts'
@@ -136,7 +137,9 @@ export class MqttFront {
       clock,
     })
     broker.topics.onChange((topic, change) => {
-      if (change === 'deleted') this.#services.sessions.forget(topic.partitions)
+      if (change !== 'deleted') return
+      this.#services.sessions.forget(topic.partitions)
+      this.#services.replays.forget(topic.partitions)
     })
     metrics.gauge('mqttConnections', () => this.#services.sessions.connectedCount)
   }
@@ -241,7 +244,7 @@ const shown = (client: Client, nowMs: number): ConnectedClient => ({
   address: client.connection.remote,
   protocolVersion: client.version,
   connectedMs: Math.round(nowMs - client.connectedAtMs),
-  subscriptions: client.session.subscriptions.size,
+  subscriptions: client.session.subscriptions.size + client.replays.size,
 })
 
 /** Of all listeners, or of one with settings of its own. */
@@ -336,6 +339,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     sessions,
     sessionLog,
     subscriptions,
+    replays: new Replays(subscriptions, metrics),
     distribution,
     wills,
     systemTopics,

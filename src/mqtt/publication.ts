@@ -54,6 +54,14 @@ export class Publication {
     this.offset = offset
   }
 
+  /** The same without its place: for those to whom it is no matter of a position in the log. */
+  unplaced(): Publication {
+    if (this.partition === undefined) return this
+    const { topic, payload, qos, retain, publisher } = this
+    const [properties, receivedMs] = [this.#properties, this.#receivedMs]
+    return new Publication({ topic, payload, qos, retain, publisher, properties, receivedMs })
+  }
+
   /** Bytes that a peer made us hold for it. */
   get bytes(): number {
     return this.payload.length + this.#properties.length

@@ -14,6 +14,7 @@ import type { OutboundLimit } from './outbound-limit.ts'
 import type { PublishState } from './publish-state.ts'
 import type { PublishStore } from './publish-store.ts'
 import type { ReadGate } from './read-gate.ts'
+import type { Replays } from './replays.ts'
 import type { SessionLog } from './session-log.ts'
 import type { Sessions } from './sessions.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -51,6 +52,7 @@ export interface MqttServices {
   readonly sessions: Sessions
   readonly sessionLog: SessionLog
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly distribution: Distribution
   readonly wills: Wills
   readonly systemTopics: SystemTopics

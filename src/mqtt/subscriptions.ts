@@ -1,7 +1,8 @@
 import type { Metrics } from '../core/metrics.ts'
 import { FilterTree } from '../wire/mqtt/topic-filter.ts'
-import { Audience, nobody } from './audience.ts'
+import { Audience, nobody, type Receiver } from './audience.ts'
 import type { MemoryShare } from './memory-share.ts'
+import type { Replay } from './replay.ts'
 import { SharedSubscription } from './shared-subscription.ts'
 import { type Subscription, sharedFilterOf, subscriptionBytes } from './subscription.ts'
 
@@ -13,7 +14,7 @@ const maxAudienceLength = 1 << 20
 export class Subscriptions {
   readonly #metrics: Metrics
   readonly #memory: MemoryShare
-  readonly #tree = new FilterTree<Subscription | SharedSubscription>()
+  readonly #tree = new FilterTree<Subscription | SharedSubscription | Replay>()
   readonly #shares = new Map<string, SharedSubscription>()
   readonly #audiences = new Map<string, Audience>()
   #audienceLength = 0
@@ -83,6 +84,17 @@ export class Subscriptions {
     this.#count(filter, -1)
   }
 
+  /** What matches its filter goes to the replay too. */
+  addReplay(replay: Replay): void {
+    this.#tree.add(replay.filter, replay)
+    this.#count(replay.text, 1)
+  }
+
+  removeReplay(replay: Replay): void {
+    this.#tree.delete(replay.filter, replay)
+    this.#count(replay.text, -1)
+  }
+
   /** Whose subscriptions match the topic. */
   audienceOf(topic: string): Audience {
     if (this.#audienceGeneration !== this.#tree.generation) this.#forgetAudiences()
@@ -114,11 +126,11 @@ export class Subscriptions {
     const found = this.#tree.match(topic)
     if (found.length === 0) return nobody
     const subscriptions: Subscription[] = []
-    const shares: SharedSubscription[] = []
+    const receivers: Receiver[] = []
     for (const one of found) {
-      if (one instanceof SharedSubscription) shares.push(one)
-      else subscriptions.push(one)
+      if ('session' in one) subscriptions.push(one)
+      else receivers.push(one)
     }
-    return new Audience(subscriptions, shares)
+    return new Audience(subscriptions, receivers)
   }
 }

@@ -5,6 +5,8 @@ import { filterCovers } from '../../wire/mqtt/topic-filter.ts'
 import { levelCount } from '../../wire/mqtt/topic-name.ts'
 import type { Client } from '../client.ts'
 import { reasonCodes } from '../errors.ts'
+import { Replay } from '../replay.ts'
+import { isReplay, replayFilterOf } from '../replay-filter.ts'
 import { sendRetained } from '../retained-reader.ts'
 import type { MqttServices } from '../services.ts'
 import { filterFault, type Subscription, sharedFilterOf } from '../subscription.ts'
@@ -24,18 +26,21 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
     client.connection.write(encodeSuback(client.version, packet.packetId, codes))
     return
   }
+  const identifier = packet.properties.subscriptionIdentifiers?.[0] ?? 0
   const retainedFor: Subscription[] = []
+  const begun: Replay[] = []
   // [MQTT-3.8.4-6] [MQTT-3.9.3-1]
   const codes = packet.subscriptions.map(request => {
-    const filter = sharedFilterOf(request.filter)?.filter ?? request.filter
-    const isDeep = levelCount(filter) > services.limits.maxTopicLevels
-    const denied = isDeep ? reasonCodes.topicFilterInvalid : deniedReason(services, filter)
-    if (denied !== undefined) {
-      services.metrics.add('mqttRefused', 1, isDeep ? 'topic.levels.max' : 'subscribe denied')
-      return codeFor(client, denied)
+    const refusal = refusalOf(services, request.filter)
+    if (refusal !== undefined) {
+      services.metrics.add('mqttRefused', 1, refusal.why)
+      return codeFor(client, refusal.reasonCode)
     }
-    const { subscription, isNew } = subscribe(client, request, packet.properties.subscriptionIdentifiers?.[0] ?? 0)
-    if (wantsRetained(request, isNew)) retainedFor.push(subscription)
+    if (isReplay(request.filter)) begun.push(replay(client, request, identifier))
+    else {
+      const { subscription, isNew } = subscribe(client, request, identifier)
+      if (wantsRetained(request, isNew)) retainedFor.push(subscription)
+    }
     // [MQTT-3.8.4-7] [MQTT-3.9.3-2]
     return request.qos
   })
@@ -44,6 +49,7 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
     // [MQTT-3.8.4-5]
     client.connection.write(encodeSuback(client.version, packet.packetId, codes))
     if (retainedFor.length > 0) sendRetained(client, retainedFor)
+    for (const one of begun) one.start()
   })
 }
 
@@ -57,12 +63,31 @@ function check({ filter, noLocal }: SubscriptionRequest, version: number): void 
     throw new ProtocolViolation('protocolError', 'No Local with a shared subscription')
 }
 
+interface Refusal {
+  readonly why: string
+  readonly reasonCode: number
+}
+
+/** Why one filter is refused; limits and rules are those of the filter within a shared one or a replay. */
+function refusalOf(services: MqttServices, text: string): Refusal | undefined {
+  const wanted = isReplay(text) ? replayFilterOf(text) : (sharedFilterOf(text) ?? { filter: text })
+  if (wanted === undefined) return { why: 'replay filter', reasonCode: reasonCodes.topicFilterInvalid }
+  if (levelCount(wanted.filter) > services.limits.maxTopicLevels)
+    return { why: 'topic.levels.max', reasonCode: reasonCodes.topicFilterInvalid }
+  const denied = deniedReason(services, wanted.filter) ?? (isReplay(text) ? deniedReason(services, text) : undefined)
+  if (denied !== undefined) return { why: 'subscribe denied', reasonCode: denied }
+  if (isReplay(text) && !services.replays.hasRoom) return { why: 'replays', reasonCode: reasonCodes.quotaExceeded }
+  return undefined
+}
+
 /** Which limit the packet goes beyond. */
 function excess(client: Client, { subscriptions }: SubscribePacket): string | undefined {
   const { services } = client.connection
-  const present = client.session.subscriptions
-  const added = new Set(subscriptions.map(({ filter }) => filter).filter(filter => !present.has(filter)))
-  if (present.size + added.size > services.limits.maxSubscriptions) return 'subscriptions.max'
+  const { session, replays } = client
+  const isAdded = (filter: string): boolean => !session.subscriptions.has(filter) && !replays.has(filter)
+  const added = new Set(subscriptions.map(({ filter }) => filter).filter(isAdded))
+  if (session.subscriptions.size + replays.size + added.size > services.limits.maxSubscriptions)
+    return 'subscriptions.max'
   return services.subscriptions.hasRoom(added) ? undefined : 'subscription memory'
 }
 
@@ -76,7 +101,7 @@ function subscribe(
   request: SubscriptionRequest,
   identifier: number,
 ): { subscription: Subscription; isNew: boolean } {
-  const { session, isBridge } = client
+  const { session } = client
   const { sessions, broker } = client.connection.services
   const { filter, qos } = request
   const before = session.subscriptions.get(filter)
@@ -84,9 +109,7 @@ function subscribe(
     session,
     filter,
     qos,
-    // what a bridge of 3.1 and 3.1.1 says with one bit for all its subscriptions
-    noLocal: client.version === 5 ? request.noLocal : isBridge,
-    retainAsPublished: client.version === 5 ? request.retainAsPublished : isBridge,
+    ...optionsOf(client, request),
     identifier,
     from:
       before?.from ??
@@ -95,6 +118,25 @@ function subscribe(
   // [MQTT-3.8.4-4]
   return { subscription, isNew: sessions.subscribe(session, subscription) }
 }
+
+/** One with the same filter begins anew. */
+function replay(client: Client, request: SubscriptionRequest, identifier: number): Replay {
+  const { replays } = client.connection.services
+  const { filter: text, qos } = request
+  replays.end(client, text)
+  const { noLocal, retainAsPublished } = optionsOf(client, request)
+  const wanted = replayFilterOf(text)!
+  const begun = new Replay({ client, text, wanted, qos, noLocal, retainAsPublished, identifier })
+  replays.add(client, begun)
+  return begun
+}
+
+/** What a bridge of 3.1 and 3.1.1 says with one bit for all its subscriptions. */
+const optionsOf = (
+  { version, isBridge }: Client,
+  { noLocal, retainAsPublished }: SubscriptionRequest,
+): Pick<Subscription, 'noLocal' | 'retainAsPublished'> =>
+  version === 5 ? { noLocal, retainAsPublished } : { noLocal: isBridge, retainAsPublished: isBridge }
 
 /** [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]; none for shared subscriptions, section 4.8.2. */
 function wantsRetained({ filter, retainHandling }: SubscriptionRequest, isNew: boolean): boolean {
