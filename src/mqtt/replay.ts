@@ -11,7 +11,10 @@ import { originOf, publicationOf } from './logged-publication.ts'
 import type { Publication } from './publication.ts'
 import type { ReplayFilter } from './replay-filter.ts'
 import type { MqttServices } from './services.ts'
-import { identifiersOf, lowerQos, type Qos } from './subscription.ts'
+import { identifiersOf, lowerQos, type Qos, subscriptionBytes } from './subscription.ts'
+
+/** What a partition costs in its backlog, about. */
+const partitionBytes = 100
 
 export interface ReplayParts {
   readonly client: Client
@@ -32,6 +35,8 @@ export interface ReplayParts {
 export class Replay implements BacklogTaker {
   readonly text: string
   readonly filter: string
+  /** What it costs in memory, about. */
+  readonly bytes: number
   readonly backlog = new Backlog()
   /** It has not come to the end of the log yet. */
   isInPast = true
@@ -49,6 +54,7 @@ export class Replay implements BacklogTaker {
     const { broker } = this.#services
     for (const { partitions } of broker.topics.all())
       for (const partition of partitions) this.backlog.miss(partition, this.#firstOffset(partition))
+    this.bytes = subscriptionBytes(this.text) + partitionBytes * this.backlog.missed().length
   }
 
   get isHere(): boolean {
@@ -86,6 +92,7 @@ export class Replay implements BacklogTaker {
     while (this.isHere && (flow.isHalfFull || !this.#offer(publication))) await sleep(this.#services.clock, waitMs)
   }
 
+  /** It gets what the log has, however old. */
   refusal(): undefined {
     return undefined
   }
@@ -139,7 +146,13 @@ export class Replay implements BacklogTaker {
     const { qos, retain, identifiers } = this.#formOf(publication)
     if (client.isSlow) return false
     if (qos !== 0)
-      return client.session.flow.add({ publication: publication.unplaced(), qos, retain, identifiers, shared: undefined })
+      return client.session.flow.add({
+        publication: publication.unplaced(),
+        qos,
+        retain,
+        identifiers,
+        shared: undefined,
+      })
     client.session.deliver(publication, 0, retain, identifiers, undefined)
     return true
   }

@@ -18,16 +18,16 @@ export class Replays {
     this.#metrics = metrics
   }
 
-  get hasRoom(): boolean {
-    let count = 0
-    for (const { isInPast } of this.#all) if (isInPast) count++
-    return count < maxReplaysInPast
-  }
-
-  add(client: Client, replay: Replay): void {
+  /** In the place of the client's one with the same filter, if there is one. False: there is no room for it. */
+  add(client: Client, replay: Replay): boolean {
+    let inPast = 0
+    for (const { isInPast } of this.#all) if (isInPast) inPast++
+    if (inPast >= maxReplaysInPast || !this.#subscriptions.hasRoomForReplay(replay)) return false
+    this.end(client, replay.text)
     client.replays.set(replay.text, replay)
     this.#all.add(replay)
     this.#subscriptions.addReplay(replay)
+    return true
   }
 
   /** False: the client has no such replay. */

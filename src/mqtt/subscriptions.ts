@@ -54,6 +54,10 @@ export class Subscriptions {
     return this.#memory.hasRoom(bytes)
   }
 
+  hasRoomForReplay({ bytes }: Replay): boolean {
+    return this.#memory.hasRoom(bytes)
+  }
+
   add(subscription: Subscription): void {
     const { filter } = subscription
     const shared = sharedFilterOf(filter)
@@ -87,12 +91,14 @@ export class Subscriptions {
   /** What matches its filter goes to the replay too. */
   addReplay(replay: Replay): void {
     this.#tree.add(replay.filter, replay)
-    this.#count(replay.text, 1)
+    this.#memory.hold(replay.bytes)
+    this.#size++
   }
 
   removeReplay(replay: Replay): void {
     this.#tree.delete(replay.filter, replay)
-    this.#count(replay.text, -1)
+    this.#memory.hold(-replay.bytes)
+    this.#size--
   }
 
   /** Whose subscriptions match the topic. */

@@ -110,6 +110,22 @@ describe('kill -9', () => {
   })
 })
 
+describe('a replay', () => {
+  it('gives the past of topics after kill -9, then what comes', async () => {
+    gateway = await Gateway.start()
+    const before = await connect(gateway.mqttUrl)
+    for (const value of ['1', '2', '3']) await before.publishAsync('past/x', value, { qos: 1 })
+    await gateway.kill()
+    await gateway.restart()
+    const got = await subscriber('$replay/1h/past/#')
+    await until(() => got.length === 3)
+    const after = await connect(gateway.mqttUrl)
+    await after.publishAsync('past/x', '4', { qos: 1 })
+    await until(() => got.length === 4)
+    expect(got).toEqual(['past/x=1', 'past/x=2', 'past/x=3', 'past/x=4'])
+  })
+})
+
 describe('topics that change while devices publish', () => {
   it('more partitions move keys, with a warning; a deleted topic is made again', async () => {
     gateway = await Gateway.start()

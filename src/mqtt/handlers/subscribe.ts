@@ -32,12 +32,12 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
   // [MQTT-3.8.4-6] [MQTT-3.9.3-1]
   const codes = packet.subscriptions.map(request => {
     const refusal = refusalOf(services, request.filter)
-    if (refusal !== undefined) {
-      services.metrics.add('mqttRefused', 1, refusal.why)
-      return codeFor(client, refusal.reasonCode)
-    }
-    if (isReplay(request.filter)) begun.push(replay(client, request, identifier))
-    else {
+    if (refusal !== undefined) return refuse(client, refusal)
+    if (isReplay(request.filter)) {
+      const replay = replayOf(client, request, identifier)
+      if (!services.replays.add(client, replay)) return refuse(client, noRoomForReplay)
+      begun.push(replay)
+    } else {
       const { subscription, isNew } = subscribe(client, request, identifier)
       if (wantsRetained(request, isNew)) retainedFor.push(subscription)
     }
@@ -49,7 +49,7 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
     // [MQTT-3.8.4-5]
     client.connection.write(encodeSuback(client.version, packet.packetId, codes))
     if (retainedFor.length > 0) sendRetained(client, retainedFor)
-    for (const one of begun) one.start()
+    for (const replay of begun) replay.start()
   })
 }
 
@@ -68,6 +68,8 @@ interface Refusal {
   readonly reasonCode: number
 }
 
+const noRoomForReplay: Refusal = { why: 'replays', reasonCode: reasonCodes.quotaExceeded }
+
 /** Why one filter is refused; limits and rules are those of the filter within a shared one or a replay. */
 function refusalOf(services: MqttServices, text: string): Refusal | undefined {
   const wanted = isReplay(text) ? replayFilterOf(text) : (sharedFilterOf(text) ?? { filter: text })
@@ -76,8 +78,12 @@ function refusalOf(services: MqttServices, text: string): Refusal | undefined {
     return { why: 'topic.levels.max', reasonCode: reasonCodes.topicFilterInvalid }
   const denied = deniedReason(services, wanted.filter) ?? (isReplay(text) ? deniedReason(services, text) : undefined)
   if (denied !== undefined) return { why: 'subscribe denied', reasonCode: denied }
-  if (isReplay(text) && !services.replays.hasRoom) return { why: 'replays', reasonCode: reasonCodes.quotaExceeded }
   return undefined
+}
+
+function refuse(client: Client, { why, reasonCode }: Refusal): number {
+  client.connection.services.metrics.add('mqttRefused', 1, why)
+  return codeFor(client, reasonCode)
 }
 
 /** Which limit the packet goes beyond. */
@@ -119,16 +125,9 @@ function subscribe(
   return { subscription, isNew: sessions.subscribe(session, subscription) }
 }
 
-/** One with the same filter begins anew. */
-function replay(client: Client, request: SubscriptionRequest, identifier: number): Replay {
-  const { replays } = client.connection.services
+function replayOf(client: Client, request: SubscriptionRequest, identifier: number): Replay {
   const { filter: text, qos } = request
-  replays.end(client, text)
-  const { noLocal, retainAsPublished } = optionsOf(client, request)
-  const wanted = replayFilterOf(text)!
-  const begun = new Replay({ client, text, wanted, qos, noLocal, retainAsPublished, identifier })
-  replays.add(client, begun)
-  return begun
+  return new Replay({ client, text, wanted: replayFilterOf(text)!, qos, ...optionsOf(client, request), identifier })
 }
 
 /** What a bridge of 3.1 and 3.1.1 says with one bit for all its subscriptions. */
