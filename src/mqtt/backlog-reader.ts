@@ -6,6 +6,7 @@ import { baseOffsetOf, nextOffsetOf } from '../wire/kafka/record-batch.ts'
 import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
 import type { Backlog } from './backlog.ts'
 import type { Place } from './exchange.ts'
+import { presentOffsets } from './present-offsets.ts'
 import type { MqttServices } from './services.ts'
 
 const readBytes = 256 * 1024
@@ -31,7 +32,12 @@ export async function readBacklog(services: MqttServices, taker: BacklogTaker): 
   const { backlog } = taker
   for (let next = backlog.next(); next !== undefined && taker.isHere; next = backlog.next()) {
     const { partition, offset } = next
-    const { logStart, highWatermark } = services.broker.offsets(partition)
+    const offsets = presentOffsets(services.broker, partition)
+    if (offsets === undefined) {
+      backlog.forget(partition)
+      continue
+    }
+    const { logStart, highWatermark } = offsets
     if (offset < logStart) {
       taker.passedOver(logStart - offset, 'left the log before it was read')
       backlog.proceed(partition, logStart)

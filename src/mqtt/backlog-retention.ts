@@ -1,4 +1,5 @@
 import type { Client } from './client.ts'
+import { presentOffsets } from './present-offsets.ts'
 
 /** Records that a session is not given, by the reason. */
 export class PassedOver {
@@ -32,12 +33,14 @@ export function passOverBytes(client: Client, passedOver: PassedOver): void {
   const { broker, limits } = client.connection.services
   const { backlog } = client.session
   if (limits.sessionRetentionBytes === Number.POSITIVE_INFINITY) return
-  const ranges = backlog.missed().map(([partition, offset]) => {
-    const { logStart, highWatermark } = broker.offsets(partition)
+  const ranges = backlog.missed().flatMap(([partition, offset]) => {
+    const offsets = presentOffsets(broker, partition)
+    if (offsets === undefined) return []
+    const { logStart, highWatermark } = offsets
     const from = Math.max(offset, logStart)
     const records = Math.max(0, highWatermark - from)
     const bytes = records === 0 ? 0 : (broker.sizeBytes(partition) * records) / (highWatermark - logStart)
-    return { partition, from, records, bytes }
+    return [{ partition, from, records, bytes }]
   })
   const totalBytes = ranges.reduce((sum, { bytes }) => sum + bytes, 0)
   if (totalBytes <= limits.sessionRetentionBytes) return

@@ -6,6 +6,7 @@ import type { MqttSessionsView, StoredSession } from '../state/mqtt-sessions.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { StateChange } from '../state/view.ts'
 import type { Audience } from './audience.ts'
+import { presentOffsets } from './present-offsets.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -127,8 +128,8 @@ export class SessionLog {
 
   /** Nothing in the partition waits to become durable. */
   #isSettled(partition: PartitionId): boolean {
-    const { highWatermark, logEnd } = this.#broker.offsets(partition)
-    return highWatermark === logEnd
+    const offsets = presentOffsets(this.#broker, partition)
+    return offsets === undefined || offsets.highWatermark === offsets.logEnd
   }
 
   #removal(clientId: string): StateChange[] {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { RawMqttClient } from '../../support/mqtt-client.ts'
 import { MqttServer, type MqttServerOptions } from '../../support/mqtt-server.ts'
+import { SkippingClock } from '../../support/skipping-clock.ts'
 
 /** A session that outlives its connection reads what it missed from the log. */
 
@@ -198,6 +199,47 @@ describe('an absent session', () => {
     await restart()
     const after = await connect('s')
     expect(await take(after, 10)).toEqual(numbers(11, 20))
+  })
+})
+
+describe('a topic is deleted', () => {
+  it('while something of it is on its way to an absent session', async () => {
+    await start({ settings: { 'mqtt.session.retention.bytes': 1_000_000 } })
+    const before = await connect('s')
+    await subscribe(before, 1, '#', 1)
+    await leave(before)
+    const publisher = await connect('p', { clean: true })
+    await publish(publisher, 'a/x', 1, 1)
+    server.log.held = true
+    publisher.publish('a/x', 'lost', 1, 9)
+    while (server.metrics.count('mqttReceived') < 2) await turn()
+    server.open.broker.topics.delete('a')
+    server.log.release()
+    await publisher.waitCount('puback', 2)
+    await publish(publisher, 'b/x', 11, 20)
+    const after = await connect('s')
+    expect(await take(after, 10)).toEqual(numbers(11, 20))
+    await settle(after)
+  })
+
+  it('while a client acknowledges what it had of it with QoS 2', async () => {
+    const clock = new SkippingClock()
+    await start({ clock })
+    const client = await connect('s')
+    await subscribe(client, 1, 'a/#', 2)
+    const publisher = await connect('p', { clean: true })
+    for (const id of [1, 2]) publisher.publish('a/x', String(id), 2, id)
+    await publisher.waitCount('pubrec', 2)
+    await client.waitCount('publish', 2)
+    server.open.broker.topics.delete('a')
+    for (const [index, { messageId }] of client.packets.filter(({ cmd }) => cmd === 'publish').entries()) {
+      client.send({ cmd: 'pubrec', messageId: messageId! })
+      await client.waitCount('pubrel', index + 1)
+      client.send({ cmd: 'pubcomp', messageId: messageId! })
+      await settle(client)
+    }
+    for (let round = 0; round < 4; round++) await clock.skip(6_000)
+    await settle(client)
   })
 })
 
