@@ -197,12 +197,12 @@ const uncommitted = (group: GroupDescription, committed: readonly GroupPosition[
     .filter(({ topic, partition }) => !known.has(`${partition}/${topic}`))
 }
 
-const gapSummaries = ({ broker, log }: StatusParts) => {
+const gapSummaries = ({ broker, log, uplink }: StatusParts) => {
   const places = new Map<number, { topic: string; partition: number }>()
   for (const { name, partitions } of broker.topics.all()) {
     for (const [partition, id] of partitions.entries()) places.set(id, { topic: name, partition })
   }
-  return log.gaps().map(({ partition: id, first, last, reason, logAge }) => ({
+  const lost = log.gaps().map(({ partition: id, first, last, reason, logAge }) => ({
     topic: places.get(id)?.topic ?? null,
     partition: places.get(id)?.partition ?? id,
     firstOffset: first,
@@ -211,4 +211,14 @@ const gapSummaries = ({ broker, log }: StatusParts) => {
     logAgeSeconds: logAge,
     agoSeconds: Math.max(0, log.logAge - logAge),
   }))
+  const skipped = [...(uplink?.skipped() ?? [])].map(({ topic, partition, first, last, logAge }) => ({
+    topic,
+    partition,
+    firstOffset: first,
+    lastOffset: last,
+    reason: 'skipped',
+    logAgeSeconds: logAge,
+    agoSeconds: Math.max(0, log.logAge - logAge),
+  }))
+  return [...lost, ...skipped]
 }

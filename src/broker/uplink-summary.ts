@@ -19,6 +19,16 @@ export interface UplinkControls {
   /** Nothing goes up until `resume`, also after restarts; a round that is under way ends first. */
   pause(): Promise<void>
   resume(): Promise<void>
+  /** Gives up a batch that is refused: it stays here and never goes up. Why it may not be; undefined: done. */
+  skip(skip: UplinkSkip): Promise<string | undefined>
+}
+
+/** The batch that is refused, as `UplinkPartition.refused` said. */
+export interface UplinkSkip {
+  readonly topic: string
+  readonly partition: number
+  readonly first: number
+  readonly last: number
 }
 
 export interface UplinkPartition {
@@ -36,6 +46,8 @@ export interface UplinkPartition {
   readonly lagSeconds: number | null
   /** Records that went up since the topic was made. */
   readonly sentRecords: number
+  /** Offsets of the stored batch that is refused; null while it is not known which. */
+  readonly refused: { readonly first: number; readonly last: number } | null
   /** Why it does not go up at present; null: nothing is known against it. */
   readonly error: string | null
   readonly retryInMs: number | null

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import type { UplinkPartition, UplinkSummary } from '../broker/uplink-summary.ts'
 import { ageText } from './audit.ts'
-import { HttpClient } from './http-client.ts'
+import { HttpClient, HttpFailure } from './http-client.ts'
+import { maxPartitions, wholeNumber } from './option-values.ts'
 import { plural } from './plural.ts'
 import { sizeText } from './size-text.ts'
 import { formatTable, printList } from './table.ts'
@@ -43,9 +44,11 @@ const headline = ({ state, error, retryInMs, bytesPerSecond, partitions }: Uplin
 const troubles = ({ partitions }: UplinkSummary): string =>
   partitions
     .filter(({ error }) => error !== null)
-    .map(({ topic, partition, error, retryInMs }) => {
+    .map(({ topic, partition, error, retryInMs, refused }) => {
       const next = retryInMs === null ? '' : `; next attempt in ${seconds(retryInMs)}`
-      return `partition ${partition} of ${topic} waits: ${error}${next}\n`
+      const what =
+        refused === null ? '' : ` (offsets ${refused.first} to ${refused.last}; brooklet uplink skip gives them up)`
+      return `partition ${partition} of ${topic} waits: ${error}${what}${next}\n`
     })
     .join('')
 
@@ -66,6 +69,29 @@ const resume = async ({ http }: HttpFlag): Promise<void> => {
   process.stdout.write(headline(await new HttpClient(http).post<UplinkSummary>('/api/v1/uplink/resume')))
 }
 
+interface SkipFlags extends HttpFlag {
+  readonly yes?: boolean
+}
+
+/** Says what would be given up; does it with `--yes`. */
+const skip = async (topic: string, partition: number, { http, yes }: SkipFlags): Promise<void> => {
+  const client = new HttpClient(http)
+  const { partitions } = await client.get<UplinkSummary>('/api/v1/uplink')
+  const where = `partition ${partition} of ${topic}`
+  const found = partitions.find(row => row.topic === topic && row.partition === partition)
+  if (found === undefined) throw new HttpFailure(`${where} does not go up; brooklet uplink status lists those that do`)
+  if (found.error === null) throw new HttpFailure(`${where} is not refused by the central cluster: nothing to skip`)
+  const { refused, error } = found
+  if (refused === null)
+    throw new HttpFailure(`${where} waits: ${error}; which batch it is is known after the next attempts`)
+  const { first, last } = refused
+  const what = `offsets ${first} to ${last} of ${where}; the central cluster says: ${error}`
+  if (!yes) throw new HttpFailure(`this would never send up ${what}; say --yes to skip them`)
+  const query = new URLSearchParams({ topic, partition: `${partition}`, first: `${first}`, last: `${last}` })
+  await client.post<UplinkSummary>(`/api/v1/uplink/skip?${query}`)
+  process.stdout.write(`skipped ${what}\n`)
+}
+
 const overHttp = (name: string, description: string): Command =>
   new Command(name)
     .description(description)
@@ -79,4 +105,11 @@ export const uplinkCommand = (): Command =>
       overHttp('status', 'what is upstream, what waits, and why').option('--json', 'print JSON').action(status),
     )
     .addCommand(overHttp('pause', 'send nothing up until it is resumed, also after restarts').action(pause))
+    .addCommand(
+      overHttp('skip', 'give up the batch that the central cluster refuses')
+        .argument('<topic>')
+        .argument('<partition>', 'its number', wholeNumber(0, maxPartitions - 1))
+        .option('--yes', 'without it, it only says what would be skipped')
+        .action(skip),
+    )
     .addCommand(overHttp('resume', 'go on after a pause').action(resume))

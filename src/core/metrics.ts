@@ -310,6 +310,11 @@ export const metricTable = {
     help: 'Sessions with the central cluster that an error ended, and attempts that did not become one',
   },
   uplinkLag: { name: 'uplink_lag_records', type: 'gauge', help: 'Records that are durable here and not upstream' },
+  uplinkSkipped: {
+    name: 'uplink_skipped_records_total',
+    type: 'counter',
+    help: 'Records that an operator gave up because the central cluster refuses them',
+  },
   uplinkPaused: { name: 'uplink_paused', type: 'gauge', help: '1 while an operator has paused the uplink' },
   uplinkRefused: {
     name: 'uplink_refused_partitions',

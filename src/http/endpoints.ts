@@ -129,7 +129,7 @@ export const endpoints: readonly Endpoint[] = [
   json('/api/v1/clients', 'Connected MQTT clients', status => status.clients()),
   json(
     '/api/v1/gaps',
-    'Records that retention, the disk budget or damage took before every consumer group had read them',
+    'Records that retention, the disk budget or damage took before every consumer group had read them, and those skipped on the way up',
     status => status.gaps(),
   ),
   json('/api/v1/uplink', 'What the central cluster has, what waits, and why', status => status.uplink(), noUplink),
@@ -137,6 +137,21 @@ export const endpoints: readonly Endpoint[] = [
     controls.pause(),
   ),
   uplinkCommand('/api/v1/uplink/resume', 'Go on after a pause', controls => controls.resume()),
+  {
+    method: 'POST',
+    path: '/api/v1/uplink/skip',
+    summary: 'Give up the batch that the central cluster refuses: it never goes up',
+    contentType: JSON_TYPE,
+    query: { topic: 'topic', partition: 'partition', first: 'first offset', last: 'last offset' },
+    answer: async (status, { query }) => {
+      const number = (name: string): number => Number(query.get(name))
+      const controls = status.uplinkControls()
+      if (controls === undefined) return errorAnswer(404, noUplink)
+      const skip = { topic: query.get('topic') ?? '', partition: number('partition') }
+      const fault = await controls.skip({ ...skip, first: number('first'), last: number('last') })
+      return fault === undefined ? jsonAnswer(200, await status.uplink()) : errorAnswer(409, fault)
+    },
+  },
   json('/api/v1/settings', 'Settings in force and where each comes from', status => status.settings()),
   {
     ...json('/api/v1/routes', 'Where a publish to an MQTT topic would go', (status, args) =>

@@ -21,7 +21,19 @@ export interface PositionsPlace {
   readonly next: number
 }
 
+/** What an operator gave up of a partition: it stands here and not upstream. */
+export interface SkippedSpan {
+  readonly topicId: Uuid
+  readonly first: number
+  readonly last: number
+  /** What the central cluster had said. */
+  readonly refusal: string
+  /** Log age in seconds. */
+  readonly logAge: number
+}
+
 const positionTag = 'position/'
+const skippedTag = 'skipped/'
 const incarnationTag = 'incarnation/'
 const placeKey = 'place'
 const fencedTag = 'fenced/'
@@ -32,6 +44,7 @@ const pausedKey = 'paused'
  * text, values CBOR:
  *
  *     position/TOPIC/PARTITION   -> `UpstreamPosition`
+ *     skipped/TOPIC/PARTITION    -> array of `SkippedSpan`, ascending
  *     incarnation/HEX            -> log age in seconds; a start of this log that had an uplink
  *     place                      -> `PositionsPlace`
  *     fenced/LOG_ID              -> text; why this log must not send any more; one restored from it has another id
@@ -66,6 +79,14 @@ export class UplinkView implements View {
 
   putPosition(topic: string, partition: number, position: UpstreamPosition): StateChange {
     return this.#put(positionKey(topic, partition), position)
+  }
+
+  skipped(topic: string, partition: number): readonly SkippedSpan[] {
+    return this.#get(`${skippedTag}${topic}/${partition}`) ?? []
+  }
+
+  putSkipped(topic: string, partition: number, spans: readonly SkippedSpan[]): StateChange {
+    return this.#put(`${skippedTag}${topic}/${partition}`, spans)
   }
 
   putPlace(place: PositionsPlace): StateChange {

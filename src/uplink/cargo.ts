@@ -3,7 +3,8 @@ import type { TopicMetadata } from '../client/cluster.ts'
 import { BrokerError } from '../core/errors.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Lane } from './lane.ts'
+import { nextOffsetOf } from '../wire/kafka/record-batch.ts'
+import type { Lane, LaneSpan } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { Outgoing } from './outgoing-batches.ts'
 import { TargetRefused } from './target-topics.ts'
@@ -14,6 +15,8 @@ export interface Cargo {
   readonly outgoing: Outgoing
   /** Where the lane goes on afterwards. */
   readonly next: number
+  /** One stored batch and nothing else: what is refused of it is known. */
+  readonly alone: LaneSpan | undefined
 }
 
 export interface Loading {
@@ -29,7 +32,10 @@ const leastReadBytes = 64 << 10
 /** A topic made just now is asked for again after this. */
 const creationMs = 200
 
-/** Batches of the lanes whose turn it is, some `limitBytes` of them as they go over the link. */
+/**
+ * Batches of the lanes whose turn it is, some `limitBytes` of them as they go over the link. Of a lane in trouble goes one stored batch, of one
+ * such lane at a time, so that the batch that is refused is found.
+ */
 export const load = async (loading: Loading, limitBytes: number): Promise<readonly Cargo[]> => {
   const { lanes } = loading
   const turns = [...lanes.takeTurns()]
@@ -37,7 +43,8 @@ export const load = async (loading: Loading, limitBytes: number): Promise<readon
   const loaded: Cargo[] = []
   let leftBytes = limitBytes
   for (const lane of turns) {
-    if (leftBytes <= 0) {
+    const isFree = lane.trouble === undefined || loaded.every(({ alone }) => alone === undefined)
+    if (leftBytes <= 0 || !isFree) {
       lanes.queue(lane)
       continue
     }
@@ -56,6 +63,7 @@ const loadLane = async (
   lane: Lane,
   maxBytes: number,
 ): Promise<Cargo | undefined> => {
+  let alone: LaneSpan | undefined
   try {
     const target = await targetOf(lane)
     if (target === undefined) {
@@ -63,15 +71,19 @@ const loadLane = async (
       return undefined
     }
     const start = Math.max(lane.next, broker.offsets(lane.id).logStart)
-    const { batches, nextOffset } = await broker.read(lane.id, start, maxBytes)
+    const read = await broker.read(lane.id, start, maxBytes)
+    const isAlone = lane.trouble !== undefined && read.batches.length > 0
+    const batches = isAlone ? read.batches.slice(0, 1) : read.batches
+    const nextOffset = isAlone ? nextOffsetOf(batches[0]!) : read.nextOffset
+    if (isAlone) alone = { first: start, last: nextOffset - 1 }
     const outgoing = await pack(lane, target, batches)
-    if (outgoing.records > 0) return { lane, outgoing, next: nextOffset }
+    if (outgoing.records > 0) return { lane, outgoing, next: nextOffset, alone }
     // nothing but markers and what compaction emptied
     if (nextOffset > lane.next) lane.next = nextOffset
     if (lanes.lag(lane) > 0) lanes.queue(lane)
   } catch (error) {
     if (error instanceof TargetRefused || error instanceof MalformedFrame) {
-      lane.refused(error.message, clock.monotonicMs())
+      lane.refused(error.message, clock.monotonicMs(), error instanceof MalformedFrame ? alone : undefined)
       lanes.queue(lane)
     } else if (error instanceof BrokerError) {
       // evicted meanwhile, or the device is slow: its turn comes again

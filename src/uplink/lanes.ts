@@ -2,9 +2,10 @@ import type { Broker } from '../broker/broker.ts'
 import type { Topic } from '../broker/topics.ts'
 import type { PartitionId } from '../core/brand.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
-import type { UpstreamPosition } from '../state/uplink.ts'
+import type { UplinkView, UpstreamPosition } from '../state/uplink.ts'
 import { Lane } from './lane.ts'
 import type { Selection } from './selection.ts'
+import { ownSpans } from './skip.ts'
 
 /** The position of a partition as it is known now. */
 export type PositionOf = (topic: string, partition: number) => UpstreamPosition | undefined
@@ -15,16 +16,18 @@ export class Lanes {
   readonly #clock: Clock
   readonly #selection: Selection
   readonly #positionOf: PositionOf
+  readonly #view: UplinkView
   readonly #byPartition = new Map<PartitionId, Lane>()
   /** Whose turn it is: who comes first has waited longest. */
   readonly #waiting = new Set<Lane>()
   #wake: (() => void) | undefined
 
-  constructor(broker: Broker, clock: Clock, selection: Selection, positionOf: PositionOf) {
+  constructor(broker: Broker, clock: Clock, selection: Selection, positionOf: PositionOf, view: UplinkView) {
     this.#broker = broker
     this.#clock = clock
     this.#selection = selection
     this.#positionOf = positionOf
+    this.#view = view
     for (const topic of broker.topics.all()) this.#add(topic)
     broker.topics.onChange((topic, change) => (change === 'deleted' ? this.#remove(topic) : this.#add(topic)))
     broker.onDurable((_group, partitions) => this.#advanced(partitions))
@@ -62,7 +65,7 @@ export class Lanes {
   /** Takes the positions anew: what was sent since they were read may or may not be upstream. */
   restart(): void {
     for (const lane of this.#byPartition.values()) {
-      lane.continueAfter(this.#positionOf(lane.topic, lane.partition))
+      this.#place(lane)
       this.#waiting.add(lane)
     }
   }
@@ -121,10 +124,15 @@ export class Lanes {
     for (const [partition, id] of topic.partitions.entries()) {
       if (this.#byPartition.has(id)) continue
       const lane = new Lane(topic, partition, target)
-      lane.continueAfter(this.#positionOf(topic.name, partition))
+      this.#place(lane)
       this.#byPartition.set(id, lane)
       this.queue(lane)
     }
+  }
+
+  #place(lane: Lane): void {
+    lane.continueAfter(this.#positionOf(lane.topic, lane.partition))
+    lane.passSkipped(ownSpans(this.#view, lane), this.#broker.offsets(lane.id).logStart)
   }
 
   #remove(topic: Topic): void {

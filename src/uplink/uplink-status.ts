@@ -39,6 +39,7 @@ const partitionSummary = async (
     lagBytes: Math.round(lagRecords * recordBytes),
     lagSeconds: lagRecords === 0 ? null : await ageOf(broker, lane, Math.max(lane.next, logStart)),
     sentRecords: lane.records,
+    refused: lane.trouble?.batch ?? null,
     error: lane.trouble?.reason ?? null,
     retryInMs: lane.trouble === undefined ? null : leftMs(lane.trouble.retryAtMs, nowMs),
   }

@@ -1,5 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
-import type { UplinkControls } from '../broker/uplink-summary.ts'
+import type { UplinkControls, UplinkSkip } from '../broker/uplink-summary.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { Credentials } from '../client/credentials.ts'
 import { ConnectionLost, isClientError, KafkaError } from '../client/kafka-error.ts'
@@ -12,10 +12,10 @@ import type { Logger } from '../platform/logger.ts'
 import type { Network } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
 import type { StateLog } from '../state/state-log.ts'
-import type { UplinkView } from '../state/uplink.ts'
+import type { SkippedSpan, UplinkView } from '../state/uplink.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { Backoff } from './backoff.ts'
-import { load } from './cargo.ts'
+import { type Cargo, load } from './cargo.ts'
 import type { Lane } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import { LinkRate } from './link-rate.ts'
@@ -24,6 +24,7 @@ import type { Position } from './position.ts'
 import { PositionsTopic } from './positions-topic.ts'
 import { carry } from './round.ts'
 import { Selection } from './selection.ts'
+import { ownSpans, skipBatch, skipFault } from './skip.ts'
 import { TargetTopics } from './target-topics.ts'
 import { UplinkFenced, UplinkStopped } from './uplink-errors.ts'
 import { UpstreamPositions } from './upstream-positions.ts'
@@ -87,7 +88,13 @@ export class Uplink implements UplinkControls {
     })
     this.#upstream = new UpstreamPositions(parts)
     const selection = new Selection(settings, gatewayId)
-    this.lanes = new Lanes(broker, clock, selection, (topic, partition) => this.#upstream.of(topic, partition))
+    this.lanes = new Lanes(
+      broker,
+      clock,
+      selection,
+      (topic, partition) => this.#upstream.of(topic, partition),
+      parts.view,
+    )
     this.#targets = new TargetTopics(this.#cluster)
     this.#packing = new Packing(settings, { gateway: gatewayId, logId: broker.logId, incarnation }, broker)
     const { lanes } = this
@@ -162,6 +169,27 @@ export class Uplink implements UplinkControls {
     await state.durable(view)
   }
 
+  async skip(skip: UplinkSkip): Promise<string | undefined> {
+    const { view, state, clock, broker, logger } = this.#parts
+    const lane = this.lanes.find(skip.topic, skip.partition)
+    const spans = lane === undefined ? 0 : ownSpans(view, lane).length
+    const fault = skipFault(lane, skip, spans, clock.monotonicMs())
+    if (lane === undefined || fault !== undefined) return fault
+    await skipBatch(lane, state, view)
+    broker.metrics.add('uplinkSkipped', skip.last - skip.first + 1)
+    logger.warn({ ...skip }, 'records were skipped on their way up')
+    this.lanes.queue(lane)
+    return undefined
+  }
+
+  /** What operators gave up of the topics that there are. */
+  *skipped(): Generator<SkippedSpan & Pick<UplinkSkip, 'topic' | 'partition'>> {
+    for (const lane of this.lanes.all()) {
+      const { topic, partition } = lane
+      for (const span of ownSpans(this.#parts.view, lane)) yield { ...span, topic, partition }
+    }
+  }
+
   /** Somebody wants that nothing is sent, for now or for good. */
   get #isHeld(): boolean {
     return this.#isEnding || this.#parts.view.paused
@@ -233,6 +261,9 @@ export class Uplink implements UplinkControls {
       for (const position of carried.positions) this.#upstream.take(position)
       this.#upstream.readThrough(topic.placeAt(carried.positionsOffset))
       for (const { lane, outgoing, next } of cargo) lane.sent(next, outgoing.records)
+    } catch (error) {
+      if (error instanceof BatchRefused && !error.retriable) this.#refuse(error, cargo)
+      throw error
     } finally {
       broker.memory.give(heldBytes)
     }
@@ -261,16 +292,19 @@ export class Uplink implements UplinkControls {
       return this.#wait(stoppedPauseMs)
     }
     if (error instanceof ConnectionLost) this.#rate.timedOut()
-    if (error instanceof BatchRefused && !error.retriable) this.#refuse(error)
     this.#state = 'waiting'
     return this.#wait(this.#backoff.pauseMs())
   }
 
   /** The partitions that may have had a record in the batch stop, the others go on. */
-  #refuse({ target, message }: BatchRefused): void {
+  #refuse({ target, message }: BatchRefused, cargo: readonly Cargo[]): void {
     const nowMs = this.#parts.clock.monotonicMs()
+    const mayHaveIt = (lane: Lane): boolean =>
+      lane.target === target.topic && this.#packing.mayReach(lane, target.partition)
+    const [suspect, ...others] = cargo.filter(({ lane }) => mayHaveIt(lane))
     for (const lane of this.lanes.all()) {
-      if (lane.target === target.topic && this.#packing.mayReach(lane, target.partition)) lane.refused(message, nowMs)
+      const isFound = others.length === 0 && suspect?.lane === lane
+      if (mayHaveIt(lane)) lane.refused(message, nowMs, isFound ? suspect.alone : undefined)
     }
   }
 

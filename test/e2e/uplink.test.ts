@@ -18,6 +18,8 @@ it('without its central cluster a gateway takes records, says what waits and why
     expect(lagging).toMatchObject([
       { topic: 'sensors', target: 'sensors', upstreamOffset: 0, lagRecords: 1, error: null },
     ])
+    const skip = await runBrooklet(['uplink', 'skip', 'sensors', '0', '--yes', '--http', http])
+    expect([skip.code, skip.stderr]).toEqual([1, expect.stringContaining('is not refused by the central cluster')])
     const readiness = (await (await fetch(`${gateway.httpUrl}/readyz`)).json()) as { ready: boolean; checks: object[] }
     expect(readiness.ready).toBe(true)
     expect(readiness.checks).toContainEqual(expect.objectContaining({ name: 'uplink', ok: true }))

@@ -70,6 +70,8 @@ export class CentralCluster {
   readonly random: SimRandom
   /** Drawn for each request, by the name of its API. */
   fate: (api: string) => Fate = () => 'served'
+  /** Error code for a batch that is to be stored; 0: it is. */
+  refusal: (batch: Buffer) => number = () => 0
   /** Node id of all transaction coordinators; -1 while there is none. */
   coordinator = 1
   /** Requests served, by API. */

@@ -61,6 +61,7 @@ export class FakeStatus implements GatewayStatus {
     pause: async () => {
       this.isPaused = true
     },
+    skip: async () => undefined,
     resume: async () => {
       this.isPaused = false
     },

@@ -5,6 +5,8 @@ import { sleep } from '../../../src/platform/clock.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
 import type { Uplink } from '../../../src/uplink/uplink.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { errorCodes } from '../../../src/wire/kafka/error-codes.ts'
+import { allRecords, decompressRecords } from '../../../src/wire/kafka/records.ts'
 import { type MemoryBroker, openMemoryBroker } from '../../support/memory-broker.ts'
 import { CentralCluster } from '../../support/sim/central-cluster.ts'
 import { SimMachine } from '../../support/sim/machine.ts'
@@ -50,7 +52,11 @@ beforeEach(() => {
   machine = new SimMachine(7)
   central = new CentralCluster(new SimRandom(8), 'tv2')
   central.attach(machine.clock, machine.network)
-  settings = { ...defaultSettings, 'uplink.bootstrap.servers': central.bootstrap }
+  settings = {
+    ...defaultSettings,
+    'uplink.bootstrap.servers': central.bootstrap,
+    'uplink.compression.type': 'none',
+  }
   under = undefined as unknown as MemoryBroker
 })
 
@@ -110,6 +116,54 @@ it(
     await uplink.resume()
     await later()
     expect([uplink.state, requests()]).toEqual(['fenced', before])
+    await uplink.stop()
+  }),
+)
+
+const poison = 'uplink of poison'
+const refusedBatch = () => uplink.lanes.find('t', 0)?.trouble?.batch
+const centralValues = async (): Promise<string[]> => {
+  const batches = central.topics.get('t')?.partitions[0]?.committed() ?? []
+  const records = await Promise.all(batches.map(async batch => allRecords(await decompressRecords(batch, 1 << 20))))
+  return records.flat().map(({ value }) => String(value))
+}
+
+it(
+  'of merged batches the one that is refused is found and skipped, and nothing else',
+  during(async () => {
+    central.refusal = batch => (batch.includes(poison) ? errorCodes.INVALID_RECORD : 0)
+    await start()
+    for (const value of ['a', poison, 'b']) await write(value)
+    const skip = { topic: 't', partition: 0, first: 1, last: 1 }
+    expect(await uplink.skip(skip)).toContain('is not refused')
+    await until(() => refusedBatch() !== undefined)
+    expect([refusedBatch(), await centralValues()]).toEqual([{ first: 1, last: 1 }, ['a']])
+    expect(await uplink.skip({ ...skip, last: 2 })).toContain('what is refused is 1 to 1, not 1 to 2')
+    expect(await uplink.skip(skip)).toBeUndefined()
+    await until(() => sent() === 3)
+    await later()
+    expect(await centralValues()).toEqual(['a', 'b'])
+    expect([...uplink.skipped()]).toMatchObject([{ topic: 't', partition: 0, first: 1, last: 1 }])
+    await uplink.stop()
+  }),
+)
+
+it(
+  'what was skipped is not tried again after a restart, also when nothing came behind it',
+  during(async () => {
+    central.refusal = batch => (batch.includes(poison) ? errorCodes.INVALID_RECORD : 0)
+    await start()
+    await write(poison)
+    await until(() => refusedBatch() !== undefined)
+    expect(await uplink.skip({ topic: 't', partition: 0, first: 0, last: 0 })).toBeUndefined()
+    await uplink.stop()
+    await start()
+    await later()
+    expect([uplink.state, sent(), refusedBatch()]).toEqual(['connected', 1, undefined])
+    await write('b')
+    await until(() => sent() === 2)
+    await later()
+    expect(await centralValues()).toEqual(['b'])
     await uplink.stop()
   }),
 )

@@ -1,0 +1,47 @@
+import type { UplinkSkip } from '../broker/uplink-summary.ts'
+import type { StateLog } from '../state/state-log.ts'
+import type { SkippedSpan, UplinkView } from '../state/uplink.ts'
+import type { Lane } from './lane.ts'
+
+/** Somebody who skips more often than this in one partition has another problem. */
+const mostSpans = 100
+
+/**
+ * Why the batch may not be skipped now; undefined: it may. It is refused, and was not sent since: `retryAtMs` lies ahead, so that no round has
+ * it under way or has ended in doubt about it.
+ */
+export const skipFault = (
+  lane: Lane | undefined,
+  skip: UplinkSkip,
+  spans: number,
+  nowMs: number,
+): string | undefined => {
+  const where = `partition ${skip.partition} of ${skip.topic}`
+  if (lane === undefined) return `${where} does not go up; uplink status lists those that do`
+  const { trouble } = lane
+  if (trouble === undefined) return `${where} is not refused by the central cluster: there is nothing to skip`
+  const { batch } = trouble
+  if (batch === undefined)
+    return `${where} waits: ${trouble.reason}; no batch of it was refused alone yet, ask again after the next attempt`
+  if (spans >= mostSpans) return `${where}: ${mostSpans} batches were skipped already, and no more are remembered`
+  if (batch.first !== skip.first || batch.last !== skip.last)
+    return `${where}: what is refused is ${batch.first} to ${batch.last}, not ${skip.first} to ${skip.last}`
+  if (trouble.retryAtMs <= nowMs || trouble.retryAtMs === Number.POSITIVE_INFINITY)
+    return `${where} is tried again just now; ask again after that`
+  return undefined
+}
+
+/** What was skipped of this topic, and not of an earlier one of its name. */
+export const ownSpans = (view: UplinkView, { topic, partition, topicId }: Lane): readonly SkippedSpan[] =>
+  view.skipped(topic, partition).filter(span => span.topicId === topicId)
+
+/** Gives the batch up. The lane goes on once that is durable: what was skipped is never without its record. */
+export const skipBatch = async (lane: Lane, state: StateLog, view: UplinkView): Promise<void> => {
+  const { topic, partition, topicId, trouble } = lane
+  const { batch, reason } = trouble!
+  const span: SkippedSpan = { topicId, ...batch!, refusal: reason, logAge: state.logAge }
+  state.write([view.putSkipped(topic, partition, [...ownSpans(view, lane), span])])
+  lane.hold()
+  await state.durable(view)
+  lane.skipped(batch!.last)
+}
