@@ -34,6 +34,7 @@ function operation(endpoint: Endpoint): object {
       ...(endpoint.method === 'POST'
         ? {
             403: { description: 'A browser sent it', ...error },
+            409: { description: 'Not now; the error says why', ...error },
             415: { description: 'Not sent as application/json', ...error },
           }
         : {}),

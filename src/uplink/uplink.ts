@@ -296,16 +296,14 @@ export class Uplink implements UplinkControls {
     return this.#wait(this.#backoff.pauseMs())
   }
 
-  /** The partitions that may have had a record in the batch stop, the others go on. */
+  /** Whose batch it was stops, or all that may have had a record in it; the others go on. */
   #refuse({ target, message }: BatchRefused, cargo: readonly Cargo[]): void {
     const nowMs = this.#parts.clock.monotonicMs()
     const mayHaveIt = (lane: Lane): boolean =>
       lane.target === target.topic && this.#packing.mayReach(lane, target.partition)
     const [suspect, ...others] = cargo.filter(({ lane }) => mayHaveIt(lane))
-    for (const lane of this.lanes.all()) {
-      const isFound = others.length === 0 && suspect?.lane === lane
-      if (mayHaveIt(lane)) lane.refused(message, nowMs, isFound ? suspect.alone : undefined)
-    }
+    if (suspect !== undefined && others.length === 0) return suspect.lane.refused(message, nowMs, suspect.alone)
+    for (const lane of this.lanes.all()) if (mayHaveIt(lane)) lane.refused(message, nowMs)
   }
 
   /** Until the time is over or somebody ends it. */

@@ -3,6 +3,7 @@ import type { Broker } from '../../../src/broker/broker.ts'
 import type { TopicMetadata } from '../../../src/client/cluster.ts'
 import { partitionId } from '../../../src/core/brand.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
+import { UplinkView } from '../../../src/state/uplink.ts'
 import { load } from '../../../src/uplink/cargo.ts'
 import { Lanes } from '../../../src/uplink/lanes.ts'
 import { Selection } from '../../../src/uplink/selection.ts'
@@ -40,7 +41,7 @@ it('on a link that carries one partition in a round all have their turn', async 
       return { batches: [], nextOffset: start + 1 }
     },
   } as unknown as Broker
-  const lanes = new Lanes(broker, nodeClock, selection, () => undefined)
+  const lanes = new Lanes(broker, nodeClock, selection, () => undefined, new UplinkView())
   const pack = async () => ({ batches: [], records: 1, bytes: roundBytes })
   const loading = { broker, clock: nodeClock, lanes, targetOf: async () => target, pack }
   const rounds: string[][] = []
