@@ -37,7 +37,10 @@ export const ageText = (seconds: number): string => {
 export const auditCommand = (): Command =>
   new Command('audit')
     .description('list what left the log before everybody had read it')
-    .requiredOption('--gaps', 'records that retention, the disk budget or damage took, or that were skipped on the way up')
+    .requiredOption(
+      '--gaps',
+      'records that retention, the disk budget or damage took, or that were skipped on the way up',
+    )
     .option('--topic <name>', 'of this topic only')
     .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
     .option('--json', 'print JSON')

@@ -302,8 +302,9 @@ export class Uplink implements UplinkControls {
     const mayHaveIt = (lane: Lane): boolean =>
       lane.target === target.topic && this.#packing.mayReach(lane, target.partition)
     const [suspect, ...others] = cargo.filter(({ lane }) => mayHaveIt(lane))
-    if (suspect !== undefined && others.length === 0) return suspect.lane.refused(message, nowMs, suspect.alone)
-    for (const lane of this.lanes.all()) if (mayHaveIt(lane)) lane.refused(message, nowMs)
+    const isKnown = suspect !== undefined && others.length === 0
+    if (isKnown) suspect.lane.refused(message, nowMs, suspect.alone)
+    else for (const lane of this.lanes.all()) if (mayHaveIt(lane)) lane.refused(message, nowMs)
   }
 
   /** Until the time is over or somebody ends it. */
