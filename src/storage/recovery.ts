@@ -157,6 +157,7 @@ export class Recovery {
     for (const span of segment.allSpans()) {
       const log = this.#logOf(span.partition, span.firstOffset)
       if (span.firstOffset > log.logEnd) this.#lose(log, log.logEnd, span.firstOffset - 1)
+      if (span.endOffset > log.logEnd) this.#doubts.delete(log.id)
       log.logEnd = Math.max(log.logEnd, span.endOffset)
       log.advanceHighWatermark(log.logEnd)
       log.addSpan(span)

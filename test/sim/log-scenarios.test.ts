@@ -27,6 +27,7 @@ it.each(seedsOf(scenarioNames.length))('survives crashes under all kinds of load
 
 /** Seeds of `npm run soak -- crash` that found something, and the point at which they did. */
 const found = [
+  [57, 107, 'a dead segment came back, and ends of partitions were guessed though segments behind it tell them'],
   [146, 21, 'a removed partition came back, because a summary in the checkpoint still named it'],
   [211, 40, 'a recovery that a power cut ended left half of a group, and a reader took the rest for all of it'],
   [244, 97, 'data was evicted and appends were refused, because cleaning had been given up'],
