@@ -24,7 +24,7 @@ const statusOf = (answer: Buffer): string => {
 /** When a JSON Web Token ended (RFC 7519), if it did. */
 const expiryOf = (token: string, wallMs: number): string => {
   const { exp } = parseObject(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString())
-  if (typeof exp !== 'number' || exp * 1000 > wallMs) return ''
+  if (typeof exp !== 'number' || exp < 0 || exp * 1000 > wallMs) return ''
   return `; it expired at ${new Date(exp * 1000).toISOString()}, or the clock here is wrong: it says ${new Date(wallMs).toISOString()}`
 }
 

@@ -117,7 +117,19 @@ const checkLogin = (values: ClientSecurityValues, report: Report): void => {
   }
   const url = values['sasl.oauthbearer.token.endpoint.url']
   if (url === '') report('sasl.oauthbearer.token.endpoint.url', 'is needed for OAUTHBEARER')
+  else if (!isTokenSource(url)) report('sasl.oauthbearer.token.endpoint.url', 'is neither file:///PATH nor https://...')
   if (!url.startsWith('http')) return
   needs('sasl.oauthbearer.client.credentials.client.id', 'clientId')
   needs('sasl.oauthbearer.client.credentials.client.secret', 'clientSecret')
+}
+
+/** Plain http would show the client secret and the token to whoever listens; on this machine nobody does. */
+const isTokenSource = (url: string): boolean => {
+  try {
+    const { protocol, hostname, pathname } = new URL(url)
+    if (protocol === 'file:') return hostname === '' && decodeURIComponent(pathname).length > 1
+    return protocol === 'https:' || (protocol === 'http:' && ['127.0.0.1', '[::1]', 'localhost'].includes(hostname))
+  } catch {
+    return false
+  }
 }

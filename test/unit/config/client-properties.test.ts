@@ -113,6 +113,9 @@ describe('how to connect', () => {
     [['sasl.username=/x', 'security.protocol=SSL'], '  sasl.username (c.properties:1): has no effect with security.protocol=SSL; nearest: security.protocol=SASL_SSL'],
     [['security.protocol=SASL_SSL', 'sasl.username=a'], '  sasl.password (c.properties): is needed for SCRAM-SHA-512, or password in sasl.jaas.config'],
     [['security.protocol=SASL_SSL', 'sasl.mechanism=OAUTHBEARER'], '  sasl.oauthbearer.token.endpoint.url (c.properties): is needed for OAUTHBEARER'],
+    [['security.protocol=SASL_SSL', 'sasl.mechanism=OAUTHBEARER', 'sasl.oauthbearer.token.endpoint.url=file://['], '  sasl.oauthbearer.token.endpoint.url (c.properties:3): is neither file:///PATH nor https://...'],
+    [['security.protocol=SASL_SSL', 'sasl.mechanism=OAUTHBEARER', 'sasl.oauthbearer.token.endpoint.url=file:///run/%zz'], '  sasl.oauthbearer.token.endpoint.url (c.properties:3): is neither file:///PATH nor https://...'],
+    [['security.protocol=SASL_SSL', 'sasl.mechanism=OAUTHBEARER', 'sasl.oauthbearer.token.endpoint.url=http://login.example/token', 'sasl.jaas.config=x required clientId="a" clientSecret="b";'], '  sasl.oauthbearer.token.endpoint.url (c.properties:3): is neither file:///PATH nor https://...'],
     [['security.protocol=SSL', 'ssl.key.location=/k'], '  ssl.key.location (c.properties:2): needs ssl.certificate.location'],
     [['security.protocol=SSL', 'ssl.keystore.location=/a', 'ssl.certificate.location=/c', 'ssl.key.location=/k'], '  ssl.keystore.location (c.properties:2): holds a key and its certificate: say either this or the two files'],
   ])('%j is refused', (lines, problem) => {
