@@ -25,3 +25,11 @@ export const witnessedOffsets = async (
   }
   return indexes.flatMap(index => indexedOffsets(index))
 }
+
+/** Those that a segment's index names, which is in memory. */
+export const offsetsOf = (segment: Segment): IndexedOffsets[] =>
+  [...segment.allSpans()].map(({ partition, firstOffset, endOffset }) => ({
+    partition,
+    first: firstOffset,
+    end: endOffset,
+  }))

@@ -20,7 +20,7 @@ import {
 } from './group-scan.ts'
 import { firstGroupPosition, saltSeed } from './layout.ts'
 import type { LogAgeMark } from './log-age.ts'
-import { witnessedOffsets } from './log-end-witness.ts'
+import { offsetsOf, witnessedOffsets } from './log-end-witness.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { NewestGroup } from './rewrite-newest.ts'
 import type { Segment } from './segment.ts'
@@ -392,10 +392,3 @@ export class Recovery {
     return footer !== undefined && (verifiedTrailer(footer)?.lastGroup ?? 0) >= group
   }
 }
-
-const offsetsOf = (segment: Segment): IndexedOffsets[] =>
-  [...segment.allSpans()].map(({ partition, firstOffset, endOffset }) => ({
-    partition,
-    first: firstOffset,
-    end: endOffset,
-  }))
