@@ -2,8 +2,7 @@ import type { Broker } from '../broker/broker.ts'
 import type { UplinkControls, UplinkSkip } from '../broker/uplink-summary.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { Credentials } from '../client/credentials.ts'
-import { ConnectionLost, isClientError, KafkaError } from '../client/kafka-error.ts'
-import { BatchRefused, TransactionalProducer } from '../client/transactional-producer.ts'
+import { ConnectionLost, isClientError } from '../client/kafka-error.ts'
 import type { Settings } from '../config/settings.ts'
 import { BrokerError } from '../core/errors.ts'
 import { version } from '../core/version.ts'
@@ -13,17 +12,12 @@ import type { Network } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { SkippedSpan, UplinkView } from '../state/uplink.ts'
-import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { Backoff } from './backoff.ts'
-import { type Cargo, load } from './cargo.ts'
-import type { Lane } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import { LinkRate } from './link-rate.ts'
 import { Packing } from './packing.ts'
-import type { Position } from './position.ts'
-import { PositionsTopic } from './positions-topic.ts'
-import { carry } from './round.ts'
 import { Selection } from './selection.ts'
+import { Session, type SessionParts } from './session.ts'
 import { ownSpans, skipBatch, skipFault } from './skip.ts'
 import { TargetTopics } from './target-topics.ts'
 import { UplinkFenced, UplinkStopped } from './uplink-errors.ts'
@@ -49,8 +43,6 @@ export interface UplinkParts {
  */
 export type UplinkState = 'connecting' | 'connected' | 'waiting' | 'stopped' | 'paused' | 'fenced'
 
-/** Windows of bytes in one round: what the link carries in about so many seconds. */
-const windowsPerRound = 4
 /** What only somebody upstream can change is looked at again after this. */
 const stoppedPauseMs = 60_000
 /** A round that is under way when the gateway stops may take this long. */
@@ -65,9 +57,8 @@ export class Uplink implements UplinkControls {
   readonly #parts: UplinkParts
   readonly #cluster: Cluster
   readonly #upstream: UpstreamPositions
-  readonly #targets: TargetTopics
-  readonly #packing: Packing
   readonly #rate = new LinkRate()
+  readonly #sessions: SessionParts
   readonly #backoff: Backoff
   #state: Exclude<UplinkState, 'paused' | 'fenced'> = 'connecting'
   #lastError: string | undefined
@@ -95,9 +86,16 @@ export class Uplink implements UplinkControls {
       (topic, partition) => this.#upstream.of(topic, partition),
       parts.view,
     )
-    this.#targets = new TargetTopics(this.#cluster)
-    this.#packing = new Packing(settings, { gateway: gatewayId, logId: broker.logId, incarnation }, broker)
     const { lanes } = this
+    this.#sessions = {
+      ...parts,
+      cluster: this.#cluster,
+      upstream: this.#upstream,
+      lanes,
+      targets: new TargetTopics(this.#cluster),
+      packing: new Packing(settings, { gateway: gatewayId, logId: broker.logId, incarnation }, broker),
+      rate: this.#rate,
+    }
     broker.metrics.gauge('uplinkLag', () => lanes.lagInAll)
     broker.metrics.gauge('uplinkRefused', () => lanes.refused)
     broker.metrics.gauge('uplinkPaused', () => (parts.view.paused ? 1 : 0))
@@ -208,75 +206,19 @@ export class Uplink implements UplinkControls {
   }
 
   async #session(): Promise<void> {
-    const { settings, broker } = this.#parts
+    const { clock, settings } = this.#parts
     this.#state = 'connecting'
-    this.#upstream.check()
-    this.#cluster.forgetAll()
-    const replicas = settings['uplink.replication.factor']
-    const topic = await PositionsTopic.open(this.#cluster, settings['uplink.positions.topic'], broker.logId, replicas)
-    // looked at before anybody is fenced: a clone must not stop the log that it was made of
-    await this.#readPositions(topic, { look: true })
-    await this.#upstream.claim()
-    const producer = await TransactionalProducer.open(this.#cluster, {
-      transactionalId: broker.logId,
-      transactionTimeoutMs: settings['uplink.transaction.timeout.ms'],
-      produceTimeoutMs: settings['uplink.request.timeout.ms'],
-    }).catch(error => this.#withoutTransactions(error))
-    await this.#readPositions(topic)
+    const session = await Session.open(this.#sessions)
     this.lanes.restart()
     this.#state = 'connected'
     while (!this.#isHeld) {
       await this.lanes.ready()
-      await sleep(this.#parts.clock, settings['uplink.linger.ms'])
-      if (!this.#isHeld) await this.#round(producer, topic)
+      await sleep(clock, settings['uplink.linger.ms'])
+      if (this.#isHeld || !(await session.round())) continue
+      this.#upstream.copy()
+      this.#backoff.reset()
+      this.#lastError = undefined
     }
-  }
-
-  /** Says what would help where the cluster gives no transactions. */
-  #withoutTransactions(error: unknown): never {
-    if (!(error instanceof KafkaError) || error.retriable || fencings.includes(error.code)) throw error
-    const { logId } = this.#parts.broker
-    throw new UplinkStopped(
-      `${error.message}; allow WRITE on transactional id ${logId}: without transactions nothing goes up`,
-    )
-  }
-
-  async #readPositions(topic: PositionsTopic, how: { readonly look?: boolean } = {}): Promise<void> {
-    const take = (position: Position): void => this.#upstream.take(position)
-    this.#upstream.readThrough(await topic.read(this.#upstream.place, take, how))
-    this.#upstream.check()
-  }
-
-  async #round(producer: TransactionalProducer, topic: PositionsTopic): Promise<void> {
-    const { broker, clock, gatewayId: gateway, incarnation } = this.#parts
-    const targetOf = (lane: Lane) => this.#targets.find(lane.target, this.#packing.newTarget(lane))
-    const loading = { broker, clock, lanes: this.lanes, targetOf, pack: this.#packing.pack }
-    const cargo = await load(loading, windowsPerRound * this.#rate.windowBytes)
-    if (cargo.length === 0) return
-    const heldBytes = cargo.reduce((sum, { outgoing }) => sum + outgoing.bytes, 0)
-    broker.memory.take(heldBytes)
-    try {
-      const parts = { producer, clock, rate: this.#rate, gateway, incarnation, logId: broker.logId }
-      const carried = await carry({ ...parts, positions: topic.source }, cargo)
-      for (const position of carried.positions) this.#upstream.take(position)
-      this.#upstream.readThrough(topic.placeAt(carried.positionsOffset))
-      for (const { lane, outgoing, next } of cargo) lane.sent(next, outgoing.records)
-    } catch (error) {
-      if (error instanceof BatchRefused && !error.retriable) this.#refuse(error, cargo)
-      throw error
-    } finally {
-      broker.memory.give(heldBytes)
-    }
-    const { metrics } = broker
-    metrics.add('uplinkRounds')
-    metrics.add(
-      'uplinkRecords',
-      cargo.reduce((sum, { outgoing }) => sum + outgoing.records, 0),
-    )
-    metrics.add('uplinkBytes', heldBytes)
-    this.#upstream.copy()
-    this.#backoff.reset()
-    this.#lastError = undefined
   }
 
   async #failed(error: unknown): Promise<void> {
@@ -294,17 +236,6 @@ export class Uplink implements UplinkControls {
     if (error instanceof ConnectionLost) this.#rate.timedOut()
     this.#state = 'waiting'
     return this.#wait(this.#backoff.pauseMs())
-  }
-
-  /** Whose batch it was stops, or all that may have had a record in it; the others go on. */
-  #refuse({ target, message }: BatchRefused, cargo: readonly Cargo[]): void {
-    const nowMs = this.#parts.clock.monotonicMs()
-    const mayHaveIt = (lane: Lane): boolean =>
-      lane.target === target.topic && this.#packing.mayReach(lane, target.partition)
-    const [suspect, ...others] = cargo.filter(({ lane }) => mayHaveIt(lane))
-    const isKnown = suspect !== undefined && others.length === 0
-    if (isKnown) suspect.lane.refused(message, nowMs, suspect.alone)
-    else for (const lane of this.lanes.all()) if (mayHaveIt(lane)) lane.refused(message, nowMs)
   }
 
   /** Until the time is over or somebody ends it. */
@@ -326,9 +257,6 @@ export class Uplink implements UplinkControls {
     this.#waiting?.end()
   }
 }
-
-/** Another producer of this transactional id came in between. */
-const fencings: readonly number[] = [errorCodes.INVALID_PRODUCER_EPOCH, errorCodes.PRODUCER_FENCED]
 
 const isExpected = (error: unknown): error is Error =>
   isClientError(error) ||

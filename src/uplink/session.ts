@@ -1,0 +1,135 @@
+import type { Broker } from '../broker/broker.ts'
+import type { Cluster } from '../client/cluster.ts'
+import { KafkaError } from '../client/kafka-error.ts'
+import { BatchRefused, TransactionalProducer } from '../client/transactional-producer.ts'
+import type { Settings } from '../config/settings.ts'
+import type { Clock } from '../platform/clock.ts'
+import { errorCodes } from '../wire/kafka/error-codes.ts'
+import { type Cargo, load } from './cargo.ts'
+import type { Lane } from './lane.ts'
+import type { Lanes } from './lanes.ts'
+import type { LinkRate } from './link-rate.ts'
+import type { Packing } from './packing.ts'
+import { PositionsTopic } from './positions-topic.ts'
+import { carry } from './round.ts'
+import type { TargetTopics } from './target-topics.ts'
+import { UplinkStopped } from './uplink-errors.ts'
+import type { UpstreamPositions } from './upstream-positions.ts'
+
+/** What outlives sessions. */
+export interface SessionParts {
+  readonly broker: Broker
+  readonly settings: Settings
+  readonly gatewayId: string
+  readonly incarnation: string
+  readonly clock: Clock
+  readonly cluster: Cluster
+  readonly upstream: UpstreamPositions
+  readonly lanes: Lanes
+  readonly targets: TargetTopics
+  readonly packing: Packing
+  readonly rate: LinkRate
+}
+
+/** Windows of bytes in one round: what the link carries in about so many seconds. */
+const windowsPerRound = 4
+
+/**
+ * A time in which this log is the only one that sends under its name, and knows what is upstream. Whatever is thrown ends it: only the positions
+ * that the next session reads say what became of the round.
+ */
+export class Session {
+  readonly #parts: SessionParts
+  readonly #producer: TransactionalProducer
+  readonly #positions: PositionsTopic
+
+  /** Reads what is upstream, fences who sent before, and reads what came in between. Throws what the client and `UpstreamPositions` throw. */
+  static async open(parts: SessionParts): Promise<Session> {
+    const { settings, broker, cluster, upstream } = parts
+    upstream.check()
+    cluster.forgetAll()
+    const replicas = settings['uplink.replication.factor']
+    const positions = await PositionsTopic.open(cluster, settings['uplink.positions.topic'], broker.logId, replicas)
+    // looked at before anybody is fenced: a clone must not stop the log that it was made of
+    await readPositions(parts, positions, { look: true })
+    await upstream.claim()
+    const producer = await TransactionalProducer.open(cluster, {
+      transactionalId: broker.logId,
+      transactionTimeoutMs: settings['uplink.transaction.timeout.ms'],
+      produceTimeoutMs: settings['uplink.request.timeout.ms'],
+    }).catch(error => withoutTransactions(error, broker.logId))
+    await readPositions(parts, positions)
+    return new Session(parts, producer, positions)
+  }
+
+  private constructor(parts: SessionParts, producer: TransactionalProducer, positions: PositionsTopic) {
+    this.#parts = parts
+    this.#producer = producer
+    this.#positions = positions
+  }
+
+  /** Brings one load of batches and their positions upstream; false: there was nothing to bring. */
+  async round(): Promise<boolean> {
+    const { broker, clock, lanes, targets, packing, rate, upstream, gatewayId: gateway, incarnation } = this.#parts
+    const targetOf = (lane: Lane) => targets.find(lane.target, packing.newTarget(lane))
+    const cargo = await load({ broker, clock, lanes, targetOf, pack: packing.pack }, windowsPerRound * rate.windowBytes)
+    if (cargo.length === 0) return false
+    const heldBytes = cargo.reduce((sum, { outgoing }) => sum + outgoing.bytes, 0)
+    broker.memory.take(heldBytes)
+    try {
+      const parts = { producer: this.#producer, clock, rate, gateway, incarnation, logId: broker.logId }
+      const carried = await carry({ ...parts, positions: this.#positions.source }, cargo)
+      for (const position of carried.positions) upstream.take(position)
+      upstream.readThrough(this.#positions.placeAt(carried.positionsOffset))
+      for (const { lane, outgoing, next } of cargo) lane.sent(next, outgoing.records)
+    } catch (error) {
+      if (error instanceof BatchRefused && !error.retriable) this.#refuse(error, cargo)
+      throw error
+    } finally {
+      broker.memory.give(heldBytes)
+    }
+    this.#count(cargo, heldBytes)
+    return true
+  }
+
+  #count(cargo: readonly Cargo[], bytes: number): void {
+    const { metrics } = this.#parts.broker
+    metrics.add('uplinkRounds')
+    metrics.add(
+      'uplinkRecords',
+      cargo.reduce((sum, { outgoing }) => sum + outgoing.records, 0),
+    )
+    metrics.add('uplinkBytes', bytes)
+  }
+
+  /** Whose batch it was stops, or all that may have had a record in it; the others go on. */
+  #refuse({ target, message }: BatchRefused, cargo: readonly Cargo[]): void {
+    const { clock, packing, lanes } = this.#parts
+    const nowMs = clock.monotonicMs()
+    const mayHaveIt = (lane: Lane): boolean => lane.target === target.topic && packing.mayReach(lane, target.partition)
+    const [suspect, ...others] = cargo.filter(({ lane }) => mayHaveIt(lane))
+    const isKnown = suspect !== undefined && others.length === 0
+    if (isKnown) suspect.lane.refused(message, nowMs, suspect.alone)
+    else for (const lane of lanes.all()) if (mayHaveIt(lane)) lane.refused(message, nowMs)
+  }
+}
+
+const readPositions = async (
+  { upstream }: SessionParts,
+  positions: PositionsTopic,
+  how: { readonly look?: boolean } = {},
+): Promise<void> => {
+  upstream.readThrough(await positions.read(upstream.place, position => upstream.take(position), how))
+  upstream.check()
+}
+
+/** Another producer of this transactional id came in between. */
+const fencings: readonly number[] = [errorCodes.INVALID_PRODUCER_EPOCH, errorCodes.PRODUCER_FENCED]
+
+/** Says what would help where the cluster gives no transactions. */
+const withoutTransactions = (error: unknown, logId: string): never => {
+  if (!(error instanceof KafkaError) || error.retriable || fencings.includes(error.code)) throw error
+  throw new UplinkStopped(
+    `${error.message}; allow WRITE on transactional id ${logId}: without transactions nothing goes up`,
+  )
+}
