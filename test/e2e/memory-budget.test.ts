@@ -89,9 +89,9 @@ function* batchesOf(records: Buffer): Generator<Buffer> {
 }
 
 const recordBytes = 512
-const recordsPerRun = 3000
-const warmUpRuns = 6
-const speedRuns = 7
+const recordsPerRun = 2000
+const warmUpRuns = 5
+const speedRuns = 5
 /** Medians of runs that take turns differ by less; collecting the whole heap again and again (decision 050) halved the rate. */
 const leastRatio = 0.65
 
