@@ -14,11 +14,13 @@ import { Gateway, runBrooklet } from '../support/gateway.ts'
 
 /**
  * 1,000 devices of all profiles with subscribers and a consumer group reading: the ledger of the devices against what each of them got, and what the gateway
- * holds. `npm run soak -- mqtt` runs it for an hour (MINUTES); a build samples it.
+ * holds. `npm run soak -- mqtt` runs it for an hour (MINUTES, RATE); a build samples it.
  */
 
 const minutes = Number(process.env['MINUTES'] ?? 0.2)
 const devices = 1000
+/** Readings a second of each device, instead of what its profile says. */
+const readingsPerSecond = process.env['RATE'] ?? (minutes < 1 ? '1' : undefined)
 const isSoak = minutes >= 1
 const runMs = minutes * 60_000
 const sampleMs = Math.max(500, runMs / 240)
@@ -93,6 +95,8 @@ const faultsOf = ({ missingAcked, unexplainedDuplicates, unexpected, orderViolat
 })
 const none = { missingAcked: 0, unexplainedDuplicates: 0, unexpected: 0, orderViolations: 0, examples: [] }
 
+const shown = ({ rssMiB, descriptors }: Holding): string => `${rssMiB.toFixed(1)} MiB, ${descriptors} descriptors`
+
 describe(`a fleet of ${devices} devices of all profiles`, { timeout: runMs + 180_000 }, () => {
   it('is whole at the group and at every subscriber, and what the gateway holds does not grow', async () => {
     gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '0', 'disk.budget': '1GiB' } })
@@ -104,7 +108,7 @@ describe(`a fleet of ${devices} devices of all profiles`, { timeout: runMs + 180
     await subscribe('shared-2', '$share/pair/#', shared)
 
     const mix = profiles.map(({ name }) => `${name}=${Math.ceil(devices / profiles.length)}`).join(',')
-    const rate = isSoak ? [] : ['--rate', '1']
+    const rate = readingsPerSecond === undefined ? [] : ['--rate', readingsPerSecond]
     const args = ['sim', '--url', gateway.mqttUrl, '--mix', mix, '--duration', `${runMs}ms`, '--seed', '5', '--json']
     let isRunning = true
     const running = runBrooklet([...args, ...rate], { timeoutMs: runMs + 60_000 }).finally(() => {
@@ -117,6 +121,7 @@ describe(`a fleet of ${devices} devices of all profiles`, { timeout: runMs + 180
       samples.push(holdingOf(gateway.pid))
       if (performance.now() > goesAt) {
         goesAt += awayEveryMs
+        if (isSoak) console.log(shown(samples.at(-1)!), `${plain.count} readings at the subscriber`)
         await returning.endAsync()
         await pause(awayMs)
         returning.reconnect()
@@ -152,8 +157,8 @@ describe(`a fleet of ${devices} devices of all profiles`, { timeout: runMs + 180
     const growth = growthOf(samples)
     const at = (part: number): Holding => samples[Math.floor((samples.length - 1) * part)]!
     console.log(
-      `${acked} readings acknowledged; RSS ${at(1 / 3).rssMiB.toFixed(0)}, ${at(2 / 3).rssMiB.toFixed(0)}, ${at(1).rssMiB.toFixed(0)} MiB ` +
-        `after a third, two, and all of the run, growth ${growth.rssMiB.toFixed(1)}; descriptors ${at(1).descriptors}, growth ${growth.descriptors}`,
+      `${acked} readings acknowledged; first ${shown(at(0))}; after a third ${shown(at(1 / 3))}, two ${shown(at(2 / 3))}, all ${shown(at(1))}; ` +
+        `growth ${shown(growth)}`,
     )
     if (!isSoak) return
     expect(growth.rssMiB).toBeLessThan(flat.rssMiB)

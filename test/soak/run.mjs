@@ -67,7 +67,7 @@ const soaks = {
     () => vitest('test/fault/power-cut.test.ts', { CUT_CYCLES: process.env['CUT_CYCLES'] ?? '100' }),
   ],
   mqtt: [
-    '1,000 simulated devices with subscribers and a consumer group: ledger, RSS and descriptors (MINUTES, 60)',
+    '1,000 simulated devices with subscribers and a consumer group: ledger, RSS and descriptors (MINUTES, 60; RATE)',
     () => vitest('test/e2e/mqtt-fleet.test.ts', { MINUTES: process.env['MINUTES'] ?? '60' }),
   ],
 }
