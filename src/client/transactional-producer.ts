@@ -1,7 +1,6 @@
 import { addPartitionsToTxn } from '../wire/kafka/contracts/add-partitions-to-txn.ts'
 import { endTxn } from '../wire/kafka/contracts/end-txn.ts'
 import { initProducerId } from '../wire/kafka/contracts/init-producer-id.ts'
-import { produce } from '../wire/kafka/contracts/produce.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import {
   AT,
@@ -12,10 +11,18 @@ import {
   TRANSACTIONAL_BIT,
   writeInt64,
 } from '../wire/kafka/record-batch.ts'
-import type { BrokerConnection } from './broker-connection.ts'
 import type { Cluster } from './cluster.ts'
-import { ConnectionLost, checkCode, KafkaError } from './kafka-error.ts'
+import { checkCode } from './kafka-error.ts'
 import type { TopicPartition } from './partition-offsets.ts'
+import {
+  BatchRefused,
+  byTopic,
+  isFinishing,
+  markersMs,
+  type PartitionBatch,
+  partitionKey,
+  produceTogether,
+} from './produce-together.ts'
 import { ProducerIdentity } from './producer-identity.ts'
 import { retrying } from './retry.ts'
 
@@ -27,35 +34,11 @@ export interface TransactionOptions {
   readonly produceTimeoutMs: number
 }
 
-/** A batch on its way: the buffer is the producer's, who writes into it. */
-export interface TransactionBatch extends TopicPartition {
-  readonly batch: Buffer
-}
-
-/** The leader refused this batch, or nobody leads its partition. */
-export class BatchRefused extends KafkaError {
-  override name = 'BatchRefused'
-  readonly target: TopicPartition
-
-  constructor(code: number, target: TopicPartition, detail?: string | null) {
-    super(code, `produce to partition ${target.partition} of ${target.topic}`, detail)
-    this.target = target
-  }
-}
-
-const allReplicas = -1
 const noLeaderEpoch = -1
 /** With this level of `transaction.version` partitions join implicitly and the epoch rises with each transaction (KIP-890). */
 const implicitLevel = 2
 /** What was there before KIP-890: newer versions of these requests mean the newer protocol. */
 const explicitVersions = { addPartitions: 3, produce: 11, endTxn: 4 }
-/** The end of the transaction before is being written to its partitions; nothing was done. */
-const markersMs = 30_000
-
-const isFinishing = (error: unknown): boolean =>
-  error instanceof KafkaError && error.code === errorCodes.CONCURRENT_TRANSACTIONS
-
-const partitionKey = ({ topic, partition }: TopicPartition): string => `${partition}/${topic}`
 
 /**
  * Transactions under one producer epoch. Whatever fails is thrown, but `CONCURRENT_TRANSACTIONS` (nothing was done), and leaves the producer
@@ -118,26 +101,11 @@ export class TransactionalProducer {
    * Stores the batches, at most one of a partition, on all replicas; their base offsets in the same order. Throws `BatchRefused` for the
    * first that was refused, once every leader has answered.
    */
-  async send(batches: readonly TransactionBatch[]): Promise<readonly number[]> {
+  async send(batches: readonly PartitionBatch[]): Promise<readonly number[]> {
     for (const batch of batches) this.#sign(batch)
-    const offsets = new Map<string, number>()
-    const byLeader = new Map<BrokerConnection, TransactionBatch[]>()
-    for (const batch of batches) {
-      const leader = await this.#cluster.leader(batch.topic, batch.partition)
-      byLeader.set(leader, [...(byLeader.get(leader) ?? []), batch])
-    }
-    const sent = await Promise.allSettled(
-      [...byLeader].map(([leader, own]) =>
-        retrying(this.#cluster.clock, markersMs, isFinishing, () => this.#produce(leader, own, offsets)),
-      ),
-    )
-    const failures = sent.flatMap(one => (one.status === 'rejected' ? [one.reason] : []))
-    if (failures.length > 0) throw failures.find(error => error instanceof BatchRefused) ?? failures[0]
-    return batches.map(batch => {
-      const offset = offsets.get(partitionKey(batch))
-      if (offset === undefined) throw new ConnectionLost(`produce to ${batch.topic}: the answer leaves partitions out`)
-      return offset
-    })
+    const { transactionalId, produceTimeoutMs: timeoutMs } = this.#options
+    const newest = this.#isImplicit ? undefined : explicitVersions.produce
+    return produceTogether(this.#cluster, batches, { transactionalId, timeoutMs, newest })
   }
 
   /** Commits the transaction. When this throws it may be committed or not. */
@@ -153,7 +121,7 @@ export class TransactionalProducer {
   }
 
   /** Only base offset and leader epoch lie outside the checksum. */
-  #sign(target: TransactionBatch): void {
+  #sign(target: PartitionBatch): void {
     const { batch } = target
     const { producerId, producerEpoch } = this.#identity
     const key = partitionKey(target)
@@ -165,51 +133,9 @@ export class TransactionalProducer {
     seal(batch)
     this.#identity.stored(key, recordCountOf(batch))
   }
-
-  async #produce(
-    leader: BrokerConnection,
-    batches: readonly TransactionBatch[],
-    offsets: Map<string, number>,
-  ): Promise<void> {
-    const { transactionalId, produceTimeoutMs: timeoutMs } = this.#options
-    const topicData = await Promise.all(
-      [...byTopic(batches)].map(async ([name, members]) => ({
-        name,
-        topicId: (await this.#cluster.topic(name)).id,
-        partitionData: members.map(({ partition, batch }) => ({ index: partition, records: batch })),
-      })),
-    )
-    const request = { transactionalId, acks: allReplicas, timeoutMs, topicData }
-    const newest = this.#isImplicit ? undefined : explicitVersions.produce
-    const { responses } = await leader.request(produce, request, 0, newest)
-    let failed: BatchRefused | undefined
-    for (const { name, topicId, partitionResponses } of responses) {
-      const topic = name || (topicData.find(asked => asked.topicId === topicId)?.name ?? '')
-      for (const { index, errorCode, errorMessage, baseOffset } of partitionResponses) {
-        const target = { topic, partition: index }
-        if (errorCode === errorCodes.NONE) offsets.set(partitionKey(target), baseOffset)
-        else failed = firstOf(failed, new BatchRefused(errorCode, target, errorMessage))
-      }
-    }
-    if (failed !== undefined) throw failed
-  }
 }
-
-/** A refusal that stays says more than one that passes. */
-const firstOf = (one: BatchRefused | undefined, other: BatchRefused): BatchRefused =>
-  one === undefined || (one.retriable && !other.retriable) ? other : one
 
 const checkAdded = (code: number, target: TopicPartition): void => {
   // of an answer that refuses one partition the others say only that nothing was done
   if (code !== errorCodes.NONE && code !== errorCodes.OPERATION_NOT_ATTEMPTED) throw new BatchRefused(code, target)
-}
-
-const byTopic = <Member extends TopicPartition>(members: readonly Member[]): Map<string, Member[]> => {
-  const topics = new Map<string, Member[]>()
-  for (const member of members) {
-    const others = topics.get(member.topic)
-    if (others === undefined) topics.set(member.topic, [member])
-    else others.push(member)
-  }
-  return topics
 }

@@ -1,5 +1,6 @@
 import type { TopicPartition } from '../client/partition-offsets.ts'
-import type { TransactionalProducer, TransactionBatch } from '../client/transactional-producer.ts'
+import type { PartitionBatch } from '../client/produce-together.ts'
+import type { TransactionalProducer } from '../client/transactional-producer.ts'
 import { assert } from '../core/assert.ts'
 import type { Clock } from '../platform/clock.ts'
 import { compressBatch, encodeBatch } from '../wire/kafka/batch-encoding.ts'
@@ -26,7 +27,7 @@ export interface Carried {
   readonly bytes: number
 }
 
-interface Parcel extends TransactionBatch {
+interface Parcel extends PartitionBatch {
   readonly cargo: Cargo
   readonly count: number
 }
@@ -113,5 +114,5 @@ const distinct = (parcels: readonly Parcel[]): TopicPartition[] => {
   return [...partitions.values()]
 }
 
-const bytesOf = (batches: readonly TransactionBatch[]): number =>
+const bytesOf = (batches: readonly PartitionBatch[]): number =>
   batches.reduce((sum, { batch }) => sum + batch.length, 0)

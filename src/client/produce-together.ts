@@ -1,0 +1,112 @@
+import { produce } from '../wire/kafka/contracts/produce.ts'
+import { errorCodes } from '../wire/kafka/error-codes.ts'
+import type { BrokerConnection } from './broker-connection.ts'
+import type { Cluster } from './cluster.ts'
+import { ConnectionLost, KafkaError } from './kafka-error.ts'
+import type { TopicPartition } from './partition-offsets.ts'
+import { retrying } from './retry.ts'
+
+/** A batch on its way: the buffer is the producer's, who writes into it. */
+export interface PartitionBatch extends TopicPartition {
+  readonly batch: Buffer
+}
+
+export interface ProduceOptions {
+  readonly transactionalId: string | null
+  /** Time the leader may take to have a batch on its replicas. */
+  readonly timeoutMs: number
+  /** Newest version of the request; undefined: what both sides have. */
+  readonly newest?: number | undefined
+}
+
+/** The leader refused this batch, or nobody leads its partition. */
+export class BatchRefused extends KafkaError {
+  override name = 'BatchRefused'
+  readonly target: TopicPartition
+
+  constructor(code: number, target: TopicPartition, detail?: string | null) {
+    super(code, `produce to partition ${target.partition} of ${target.topic}`, detail)
+    this.target = target
+  }
+}
+
+const allReplicas = -1
+/** The end of the transaction before is being written to its partitions; nothing was done. */
+export const markersMs = 30_000
+
+/** Nothing was done yet, and soon will be. */
+export const isFinishing = (error: unknown): boolean =>
+  error instanceof KafkaError && error.code === errorCodes.CONCURRENT_TRANSACTIONS
+
+export const partitionKey = ({ topic, partition }: TopicPartition): string => `${partition}/${topic}`
+
+/**
+ * Stores the batches, at most one of a partition, on all replicas, with one request to each of their leaders; their base offsets in the same
+ * order. Nothing is sent twice. Throws `BatchRefused` for the first that was refused, once every leader has answered, and `ConnectionLost`.
+ */
+export const produceTogether = async (
+  cluster: Cluster,
+  batches: readonly PartitionBatch[],
+  options: ProduceOptions,
+): Promise<readonly number[]> => {
+  const offsets = new Map<string, number>()
+  const byLeader = new Map<BrokerConnection, PartitionBatch[]>()
+  for (const batch of batches) {
+    const leader = await cluster.leader(batch.topic, batch.partition)
+    byLeader.set(leader, [...(byLeader.get(leader) ?? []), batch])
+  }
+  const sent = await Promise.allSettled(
+    [...byLeader].map(([leader, own]) =>
+      retrying(cluster.clock, markersMs, isFinishing, () => produceTo(cluster, leader, own, options, offsets)),
+    ),
+  )
+  const failures = sent.flatMap(one => (one.status === 'rejected' ? [one.reason] : []))
+  if (failures.length > 0) throw failures.find(error => error instanceof BatchRefused) ?? failures[0]
+  return batches.map(batch => {
+    const offset = offsets.get(partitionKey(batch))
+    if (offset === undefined) throw new ConnectionLost(`produce to ${batch.topic}: the answer leaves partitions out`)
+    return offset
+  })
+}
+
+const produceTo = async (
+  cluster: Cluster,
+  leader: BrokerConnection,
+  batches: readonly PartitionBatch[],
+  { transactionalId, timeoutMs, newest }: ProduceOptions,
+  offsets: Map<string, number>,
+): Promise<void> => {
+  const topicData = await Promise.all(
+    [...byTopic(batches)].map(async ([name, members]) => ({
+      name,
+      topicId: (await cluster.topic(name)).id,
+      partitionData: members.map(({ partition, batch }) => ({ index: partition, records: batch })),
+    })),
+  )
+  const request = { transactionalId, acks: allReplicas, timeoutMs, topicData }
+  const { responses } = await leader.request(produce, request, 0, newest)
+  let failed: BatchRefused | undefined
+  for (const { name, topicId, partitionResponses } of responses) {
+    const topic = name || (topicData.find(asked => asked.topicId === topicId)?.name ?? '')
+    for (const { index, errorCode, errorMessage, baseOffset } of partitionResponses) {
+      const target = { topic, partition: index }
+      if (errorCode === errorCodes.NONE) offsets.set(partitionKey(target), baseOffset)
+      else failed = firstOf(failed, new BatchRefused(errorCode, target, errorMessage))
+    }
+  }
+  if (failed !== undefined) throw failed
+}
+
+/** A refusal that stays says more than one that passes. */
+const firstOf = (one: BatchRefused | undefined, other: BatchRefused): BatchRefused =>
+  one === undefined || (one.retriable && !other.retriable) ? other : one
+
+export const byTopic = <Member extends TopicPartition>(members: readonly Member[]): Map<string, Member[]> => {
+  const topics = new Map<string, Member[]>()
+  for (const member of members) {
+    const others = topics.get(member.topic)
+    if (others === undefined) topics.set(member.topic, [member])
+    else others.push(member)
+  }
+  return topics
+}
