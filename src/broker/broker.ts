@@ -9,6 +9,7 @@ import type {
   AckableListener,
   DiskUsage,
   DurableListener,
+  Gap,
   LeaderEpoch,
   Log,
   PartitionOffsets,
@@ -172,6 +173,11 @@ export class Broker {
 
   leaderEpochs(partition: PartitionId): readonly LeaderEpoch[] {
     return this.#parts.log.leaderEpochs(partition)
+  }
+
+  /** What a reader of the partition may miss. */
+  gaps(partition: PartitionId): readonly Gap[] {
+    return this.#parts.log.gaps().filter(gap => gap.partition === partition)
   }
 
   /** The leader epoch of what is appended now, and of every partition in metadata. */

@@ -3,14 +3,50 @@ import { decodeState, encodeState } from './codec.ts'
 import { internalPartitions } from './internal-partitions.ts'
 import type { StateChange, StateRecord, View } from './view.ts'
 
-/** How far a partition is upstream. */
+/**
+ * Why an offset below a position is not upstream: `budget`, `retention` and `damage` took it before it was sent, as gap records say; `removed`: it
+ * left the log without one (DeleteRecords, or before the topic was to go up); `empty`: no record has it (compaction); `skipped` by an
+ * operator; `parent`: the log that this one was made of brought it up.
+ */
+export type UnsentReason = 'budget' | 'retention' | 'damage' | 'removed' | 'empty' | 'skipped' | 'parent'
+
+/** Offsets by the reason why they are not upstream. */
+export type Unsent = Readonly<Partial<Record<UnsentReason, number>>>
+
+/** What went to one partition of the target: how many records, and the central offsets of the first and the last. */
+export interface CentralSpan {
+  readonly first: number
+  readonly last: number
+  readonly records: number
+}
+
+/** A start of the log, and the offset at which it began in a partition. */
+export interface StartOffset {
+  readonly incarnation: string
+  readonly from: number
+}
+
+/**
+ * How far a partition is upstream, and what became of each offset below: `last + 1` = `records` + the sum of `unsent`, and `records` = those of
+ * `central` + `elsewhere`.
+ */
 export interface UpstreamPosition {
   /** Of the topic that was sent: one of the same name that was made later starts anew. */
   readonly topicId: Uuid
-  /** Last offset that is upstream. */
+  /** Last offset that is upstream, or never will be. */
   readonly last: number
   /** Records sent since the topic was made. */
   readonly records: number
+  readonly unsent: Unsent
+  /** Name of the topic upstream, and its id there (zeros where the cluster has none). */
+  readonly target: string
+  readonly targetId: Uuid
+  /** By partition of the target. */
+  readonly central: Readonly<Record<string, CentralSpan>>
+  /** Records that went to earlier targets: topics of another name, or of this name that were deleted upstream. */
+  readonly elsewhere: { readonly renamed: number; readonly remade: number }
+  /** Newest first: the start of the log that sent it, and some before. */
+  readonly starts: readonly StartOffset[]
 }
 
 /** Where the positions of this log stand upstream, and how far they were read. */
@@ -45,7 +81,7 @@ const pausedKey = 'paused'
  *
  *     position/TOPIC/PARTITION   -> `UpstreamPosition`
  *     skipped/TOPIC/PARTITION    -> array of `SkippedSpan`, ascending
- *     incarnation/HEX            -> log age in seconds; a start of this log that had an uplink
+ *     incarnation/HEX            -> leader epoch of a start of this log that had an uplink
  *     place                      -> `PositionsPlace`
  *     fenced/LOG_ID              -> text; why this log must not send any more; one restored from it has another id
  *     paused                     -> log age in seconds; since when nothing is to be sent
@@ -73,8 +109,17 @@ export class UplinkView implements View {
     return this.#values.has(pausedKey)
   }
 
-  hasIncarnation(incarnation: string): boolean {
-    return this.#values.has(incarnationTag + incarnation)
+  /** Leader epoch of a start of this log; undefined: this log has not had it. */
+  epochOf(incarnation: string): number | undefined {
+    return this.#get(incarnationTag + incarnation)
+  }
+
+  /** Starts of this log, newest first. */
+  starts(): { readonly incarnation: string; readonly epoch: number }[] {
+    const found = [...this.#values]
+      .filter(([key]) => key.startsWith(incarnationTag))
+      .map(([key, value]) => ({ incarnation: key.slice(incarnationTag.length), epoch: decodeState<number>(value) }))
+    return found.sort((one, other) => other.epoch - one.epoch)
   }
 
   putPosition(topic: string, partition: number, position: UpstreamPosition): StateChange {
@@ -93,8 +138,8 @@ export class UplinkView implements View {
     return this.#put(placeKey, place)
   }
 
-  putIncarnation(incarnation: string, logAge: number): StateChange {
-    return this.#put(incarnationTag + incarnation, logAge)
+  putIncarnation(incarnation: string, epoch: number): StateChange {
+    return this.#put(incarnationTag + incarnation, epoch)
   }
 
   putFenced(logId: string, reason: string): StateChange {

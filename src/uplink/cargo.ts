@@ -2,19 +2,25 @@ import type { Broker } from '../broker/broker.ts'
 import type { TopicMetadata } from '../client/cluster.ts'
 import { BrokerError } from '../core/errors.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
+import type { Uuid } from '../core/uuid.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Unsent } from '../state/uplink.ts'
 import { nextOffsetOf } from '../wire/kafka/record-batch.ts'
 import type { Lane, LaneSpan } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { Outgoing } from './outgoing-batches.ts'
 import { TargetRefused } from './target-topics.ts'
+import { unsentIn } from './unsent.ts'
 
 /** What one lane sends in one round. */
 export interface Cargo {
   readonly lane: Lane
   readonly outgoing: Outgoing
+  readonly targetId: Uuid
   /** Where the lane goes on afterwards. */
   readonly next: number
+  /** What lies before that and is not in `outgoing`. */
+  readonly unsent: Unsent
   /** One stored batch and nothing else: what is refused of it is known. */
   readonly alone: LaneSpan | undefined
 }
@@ -77,9 +83,11 @@ const loadLane = async (
     const nextOffset = isAlone ? nextOffsetOf(batches[0]!) : read.nextOffset
     if (isAlone) alone = { first: start, last: nextOffset - 1 }
     const outgoing = await pack(lane, target, batches)
-    if (outgoing.records > 0) return { lane, outgoing, next: nextOffset, alone }
+    const stretch = { first: lane.next, end: nextOffset, records: outgoing.records }
+    const unsent = unsentIn(broker, lane.id, stretch)
+    if (outgoing.records > 0) return { lane, outgoing, targetId: target.id, next: nextOffset, unsent, alone }
     // nothing but markers and what compaction emptied
-    if (nextOffset > lane.next) lane.next = nextOffset
+    if (nextOffset > lane.next) lane.pass(nextOffset, unsent)
     if (lanes.lag(lane) > 0) lanes.queue(lane)
   } catch (error) {
     if (error instanceof TargetRefused || error instanceof MalformedFrame) {

@@ -1,6 +1,7 @@
 import type { PartitionId } from '../core/brand.ts'
 import type { Topic } from '../state/topics.ts'
-import type { SkippedSpan, UpstreamPosition } from '../state/uplink.ts'
+import type { SkippedSpan, Unsent, UpstreamPosition } from '../state/uplink.ts'
+import { emptyLedger, type Ledger, passed } from './ledger.ts'
 
 const firstPauseMs = 30_000
 const longestPauseMs = 15 * 60_000
@@ -31,8 +32,8 @@ export class Lane {
   readonly target: string
   /** Offset of the first record that is not upstream. */
   next = 0
-  /** Records sent in all. */
-  records = 0
+  /** What became of the offsets below. */
+  ledger: Ledger = emptyLedger
   trouble: LaneTrouble | undefined
 
   constructor(topic: Topic, partition: number, target: string) {
@@ -47,16 +48,20 @@ export class Lane {
   continueAfter(position: UpstreamPosition | undefined): void {
     if (position?.topicId !== this.topicId) return
     this.next = position.last + 1
-    this.records = position.records
+    this.ledger = position
   }
 
-  /** Behind what was given up, where that comes next: what the log no longer has is not asked for. */
-  passSkipped(spans: readonly SkippedSpan[], logStart: number): void {
-    if (this.trouble?.retryAtMs === Number.POSITIVE_INFINITY) return
-    for (const { first, last } of spans) {
-      const next = Math.max(this.next, logStart)
-      if (next >= first && next <= last) this.next = last + 1
-    }
+  /** Goes on at `next`; no offset before it went up, for these reasons. */
+  pass(next: number, unsent: Unsent): void {
+    this.next = next
+    this.ledger = passed(this.ledger, unsent)
+  }
+
+  /** The span that was given up and comes next, where that is known for good. */
+  nextSkipped(spans: readonly SkippedSpan[], logStart: number): LaneSpan | undefined {
+    if (this.trouble?.retryAtMs === Number.POSITIVE_INFINITY) return undefined
+    const next = Math.max(this.next, logStart)
+    return spans.find(({ first, last }) => next >= first && next <= last)
   }
 
   /** No attempt while an operator's decision is on its way to the device. */
@@ -64,17 +69,16 @@ export class Lane {
     if (this.trouble !== undefined) this.trouble = { ...this.trouble, retryAtMs: Number.POSITIVE_INFINITY }
   }
 
-  /** Goes on behind what an operator gave up. */
-  skipped(last: number): void {
-    this.next = last + 1
+  /** Nothing is against it any more. */
+  release(): void {
     this.trouble = undefined
   }
 
-  /** The round that carried these records was committed. */
-  sent(next: number, records: number): void {
-    this.next = next
-    this.records += records
-    this.trouble = undefined
+  /** The round that carried it this far was committed. */
+  sent(position: UpstreamPosition): void {
+    this.next = position.last + 1
+    this.ledger = position
+    this.release()
   }
 
   /** The other side will not take what comes next: it is asked again after growing pauses. */

@@ -5,7 +5,7 @@ import type { Clock, Timer } from '../platform/clock.ts'
 import type { UplinkView, UpstreamPosition } from '../state/uplink.ts'
 import { Lane } from './lane.ts'
 import type { Selection } from './selection.ts'
-import { ownSpans } from './skip.ts'
+import { ownSpans, passSpan } from './skip.ts'
 
 /** The position of a partition as it is known now. */
 export type PositionOf = (topic: string, partition: number) => UpstreamPosition | undefined
@@ -132,7 +132,12 @@ export class Lanes {
 
   #place(lane: Lane): void {
     lane.continueAfter(this.#positionOf(lane.topic, lane.partition))
-    lane.passSkipped(ownSpans(this.#view, lane), this.#broker.offsets(lane.id).logStart)
+    const spans = ownSpans(this.#view, lane)
+    for (;;) {
+      const span = lane.nextSkipped(spans, this.#broker.offsets(lane.id).logStart)
+      if (span === undefined) return
+      passSpan(this.#broker, lane, span)
+    }
   }
 
   #remove(topic: Topic): void {

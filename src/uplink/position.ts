@@ -1,5 +1,4 @@
-import type { Uuid } from '../core/uuid.ts'
-import type { UpstreamPosition } from '../state/uplink.ts'
+import type { CentralSpan, StartOffset, Unsent, UpstreamPosition } from '../state/uplink.ts'
 import type { LogRecord } from '../wire/kafka/records.ts'
 import { UplinkStopped } from './uplink-errors.ts'
 
@@ -9,11 +8,6 @@ export interface Position extends UpstreamPosition {
   readonly partition: number
   /** Name of the gateway, for people. */
   readonly gateway: string
-  /** Of the start of the log that sent it. */
-  readonly incarnation: string
-  readonly target: string
-  /** By target partition: the central offset of the last record that the round brought it. */
-  readonly central: Readonly<Record<string, number>>
 }
 
 const version = 1
@@ -39,19 +33,15 @@ export const decodePosition = (logId: string, { key, value }: LogRecord): Positi
   const read = parse(value, where)
   if (read['version'] !== version)
     throw new UnreadablePosition(`${where}: version ${String(read['version'])} is not known`)
-  const { topicId, last, records, gateway, incarnation, target, central } = read
-  if (!isText(topicId) || !isCount(last) || !isCount(records) || !isText(incarnation))
+  const { topicId, last, records, unsent, gateway, target, targetId, central, elsewhere, starts } = read
+  if (!isText(topicId) || !isText(target) || !isText(targetId) || !isCount(last) || !isCount(records))
     throw new UnreadablePosition(`${where}: fields are missing`)
+  if (!isUnsent(unsent) || !isCentral(central) || !isElsewhere(elsewhere) || !isStarts(starts))
+    throw new UnreadablePosition(`${where}: fields are not as they should be`)
   return {
     topic,
     partition: Number(partition),
-    topicId: topicId as Uuid,
-    last,
-    records,
-    incarnation,
-    gateway: String(gateway),
-    target: String(target),
-    central: (central ?? {}) as Record<string, number>,
+    ...{ topicId, last, records, unsent, gateway: String(gateway), target, targetId, central, elsewhere, starts },
   }
 }
 
@@ -72,3 +62,16 @@ const parse = (value: Buffer, where: string): Record<string, unknown> => {
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+const isUnsent = (value: unknown): value is Unsent => isObject(value) && Object.values(value).every(isCount)
+const isCentral = (value: unknown): value is Record<string, CentralSpan> =>
+  isObject(value) && Object.values(value).every(isSpan)
+const isSpan = (value: unknown): value is CentralSpan =>
+  isObject(value) && isCount(value['first']) && isCount(value['last']) && isCount(value['records'])
+const isElsewhere = (value: unknown): value is UpstreamPosition['elsewhere'] =>
+  isObject(value) && isCount(value['renamed']) && isCount(value['remade'])
+const isStarts = (value: unknown): value is readonly StartOffset[] =>
+  Array.isArray(value) && value.length > 0 && value.every(isStart)
+const isStart = (value: unknown): value is StartOffset =>
+  isObject(value) && isText(value['incarnation']) && isCount(value['from'])

@@ -3,8 +3,11 @@ import type { PartitionBatch } from '../client/produce-together.ts'
 import type { TransactionalProducer } from '../client/transactional-producer.ts'
 import { assert } from '../core/assert.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { CentralSpan, StartOffset } from '../state/uplink.ts'
 import { compressBatch, encodeBatch } from '../wire/kafka/batch-encoding.ts'
 import type { Cargo } from './cargo.ts'
+import type { Lane } from './lane.ts'
+import { carried, joined } from './ledger.ts'
 import type { LinkRate } from './link-rate.ts'
 import { encodePosition, type Position } from './position.ts'
 
@@ -14,13 +17,15 @@ export interface RoundParts {
   readonly rate: LinkRate
   readonly logId: string
   readonly gateway: string
-  readonly incarnation: string
+  /** The starts of the log that a position of the lane names. */
+  readonly startsOf: (lane: Lane) => readonly StartOffset[]
   /** Where positions are written. */
   readonly positions: TopicPartition
 }
 
 /** What a round brought upstream. */
 export interface Carried {
+  /** One for each cargo, in the same order. */
   readonly positions: readonly Position[]
   /** Offset of the first of their records. */
   readonly positionsOffset: number
@@ -41,13 +46,16 @@ export const carry = async (parts: RoundParts, cargo: readonly Cargo[]): Promise
   const { producer, positions: place, logId, clock } = parts
   const parcels = cargo.flatMap(parcelsOf)
   await producer.begin([...distinct(parcels), place])
-  const central = new Map<Cargo, Record<string, number>>(cargo.map(one => [one, {}]))
+  const central = new Map<Cargo, Map<number, CentralSpan>>(cargo.map(one => [one, new Map()]))
   for (const wave of wavesOf(parcels, () => parts.rate.windowBytes)) {
     const startedMs = clock.monotonicMs()
     const offsets = await producer.send(wave)
     parts.rate.acknowledged(bytesOf(wave), clock.monotonicMs() - startedMs)
-    for (const [index, { cargo: owner, partition, count }] of wave.entries())
-      central.get(owner)![partition] = offsets[index]! + count - 1
+    for (const [index, { cargo: owner, partition, count }] of wave.entries()) {
+      const spans = central.get(owner)!
+      const first = offsets[index]!
+      spans.set(partition, joined(spans.get(partition), { first, last: first + count - 1, records: count }))
+    }
   }
   const positions = cargo.map(one => positionAfter(parts, one, central.get(one)!))
   const wallMs = clock.wallMs()
@@ -60,19 +68,17 @@ export const carry = async (parts: RoundParts, cargo: readonly Cargo[]): Promise
 }
 
 const positionAfter = (
-  { gateway, incarnation }: RoundParts,
-  { lane, outgoing, next }: Cargo,
-  central: Readonly<Record<string, number>>,
+  { gateway, startsOf }: RoundParts,
+  { lane, targetId, unsent, next }: Cargo,
+  central: ReadonlyMap<number, CentralSpan>,
 ): Position => ({
   topic: lane.topic,
   partition: lane.partition,
   topicId: lane.topicId,
   last: next - 1,
-  records: lane.records + outgoing.records,
+  ...carried(lane.ledger, { target: lane.target, targetId, unsent, central }),
   gateway,
-  incarnation,
-  target: lane.target,
-  central,
+  starts: startsOf(lane),
 })
 
 const parcelsOf = (cargo: Cargo): Parcel[] =>

@@ -22,7 +22,6 @@ export interface SessionParts {
   readonly broker: Broker
   readonly settings: Settings
   readonly gatewayId: string
-  readonly incarnation: string
   readonly clock: Clock
   readonly cluster: Cluster
   readonly upstream: UpstreamPositions
@@ -71,18 +70,22 @@ export class Session {
 
   /** Brings one load of batches and their positions upstream; false: there was nothing to bring. */
   async round(): Promise<boolean> {
-    const { broker, clock, lanes, targets, packing, rate, upstream, gatewayId: gateway, incarnation } = this.#parts
+    const { broker, clock, lanes, targets, packing, rate, upstream, gatewayId: gateway } = this.#parts
     const targetOf = (lane: Lane) => targets.find(lane.target, packing.newTarget(lane))
     const cargo = await load({ broker, clock, lanes, targetOf, pack: packing.pack }, windowsPerRound * rate.windowBytes)
     if (cargo.length === 0) return false
     const heldBytes = cargo.reduce((sum, { outgoing }) => sum + outgoing.bytes, 0)
     broker.memory.take(heldBytes)
     try {
-      const parts = { producer: this.#producer, clock, rate, gateway, incarnation, logId: broker.logId }
+      const startsOf = (lane: Lane) => upstream.startsOf(lane)
+      const parts = { producer: this.#producer, clock, rate, gateway, startsOf, logId: broker.logId }
       const carried = await carry({ ...parts, positions: this.#positions.source }, cargo)
-      for (const position of carried.positions) upstream.take(position)
       upstream.readThrough(this.#positions.placeAt(carried.positionsOffset))
-      for (const { lane, outgoing, next } of cargo) lane.sent(next, outgoing.records)
+      for (const [index, { lane }] of cargo.entries()) {
+        const position = carried.positions[index]!
+        upstream.take(position)
+        lane.sent(position)
+      }
     } catch (error) {
       if (error instanceof BatchRefused && !error.retriable) this.#refuse(error, cargo)
       throw error

@@ -38,7 +38,7 @@ const partitionSummary = async (
     lagRecords,
     lagBytes: Math.round(lagRecords * recordBytes),
     lagSeconds: lagRecords === 0 ? null : await ageOf(broker, lane, Math.max(lane.next, logStart)),
-    sentRecords: lane.records,
+    sentRecords: lane.ledger.records,
     refused: lane.trouble?.batch ?? null,
     error: lane.trouble?.reason ?? null,
     retryInMs: lane.trouble === undefined ? null : leftMs(lane.trouble.retryAtMs, nowMs),

@@ -1,9 +1,11 @@
 import type { Broker } from '../broker/broker.ts'
+import type { PartitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { StateLog } from '../state/state-log.ts'
-import type { PositionsPlace, UplinkView, UpstreamPosition } from '../state/uplink.ts'
+import type { PositionsPlace, StartOffset, UplinkView, UpstreamPosition } from '../state/uplink.ts'
 import type { StateChange } from '../state/view.ts'
+import type { Lane } from './lane.ts'
 import type { Position } from './position.ts'
 import { UplinkFenced } from './uplink-errors.ts'
 
@@ -17,6 +19,8 @@ export interface UpstreamParts {
 
 /** Between copies: a copy costs a commit, and an old one only costs reading a little more at the next session. */
 const copyEveryMs = 10_000
+/** Starts that a position names, so that a copy of the log finds where its own history begins. */
+const namedStarts = 8
 
 /**
  * What is upstream, as far as this gateway knows: the copy in the log's own state first, then what sessions read and rounds bring. Also the
@@ -72,9 +76,23 @@ export class UpstreamPositions {
 
   /** From now on positions by this start of the log are its own; durable when it resolves. */
   async claim(): Promise<void> {
-    const { view, state, incarnation } = this.#parts
-    if (!view.hasIncarnation(incarnation)) state.write([view.putIncarnation(incarnation, state.logAge)])
+    const { view, state, broker, incarnation } = this.#parts
+    if (view.epochOf(incarnation) === undefined) state.write([view.putIncarnation(incarnation, broker.leaderEpoch)])
     await state.durable(view)
+  }
+
+  /** This start of the log and those before it, newest first, each with the offset at which it began in the partition. */
+  startsOf({ id, topic, topicId, partition }: Lane): readonly StartOffset[] {
+    const position = this.of(topic, partition)
+    const said = position?.topicId === topicId ? position.starts : []
+    return this.#parts.view
+      .starts()
+      .slice(0, namedStarts)
+      .map(({ incarnation, epoch }) => {
+        // as long as its records were there that was the better witness
+        const before = said.find(start => start.incarnation === incarnation)
+        return before ?? { incarnation, from: this.#endBefore(id, epoch) }
+      })
   }
 
   /** Copies what is known to the log, when the last copy is old enough; a failure leaves it for later. */
@@ -83,8 +101,8 @@ export class UpstreamPositions {
     const nowMs = clock.monotonicMs()
     if (this.#uncopied.size === 0 || (!options.now && nowMs - this.#copiedAtMs < copyEveryMs)) return
     const changes: StateChange[] = [...this.#uncopied].map(key => {
-      const { topic, partition, topicId, last, records } = this.#known.get(key)!
-      return view.putPosition(topic, partition, { topicId, last, records })
+      const { topic, partition, gateway: _, ...position } = this.#known.get(key)!
+      return view.putPosition(topic, partition, position)
     })
     if (this.#place !== undefined) changes.push(view.putPlace(this.#place))
     try {
@@ -98,16 +116,25 @@ export class UpstreamPositions {
   }
 
   /** Why the position cannot be of this log. */
-  #strangeness({ topic, partition, topicId, last, incarnation, gateway }: Position): string | undefined {
+  #strangeness({ topic, partition, topicId, last, starts, gateway }: Position): string | undefined {
     const { view, broker } = this.#parts
     const advice = 'a log restored from a backup of this one (brooklet restore) has a name of its own'
-    if (incarnation !== this.#parts.incarnation && !view.hasIncarnation(incarnation))
+    const epoch = view.epochOf(starts[0]!.incarnation)
+    if (epoch === undefined)
       return `another copy of this log has sent as ${gateway} (a clone, or this is an old backup); ${advice}`
     const local = broker.topics.find(topic)
     const id = local?.id === topicId ? local.partitions[partition] : undefined
     if (id === undefined) return undefined
-    const { highWatermark } = broker.offsets(id)
-    if (last < highWatermark) return undefined
-    return `partition ${partition} of ${topic} ends before ${highWatermark}, but ${last} was sent (an old backup, or its end was lost); ${advice}`
+    // what a start has sent stands before what the next one took in
+    const end = this.#endBefore(id, epoch + 1)
+    if (last < end) return undefined
+    return `partition ${partition} of ${topic} ends before ${end}, but ${last} was sent (an old backup, or its end was lost); ${advice}`
+  }
+
+  /** Where the partition ended when the first start of this epoch, or of a later one, began to write into it. */
+  #endBefore(id: PartitionId, epoch: number): number {
+    const { broker } = this.#parts
+    const first = broker.leaderEpochs(id).find(one => one.epoch >= epoch)
+    return first?.startOffset ?? broker.offsets(id).highWatermark
   }
 }

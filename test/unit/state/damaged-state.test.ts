@@ -26,6 +26,13 @@ import { reportHistory } from '../../support/sim/report.ts'
 const KiB = 1024
 const directory = '/data'
 
+const positionAt = (topicId: string, last: number) => ({
+  topicId,
+  last,
+  ...{ records: last + 1, unsent: {}, target: 'kept', targetId: topicId, central: {} },
+  ...{ elsewhere: { renamed: 0, remade: 0 }, starts: [{ incarnation: `start ${last}`, from: 0 }] },
+})
+
 const openGateway = async (machine: SimMachine) => {
   const { platform } = machine
   await platform.files.makeDirectory(directory)
@@ -109,7 +116,7 @@ const fill = async (machine: SimMachine): Promise<{ producerId: number }> => {
   }
   const { uplink } = first
   for (const last of [4, 8]) {
-    const position = uplink.putPosition('kept', 0, { topicId: topics.get('kept').id, last, records: last + 1 })
+    const position = uplink.putPosition('kept', 0, positionAt(topics.get('kept').id, last))
     await first.broker.whenDurable(first.state.write([position, uplink.putIncarnation(`start ${last}`, 1)]))
   }
   for (const topic of ['lost', 'gone']) {

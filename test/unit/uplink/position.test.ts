@@ -10,9 +10,12 @@ const position: Position = {
   last: 41,
   records: 40,
   gateway: 'g7',
-  incarnation: 'c'.repeat(16),
+  unsent: { budget: 1, skipped: 1 },
   target: 'edge.sensors',
-  central: { 0: 17, 2: 5 },
+  targetId: 'e'.repeat(32),
+  central: { 0: { first: 3, last: 17, records: 14 }, 2: { first: 0, last: 40, records: 26 } },
+  elsewhere: { renamed: 0, remade: 0 },
+  starts: [{ incarnation: 'c'.repeat(16), from: 7 }],
 }
 const stored = (of: Position, log = logId) => ({ offset: 0, headers: [], ...encodePosition(log, of, 1) })
 
@@ -32,7 +35,11 @@ it('what cannot be understood stops the uplink: it could send twice', () => {
     '[',
     '1',
     '{"version":2}',
-    '{"version":1,"last":-1,"records":0,"topicId":"","incarnation":""}',
+    '{"version":1,"last":-1,"records":0,"topicId":"","target":"","targetId":""}',
+    ...['unsent', 'central', 'elsewhere', 'starts', 'last', 'targetId'].map(field => {
+      const value = encodePosition(logId, position, 1).value
+      return JSON.stringify({ ...JSON.parse(value.toString()), [field]: [1] })
+    }),
   ])
     expect(() => decodePosition(logId, { ...stored(position), value: Buffer.from(value) })).toThrow(UplinkStopped)
 })

@@ -23,6 +23,8 @@ beforeEach(async () => {
   await broker.whenDurable(group!)
 })
 
+const startedAs = (incarnation: string) => [{ incarnation, from: 0 }]
+
 const positionsOf = (incarnation = 'now'): UpstreamPositions => {
   const { broker, state } = under.open
   return new UpstreamPositions({ broker, state, view, clock, incarnation })
@@ -34,34 +36,38 @@ const position = (changes: Partial<Position> = {}): Position => ({
   topicId: under.open.broker.topics.get('t').id,
   last: 2,
   records: 3,
+  unsent: {},
   gateway: 'g7',
-  incarnation: 'now',
   target: 't',
+  targetId: 'e'.repeat(32),
   central: {},
+  elsewhere: { renamed: 0, remade: 0 },
+  starts: startedAs('now'),
   ...changes,
 })
 
 it('takes positions by any start of this log, and only those', async () => {
   await positionsOf('yesterday').claim()
   const ours = positionsOf()
-  ours.take(position({ incarnation: 'yesterday', last: 0 }))
+  await ours.claim()
+  ours.take(position({ starts: startedAs('yesterday'), last: 0 }))
   ours.take(position())
   expect(() => ours.check()).not.toThrow()
   expect(ours.of('t', 0)?.last).toBe(2)
-  ours.take(position({ incarnation: 'of a clone' }))
+  ours.take(position({ starts: startedAs('of a clone') }))
   expect(() => ours.check()).toThrow(UplinkFenced)
 })
 
 it('stays fenced at later starts, before anything is read', () => {
   const ours = positionsOf()
-  ours.take(position({ incarnation: 'of a clone' }))
+  ours.take(position({ starts: startedAs('of a clone') }))
   expect(() => ours.check()).toThrow('another copy of this log has sent as g7')
   expect(() => positionsOf('tomorrow').check()).toThrow('another copy of this log has sent as g7')
 })
 
 it('a log restored from a fenced one is another log: it may send under its own name', () => {
   const ours = positionsOf()
-  ours.take(position({ incarnation: 'of a clone' }))
+  ours.take(position({ starts: startedAs('of a clone') }))
   expect(() => ours.check()).toThrow(UplinkFenced)
   const { broker, state } = under.open
   const restored = Object.create(broker, { logId: { value: 'e'.repeat(32) } })
@@ -69,14 +75,16 @@ it('a log restored from a fenced one is another log: it may send under its own n
   expect(() => theirs.check()).not.toThrow()
 })
 
-it('a position beyond the end of the log is of a log that went on: this one is an old backup', () => {
+it('a position beyond the end of the log is of a log that went on: this one is an old backup', async () => {
   const ours = positionsOf()
+  await ours.claim()
   ours.take(position({ last: 3 }))
   expect(() => ours.check()).toThrow('partition 0 of t ends before 3, but 3 was sent')
 })
 
-it('a topic of the same name that was made later is another one', () => {
+it('a topic of the same name that was made later is another one', async () => {
   const ours = positionsOf()
+  await ours.claim()
   ours.take(position({ topicId: 'f'.repeat(32), last: 1000 }))
   expect(() => ours.check()).not.toThrow()
 })
@@ -89,7 +97,7 @@ it('is copied to the log every 10 s and when asked to, with the place to read on
   expect(positionsOf().of('t', 0)).toBeUndefined()
   await clock.advance(10_000)
   ours.copy()
-  expect(positionsOf().of('t', 0)).toEqual({ topicId: position().topicId, last: 1, records: 2 })
+  expect(positionsOf().of('t', 0)).toMatchObject({ topicId: position().topicId, last: 1, records: 2 })
   expect(positionsOf().place).toEqual({ topicId: 'f'.repeat(32), partition: 4, next: 9 })
   ours.take(position())
   ours.copy({ now: true })

@@ -1,0 +1,35 @@
+import { expect, it } from 'vitest'
+import type { CentralSpan } from '../../../src/state/uplink.ts'
+import { carried, centralRecords, emptyLedger, type Ledger, passed } from '../../../src/uplink/ledger.ts'
+
+const round = (target: string, targetId: string, ...spans: [number, CentralSpan][]) => ({
+  ...{ target, targetId, unsent: {}, central: new Map(spans) },
+})
+const span = (first: number, last: number, records: number): CentralSpan => ({ first, last, records })
+
+/** What a ledger promises of itself. */
+const balanced = (ledger: Ledger): boolean =>
+  ledger.records === centralRecords(ledger) + ledger.elsewhere.renamed + ledger.elsewhere.remade
+
+it('adds up what rounds bring, by partition of the target', () => {
+  const one = carried(emptyLedger, round('t', 'id', [0, span(4, 8, 5)], [2, span(0, 0, 1)]))
+  const two = carried(passed(one, { skipped: 3 }), { ...round('t', 'id', [0, span(11, 20, 9)]), unsent: { empty: 2 } })
+  expect(two).toEqual({
+    records: 15,
+    unsent: { skipped: 3, empty: 2 },
+    target: 't',
+    targetId: 'id',
+    central: { 0: span(4, 20, 14), 2: span(0, 0, 1) },
+    elsewhere: { renamed: 0, remade: 0 },
+  })
+  expect(balanced(two)).toBe(true)
+})
+
+it('another target begins anew, and what went to the one before is not forgotten', () => {
+  const one = carried(emptyLedger, round('t', 'id', [0, span(4, 8, 5)]))
+  const remade = carried(one, round('t', 'other', [0, span(0, 1, 2)]))
+  const renamed = carried(remade, round('u', 'third', [1, span(9, 9, 1)]))
+  expect(remade).toMatchObject({ central: { 0: span(0, 1, 2) }, elsewhere: { renamed: 0, remade: 5 } })
+  expect(renamed).toMatchObject({ records: 8, central: { 1: span(9, 9, 1) }, elsewhere: { renamed: 2, remade: 5 } })
+  expect([one, remade, renamed].every(balanced)).toBe(true)
+})
