@@ -1,6 +1,7 @@
 import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import { readActiveIndex, segmentSummaries } from './checkpoint.ts'
-import { type IndexedOffsets, indexedOffsets, readIndexBytes } from './footer.ts'
+import { type IndexedOffsets, indexedOffsets, readIndexBytes, verifiedTrailer } from './footer.ts'
+import type { ChainLink } from './group-scan.ts'
 import type { Segment } from './segment.ts'
 
 /**
@@ -33,3 +34,10 @@ export const offsetsOf = (segment: Segment): IndexedOffsets[] =>
     first: firstOffset,
     end: endOffset,
   }))
+
+/** A footer is made when all groups of its segment are on the device: so says that of the segment, and this is the last one that it names. */
+export const footerEndsWith = async (segment: Segment, { group, crc }: ChainLink): Promise<boolean> => {
+  const footer = await readIndexBytes(segment)
+  const trailer = footer === undefined ? undefined : verifiedTrailer(footer)
+  return trailer?.lastGroup === group && trailer.lastCrc === crc
+}

@@ -20,7 +20,7 @@ import {
 } from './group-scan.ts'
 import { firstGroupPosition, saltSeed } from './layout.ts'
 import type { LogAgeMark } from './log-age.ts'
-import { offsetsOf, witnessedOffsets } from './log-end-witness.ts'
+import { footerEndsWith, offsetsOf, witnessedOffsets } from './log-end-witness.ts'
 import { PartitionLog } from './partition-log.ts'
 import type { NewestGroup } from './rewrite-newest.ts'
 import type { Segment } from './segment.ts'
@@ -105,6 +105,9 @@ export class Recovery {
       assert(next !== undefined, 'the log goes on in a later segment')
       segment.sealed = true
     }
+    const last = kept.at(-1)
+    // written again, it might come to stand where that footer does not have it
+    if (last !== undefined && (await footerEndsWith(last, this.chain))) this.newest.length = 0
     const scanned = kept.filter(({ name }) => !adopted.has(name))
     const witnessed = await witnessedOffsets(checkpoint === undefined ? undefined : store, scanned, adopted)
     for (const segment of cold) witnessed.push(...offsetsOf(segment))

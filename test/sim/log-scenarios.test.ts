@@ -32,6 +32,7 @@ const found = [
   [211, 40, 'a recovery that a power cut ended left half of a group, and a reader took the rest for all of it'],
   [244, 97, 'data was evicted and appends were refused, because cleaning had been given up'],
   [246, 55, 'a batch in a torn group was read, and not the copy behind it'],
+  [351, 56, 'a recovery moved the newest group, and the footer of before, which names its old place, was believed'],
 ] as const
 
 it.each(found)('survives seed %i of the long run up to point %i: %s', async (seed, mostPoints) => {
