@@ -29,7 +29,7 @@ export type ControlRecord =
   | { readonly kind: 'parentEnd'; readonly partition: number; readonly offset: number }
   /** This log was restored from a backup of that one; comes after the ends of its partitions. */
   | { readonly kind: 'restored'; readonly parent: Ancestor }
-  /** The whole state follows in this batch; gaps and removals known before are dropped. */
+  /** The state follows in this batch; gaps, removals and cold segments known before are dropped. */
   | { readonly kind: 'snapshot' }
 
 /** Where a cold segment is, as the record says that publishes it. */

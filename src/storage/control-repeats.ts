@@ -1,8 +1,6 @@
+import { mostPartitions, partitionsIn } from './control-batches.ts'
 import type { ControlRecord } from './control-record.ts'
 import type { Gap } from './log.ts'
-
-/** Partitions of which a batch speaks, unless one record speaks of more: surely fits. */
-const batchPartitions = 4_000
 
 /** What the record speaks of: a later one replaces it. Undefined for what is not worth a second copy. */
 const subjectOf = (record: ControlRecord): string | undefined => {
@@ -45,8 +43,8 @@ export class ControlRepeats {
       const records: ControlRecord[] = []
       let partitions = 0
       for (const [subject, record] of this.#once) {
-        partitions += record.kind === 'cuts' ? record.cuts.size : 1
-        if (partitions > batchPartitions && subjects.length > 0) break
+        partitions += partitionsIn(record)
+        if (partitions > mostPartitions && subjects.length > 0) break
         subjects.push(subject)
         if (record.kind === 'cuts') records.push({ kind: 'cuts', cuts: record.cuts.withGaps(isListed) })
         else if (record.kind !== 'gap' || isListed(record.gap)) records.push(record)

@@ -1,6 +1,7 @@
 import type { GroupNumber } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import { inBatches } from './control-batches.ts'
 import type { ControlRecord } from './control-record.ts'
 import { ControlRepeats } from './control-repeats.ts'
 import type { Cuts } from './cuts.ts'
@@ -91,7 +92,7 @@ export class ControlWriter {
 
   /** The whole durable state as one batch, for the checkpoint. */
   snapshotBatch(): Buffer {
-    return controlBatch(this.#snapshot(), this.#clock.wallMs())
+    return controlBatch([...this.#control.bounds(), ...this.#snapshot()], this.#clock.wallMs())
   }
 
   /** Writes the whole state again where records of the partition are damaged. */
@@ -109,6 +110,7 @@ export class ControlWriter {
     // a snapshot is made of durable state: nothing of this partition may be on its way
     while (log.highWatermark < log.logEnd) await this.#owner.progress().settled()
     const offset = log.logEnd
+    for (const records of inBatches(this.#control.bounds())) this.append(records)
     const durable = this.write([...this.#snapshot(), { kind: 'logStart', partition: logControlPartition, offset }])
     await durable
     log.advanceLogStart(offset)

@@ -2,6 +2,7 @@ import { AssertionError } from '../core/assert.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Gain } from './cold-publication.ts'
+import { mostPartitions } from './control-batches.ts'
 import type { ControlRecord } from './control-record.ts'
 import { Cuts } from './cuts.ts'
 import { type Cut, chooseEviction, unreadFrom } from './eviction-policy.ts'
@@ -148,17 +149,23 @@ export class Eviction {
     return true
   }
 
-  /** Moves log starts up, and says what went that somebody may still have wanted; all of it in one group. */
+  /** Moves log starts up, and says what went that somebody may still have wanted: of each partition in one record. */
   async #take(planned: readonly Cut[], reason: GapReason): Promise<void> {
     // a request may have moved it further meanwhile
     const left = planned.filter(({ log, start }) => start > log.logStart)
-    if (left.length === 0) return
-    const cuts = new Cuts(reason, this.#log.logAge)
-    for (const { log, start } of left) cuts.add(log.id, start, start - unreadFrom(log, start))
-    const written = this.#log.writeControl([{ kind: 'cuts', cuts }])
-    // where there was no room for the record, nothing has moved
-    this.#moveLogStarts(left, cuts)
-    await written
+    const written: Promise<void>[] = []
+    try {
+      for (let at = 0; at < left.length; at += mostPartitions) {
+        const some = left.slice(at, at + mostPartitions)
+        const cuts = new Cuts(reason, this.#log.logAge)
+        for (const { log, start } of some) cuts.add(log.id, start, start - unreadFrom(log, start))
+        written.push(this.#log.writeControl([{ kind: 'cuts', cuts }]))
+        // where there was no room for the record, nothing has moved
+        this.#moveLogStarts(some, cuts)
+      }
+    } finally {
+      await Promise.all(written)
+    }
   }
 
   #moveLogStarts(moved: readonly Cut[], { reason, unread }: Cuts): void {

@@ -1,6 +1,7 @@
 import { partitionId } from '../core/brand.ts'
 import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { openRecords } from '../wire/kafka/records.ts'
+import { inBatches, mostPartitions } from './control-batches.ts'
 import { type ColdPlace, type ControlRecord, decodeControlRecord, encodeControlRecord } from './control-record.ts'
 import { Cuts } from './cuts.ts'
 import { Gaps } from './gaps.ts'
@@ -81,15 +82,20 @@ export class LogControl {
     }
   }
 
+  /** What no snapshot makes void, as records: where partitions begin and end, here and in the log that this one was restored from. */
+  bounds(): ControlRecord[] {
+    const records = this.#allLogStarts()
+    for (const [partition, offset] of this.logEnds) records.push({ kind: 'logEnd', partition, offset })
+    if (this.parent !== undefined) records.push(...parentRecords(this.parent, this.parentEnds))
+    return records
+  }
+
   /**
-   * The whole state as records, so that everything before them is dead. `keepRemoved` says which removed partitions still have bytes
-   * somewhere, `keepCold` which cold segments are still there.
+   * All other state as records of one batch: with `bounds` before it, everything older is dead. `keepRemoved` says which removed partitions still
+   * have bytes somewhere, `keepCold` which cold segments are still there.
    */
   snapshot(keepRemoved: (partition: number) => boolean, keepCold: (sequence: number) => boolean): ControlRecord[] {
     const records: ControlRecord[] = [{ kind: 'snapshot' }, { kind: 'start', ...this.start }]
-    if (this.logStarts.size > 0) records.push({ kind: 'cuts', cuts: this.#allLogStarts() })
-    for (const [partition, offset] of this.logEnds) records.push({ kind: 'logEnd', partition, offset })
-    if (this.parent !== undefined) records.push(...parentRecords(this.parent, this.parentEnds))
     for (const partition of this.removed) if (keepRemoved(partition)) records.push({ kind: 'removed', partition })
     for (const cold of this.cold.values()) if (keepCold(cold.sequence)) records.push({ kind: 'cold', cold })
     if (this.gaps.summed.count > 0) records.push({ kind: 'summed', ...this.gaps.summed })
@@ -110,10 +116,14 @@ export class LogControl {
   }
 
   /** Their gaps are records of their own. */
-  #allLogStarts(): Cuts {
-    const cuts = new Cuts('budget', 0)
-    for (const [partition, offset] of this.logStarts) cuts.add(partition, offset, 0)
-    return cuts
+  #allLogStarts(): ControlRecord[] {
+    const records: ControlRecord[] = []
+    let cuts = new Cuts('budget', 0)
+    for (const [partition, offset] of this.logStarts) {
+      if (cuts.size % mostPartitions === 0) records.push({ kind: 'cuts', cuts: (cuts = new Cuts('budget', 0)) })
+      cuts.add(partition, offset, 0)
+    }
+    return records
   }
 }
 
@@ -145,9 +155,6 @@ export interface Losses {
   readonly parent: ParentLog | undefined
 }
 
-/** Records that surely fit in one batch. */
-const maxStartRecords = 4_000
-
 /** What a start says first: its epoch, and what recovery found damaged. In batches, the epoch first. */
 export const startRecords = (
   logEpoch: number,
@@ -164,7 +171,5 @@ export const startRecords = (
     }),
     ...(parent === undefined ? [] : parentRecords(parent.ancestor, parent.ends)),
   ]
-  const batches: ControlRecord[][] = []
-  for (let at = 0; at < records.length; at += maxStartRecords) batches.push(records.slice(at, at + maxStartRecords))
-  return batches
+  return [...inBatches(records)]
 }

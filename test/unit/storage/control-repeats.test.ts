@@ -36,7 +36,7 @@ describe('what is written a second time', () => {
 
   it('goes in batches of bounded size; a record that is larger goes alone', () => {
     const repeats = new ControlRepeats()
-    const records = [cutsOf(9000, 1), cutsOf(3000, 2), cutsOf(900, 3), cutsOf(200, 4)]
+    const records = [cutsOf(9000, 1), cutsOf(1000, 2), cutsOf(400, 3), cutsOf(200, 4)]
     repeats.add(records)
     expect(flushed(repeats, () => true)).toEqual([records.slice(0, 1), records.slice(1, 3), records.slice(3)])
   })

@@ -6,7 +6,7 @@ import type { Clock } from '../../../src/platform/clock.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
 import type { Log, Retention } from '../../../src/storage/log.ts'
 import { baseOffsetOf, hasValidCrc, nextOffsetOf } from '../../../src/wire/kafka/record-batch.ts'
-import { appendWhenRoom, batchOf, MiB, noHeaders, TestDirectory, topic } from './test-log.ts'
+import { appendWhenRoom, batchOf, MiB, noHeaders, TestDirectory, topic, whenRoom } from './test-log.ts'
 
 const large = batchOf(['x'.repeat(200_000)])
 const forEver: Retention = { ms: -1, bytes: -1, class: 'normal', readThrough: () => 0 }
@@ -34,9 +34,9 @@ const readDense = async (log: Log, partition: typeof topic): Promise<number> => 
 }
 
 /** No eviction is on its way any more. */
-const settled = async (log: Log): Promise<void> => {
-  for (let seen = -1; seen !== log.offsets(topic).logStart; ) {
-    seen = log.offsets(topic).logStart
+const settled = async (log: Log, partition = topic): Promise<void> => {
+  for (let seen = -1; seen !== log.offsets(partition).logStart; ) {
+    seen = log.offsets(partition).logStart
     await new Promise(resolve => setTimeout(resolve, 150))
   }
 }
@@ -144,6 +144,36 @@ describe('eviction', () => {
     expect(await readDense(scanned, topic)).toBe(offsets.highWatermark - offsets.logStart)
     expect(scanned.gaps().filter(gap => gap.reason === 'damage')).toEqual([])
     await scanned.close()
+  })
+
+  it('takes more partitions away than the smallest group can name', async () => {
+    const directory = new TestDirectory()
+    const smallest = { commitMaxBytes: 64 * 1024, maxMessageBytes: 64 * 1024 }
+    const log = await directory.open(smallest)
+    const partitions = Array.from({ length: 16_000 }, (_, index) => partitionId(3_000_000 + index))
+    for (const partition of partitions) log.openPartition(partition)
+    const source = Buffer.alloc(50)
+    for (let round = 0; round < 10; round++) {
+      for (let index = 0; index < partitions.length; index += 400) {
+        const some = partitions.slice(index, index + 400)
+        const records = some.map(partition => ({
+          partition,
+          timestampMs: 0,
+          key: null,
+          value: source,
+          headers: noHeaders,
+        }))
+        await log.whenDurable(await whenRoom(() => log.appendRecords(records)))
+      }
+    }
+    await settled(log, partitions[0])
+    const offsets = partitions.map(partition => log.offsets(partition))
+    expect(offsets.every(({ logStart }) => logStart > 0)).toBe(true)
+    directory.crash()
+    directory.checkpoints.values.clear()
+    const again = await directory.open(smallest)
+    expect(partitions.map(partition => again.offsets(partition))).toEqual(offsets)
+    await again.close()
   })
 
   it('cuts a partition to retention.bytes and by log age, not by record time', async () => {

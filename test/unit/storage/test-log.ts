@@ -136,16 +136,19 @@ export class TestDirectory {
 }
 
 /** Room is made in the background: a producer that is refused meanwhile tries again. */
-export const appendWhenRoom = async (log: Log, batches: readonly BatchAppend[]): Promise<Appended> => {
+export const whenRoom = async <Result>(append: () => Result): Promise<Result> => {
   for (;;) {
     try {
-      return log.append(batches)
+      return append()
     } catch (error) {
       if (!(error instanceof BrokerError) || !['spaceAwaited', 'storageFull'].includes(error.kind)) throw error
       await new Promise(resolve => setTimeout(resolve, 1))
     }
   }
 }
+
+export const appendWhenRoom = (log: Log, batches: readonly BatchAppend[]): Promise<Appended> =>
+  whenRoom(() => log.append(batches))
 
 /** A batch of records with the given values. */
 export const batchOf = (values: readonly string[], timestampMs = 1000): Buffer => {
