@@ -25,7 +25,7 @@ import { listenHttpFront } from './http/server.ts'
 import { KafkaServer } from './kafka/server.ts'
 import { type MqttAddress, MqttFront } from './mqtt/front.ts'
 import { openCertificates } from './open-certificates.ts'
-import { openUplink } from './open-uplink.ts'
+import { followRates, openUplink } from './open-uplink.ts'
 import type { Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
 import { listenHttp } from './platform/node/http-server.ts'
@@ -193,8 +193,9 @@ const openParts = async (
     ...platform,
     broker,
     state,
-    settings,
+    settings: loaded.settings,
     view: uplinkView,
+    clockQuality: () => clockWatch.quality(),
     incarnation: log.incarnation,
     gatewayId: gatewayId(loaded, log),
     logger: logger.child('uplink'),
@@ -202,6 +203,7 @@ const openParts = async (
   checkStartBudget(loaded, budgetBytes, log)
   rulesAreSet()
   followDiskBudget(live, log, totalBytes, logger)
+  if (uplink !== undefined) followRates(live, uplink)
   closing.add('checkpoints of views', () => state.checkpointAll())
   closing.add('uplink', () => uplink?.stop())
   stopping.throwIfAborted()

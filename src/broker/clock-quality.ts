@@ -36,7 +36,7 @@ const maxSteps = 16
 
 /**
  * The quality of the gateway's wall clock, for the stamps that it gives. Services are asked once a minute; a step is seen by the first who
- * asks for the quality after it. Nothing but stamps may depend on any of this.
+ * asks for the quality after it. Nothing but stamps and the windows of `uplink.metered` may depend on any of this.
  */
 export class ClockWatch {
   readonly #clock: Clock

@@ -11,7 +11,15 @@ export interface UplinkSummary {
   readonly retryInMs: number | null
   /** What the link carried; null before it was measured. */
   readonly bytesPerSecond: number | null
+  /** What waits for a cap or the end of a metered window, though the link could carry it. */
+  readonly holds: readonly UplinkHold[]
   readonly partitions: readonly UplinkPartition[]
+}
+
+/** Why topics of a class do not go up now. */
+export interface UplinkHold {
+  readonly retentionClass: string
+  readonly by: string
 }
 
 /** What an operator does with the way up. Each resolves when it holds over a power cut; rejects with `BrokerError` when the log takes nothing. */
@@ -36,6 +44,8 @@ export interface UplinkPartition {
   readonly partition: number
   /** Name of the topic upstream. */
   readonly target: string
+  /** `high`, `normal` or `low`, by `uplink.rules`. */
+  readonly priority: string
   /** All below is upstream. */
   readonly upstreamOffset: number
   readonly highWatermark: number

@@ -23,6 +23,7 @@ const columns: Readonly<Record<string, (row: UplinkPartition) => string | number
   END: row => row.highWatermark,
   LAG: row => row.lagRecords,
   BYTES: row => sizeText(row.lagBytes),
+  PRIORITY: row => row.priority,
   OLDEST: row => (row.lagSeconds === null ? '-' : ageText(row.lagSeconds)),
 }
 
@@ -38,6 +39,13 @@ const headline = ({ state, error, retryInMs, bytesPerSecond, partitions }: Uplin
     ...(retryInMs === null ? [] : [`next attempt in ${seconds(retryInMs)}`]),
   ]
   return `${parts.join(', ')}\n${error === null ? '' : `last error: ${error}\n`}`
+}
+
+/** One line for each cap and window that keeps something back. */
+const holds = (summary: UplinkSummary): string => {
+  const classes = new Map<string, string[]>()
+  for (const { by, retentionClass } of summary.holds) classes.set(by, [...(classes.get(by) ?? []), retentionClass])
+  return [...classes].map(([by, held]) => `${held.join(', ')} held back by ${by}\n`).join('')
 }
 
 /** One line for each partition that is refused. */
@@ -57,7 +65,9 @@ const status = async ({ http, json }: StatusFlags): Promise<void> => {
   if (json) return printList([summary], {}, true)
   const { partitions } = summary
   const rows = partitions.map(row => Object.values(columns).map(cell => cell(row)))
-  process.stdout.write(`${headline(summary)}${troubles(summary)}${formatTable(Object.keys(columns), rows)}`)
+  process.stdout.write(
+    `${headline(summary)}${holds(summary)}${troubles(summary)}${formatTable(Object.keys(columns), rows)}`,
+  )
 }
 
 const pause = async ({ http }: HttpFlag): Promise<void> => {

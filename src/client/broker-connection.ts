@@ -29,6 +29,8 @@ export interface ConnectOptions {
   readonly softwareVersion: string
   /** Absent: neither TLS nor login. */
   readonly credentials?: Credentials
+  /** Hears of the bytes of each request. */
+  readonly countSent?: (bytes: number) => void
 }
 
 /** The body, or what makes it for a version: fields that a version lacks must be left out. */
@@ -151,6 +153,7 @@ export class BrokerConnection {
         this.#fail(`no answer to ${api.name} within ${this.#options.requestTimeoutMs + extraMs} ms`)
       })
       this.#waiting.push({ api, version, correlationId, timer, resolve: resolve as (body: unknown) => void, reject })
+      this.#options.countSent?.(chunks.reduce((sum, { length }) => sum + length, 0))
       this.#connection.write(chunks)
     })
   }

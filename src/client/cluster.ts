@@ -46,12 +46,21 @@ export class Cluster {
   readonly #topics = new Map<string, TopicMetadata>()
   /** Node of each coordinator, by the kind of its key and the key. */
   readonly #coordinators = new Map<string, number>()
+  #sentBytes = 0
   #closed = false
 
   constructor(network: Network, clock: Clock, options: ClusterOptions) {
     this.#network = network
     this.clock = clock
-    this.#options = options
+    const countSent = (bytes: number): void => {
+      this.#sentBytes += bytes
+    }
+    this.#options = { ...options, countSent }
+  }
+
+  /** Bytes of all requests so far. */
+  get sentBytes(): number {
+    return this.#sentBytes
   }
 
   /** A connection to any broker: the first that answers of the bootstrap addresses and the brokers known. Rejects with `ConnectionLost` naming all. */

@@ -124,7 +124,7 @@ export const settingTable = {
     'unknown',
     'What to say of the wall clock where neither systemd-timesyncd nor chrony tells',
     {
-      docs: '`synchronised` for a clock that something else keeps right, such as ntpd, PTP or a GPS receiver. Only stamps carry it: nothing else depends on the wall clock.',
+      docs: '`synchronised` for a clock that something else keeps right, such as ntpd, PTP or a GPS receiver. Stamps carry it, and `uplink.metered` needs it: nothing else depends on the wall clock.',
     },
   ),
   'commit.align': row(oneOf(['auto', 'always']), 'auto', 'When a commit starts a new block of the device', {

@@ -1,3 +1,4 @@
+import { retentionClasses } from './metered-windows.ts'
 import { bytes, DAY_MS, duration, GiB, HOUR_MS, integer, KiB, LONG_MAX, MINUTE_MS, MiB, ratio } from './quantities.ts'
 import type { SettingKey } from './settings.ts'
 import { boolean, listOf, oneOf, text, type ValueType } from './value-types.ts'
@@ -155,7 +156,7 @@ export const topicConfigTable = {
     { broker: 'log.retention.bytes', setting: 'retention.bytes' },
   ),
   'retention.class': enforced(
-    oneOf(['bulk', 'normal', 'critical']),
+    oneOf(retentionClasses),
     'normal',
     'What goes first when the disk budget is used up: bulk, then what every consumer group of the partition has read, then normal, then critical; of equals the oldest.',
   ),

@@ -42,6 +42,19 @@ export class TreeReader {
     return value === true
   }
 
+  /** Plain values: a YAML list, or one text with commas between them. Undefined when there are none (a problem when needed). */
+  list(key: string, needed: boolean): readonly string[] | undefined {
+    const value = this.#entries.get(key)
+    if (!Array.isArray(value))
+      return this.text(key, needed)
+        ?.split(',')
+        .map(one => one.trim())
+    const isPlain = value.every(one => ['string', 'number', 'boolean'].includes(typeof one))
+    if (!isPlain) this.fail(key, 'a list of plain values is expected')
+    else if (needed && value.length === 0) this.fail(key, 'is empty')
+    return isPlain ? value.map(String) : undefined
+  }
+
   /** A map of plain values. */
   texts(key: string): ReadonlyMap<string, string> {
     const value = this.#entries.get(key)

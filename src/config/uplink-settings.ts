@@ -2,6 +2,8 @@ import type { ListenAddress } from '../platform/network.ts'
 import { bytes, duration, HOUR_MS, integer, KiB, MINUTE_MS, MiB, SECOND_MS } from './quantities.ts'
 import { row } from './setting-row.ts'
 import { parseTemplate, type Template } from './template.ts'
+import { topicPatternSyntax } from './topic-pattern.ts'
+import { uplinkScheduleSettings } from './uplink-schedule.ts'
 import { listOf, oneOf, quoted, text, type ValueType, wrong } from './value-types.ts'
 
 const topicName = /^[A-Za-z0-9._-]{1,249}$/
@@ -42,7 +44,7 @@ const topicTemplate: ValueType<Template> = {
   formatPlain: ({ text: whole }) => whole,
 }
 
-const topicPatterns = listOf(text(/^[A-Za-z0-9._*-]{1,249}$/, 'a topic name; `*` stands for any characters'))
+const topicPatterns = listOf(text(topicPatternSyntax, 'a topic name; `*` stands for any characters'))
 const wholeTopic: Template = { text: '{topic}', parts: [{ name: 'topic' }] }
 const noAddresses: readonly ListenAddress[] = []
 const noPatterns: readonly string[] = []
@@ -122,4 +124,5 @@ export const uplinkSettings = {
     'Compacted topic upstream that holds how far each gateway has sent',
     { docs: 'Created when it is missing. One for all gateways of a cluster.' },
   ),
+  ...uplinkScheduleSettings,
 } as const

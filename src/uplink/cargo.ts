@@ -6,6 +6,7 @@ import type { Uuid } from '../core/uuid.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Unsent } from '../state/uplink.ts'
 import { nextOffsetOf } from '../wire/kafka/record-batch.ts'
+import type { Room } from './caps.ts'
 import type { Lane, LaneSpan } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { Outgoing } from './outgoing-batches.ts'
@@ -23,6 +24,8 @@ export interface Cargo {
   readonly unsent: Unsent
   /** One stored batch and nothing else: what is refused of it is known. */
   readonly alone: LaneSpan | undefined
+  /** Of what the lane had there was no room for all. */
+  readonly hasMore: boolean
 }
 
 export interface Loading {
@@ -34,30 +37,34 @@ export interface Loading {
   readonly pack: (lane: Lane, target: TopicMetadata, stored: readonly Buffer[]) => Promise<Outgoing>
 }
 
-const leastReadBytes = 64 << 10
 /** A topic made just now is asked for again after this. */
 const creationMs = 200
 
 /**
- * Batches of the lanes whose turn it is, some `limitBytes` of them as they go over the link. Of a lane in trouble goes one stored batch, of one
- * such lane at a time, so that the batch that is refused is found.
+ * Batches of the lanes whose turn it is, about as much as there is room for; of a lower priority what a higher one leaves. Of a lane in trouble
+ * goes one stored batch, of one such lane at a time, so that the batch that is refused is found.
  */
-export const load = async (loading: Loading, limitBytes: number): Promise<readonly Cargo[]> => {
+export const load = async (loading: Loading, room: Room): Promise<readonly Cargo[]> => {
   const { lanes } = loading
-  const turns = [...lanes.takeTurns()]
-  const shareBytes = Math.max(leastReadBytes, Math.floor(limitBytes / Math.max(1, turns.length)))
   const loaded: Cargo[] = []
-  let leftBytes = limitBytes
-  for (const lane of turns) {
-    const isFree = lane.trouble === undefined || loaded.every(({ alone }) => alone === undefined)
-    if (leftBytes <= 0 || !isFree) {
-      lanes.queue(lane)
-      continue
+  let isForHigher = false
+  for (const turns of lanes.takeTurns()) {
+    let hasMore = false
+    for (const [index, lane] of turns.entries()) {
+      const isFull = isForHigher || room.left(lane.retentionClass) <= 0
+      const isFree = lane.trouble === undefined || loaded.every(({ alone }) => alone === undefined)
+      if (isFull || !isFree) {
+        lanes.queue(lane)
+        continue
+      }
+      const cargo = await loadLane(loading, lane, room.share(lane.retentionClass, turns.length - index))
+      if (cargo === undefined) continue
+      loaded.push(cargo)
+      room.take(lane.retentionClass, cargo.outgoing.bytes)
+      // a cap of its class is no reason for others to wait
+      if (cargo.hasMore && room.left(lane.retentionClass) > 0) hasMore = true
     }
-    const cargo = await loadLane(loading, lane, shareBytes)
-    if (cargo === undefined) continue
-    loaded.push(cargo)
-    leftBytes -= cargo.outgoing.bytes
+    isForHigher ||= hasMore
   }
   // behind those that had to wait, or the first would have every round of a slow link
   for (const { lane } of loaded) lanes.queue(lane)
@@ -76,16 +83,18 @@ const loadLane = async (
       clock.after(creationMs, () => lanes.queue(lane))
       return undefined
     }
-    const start = Math.max(lane.next, broker.offsets(lane.id).logStart)
+    const { logStart, highWatermark } = broker.offsets(lane.id)
+    const start = Math.max(lane.next, logStart)
     const read = await broker.read(lane.id, start, maxBytes)
     const isAlone = lane.trouble !== undefined && read.batches.length > 0
     const batches = isAlone ? read.batches.slice(0, 1) : read.batches
     const nextOffset = isAlone ? nextOffsetOf(batches[0]!) : read.nextOffset
     if (isAlone) alone = { first: start, last: nextOffset - 1 }
     const outgoing = await pack(lane, target, batches)
+    const hasMore = !isAlone && nextOffset < highWatermark
     const stretch = { first: lane.next, end: nextOffset, records: outgoing.records }
     const unsent = unsentIn(broker, lane.id, stretch)
-    if (outgoing.records > 0) return { lane, outgoing, targetId: target.id, next: nextOffset, unsent, alone }
+    if (outgoing.records > 0) return { lane, outgoing, targetId: target.id, next: nextOffset, unsent, alone, hasMore }
     // nothing but markers and what compaction emptied
     if (nextOffset > lane.next) lane.pass(nextOffset, unsent)
     if (lanes.lag(lane) > 0) lanes.queue(lane)

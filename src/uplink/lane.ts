@@ -1,3 +1,5 @@
+import type { RetentionClass } from '../config/metered-windows.ts'
+import type { UplinkRule } from '../config/uplink-rules.ts'
 import type { PartitionId } from '../core/brand.ts'
 import type { Topic } from '../state/topics.ts'
 import type { SkippedSpan, Unsent, UpstreamPosition } from '../state/uplink.ts'
@@ -30,18 +32,22 @@ export class Lane {
   readonly id: PartitionId
   /** Name of the topic upstream. */
   readonly target: string
+  readonly rule: UplinkRule
+  /** Of the topic, at present. */
+  retentionClass: RetentionClass = 'normal'
   /** Offset of the first record that is not upstream. */
   next = 0
   /** What became of the offsets below. */
   ledger: Ledger = emptyLedger
   trouble: LaneTrouble | undefined
 
-  constructor(topic: Topic, partition: number, target: string) {
+  constructor(topic: Topic, partition: number, target: string, rule: UplinkRule) {
     this.topic = topic.name
     this.topicId = topic.id
     this.partition = partition
     this.id = topic.partitions[partition]!
     this.target = target
+    this.rule = rule
   }
 
   /** Goes on behind what is upstream; a position of an earlier topic of this name says nothing. */

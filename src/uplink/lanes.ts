@@ -1,14 +1,26 @@
 import type { Broker } from '../broker/broker.ts'
 import type { Topic } from '../broker/topics.ts'
+import type { RetentionClass } from '../config/metered-windows.ts'
+import { priorities } from '../config/uplink-rules.ts'
 import type { PartitionId } from '../core/brand.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { UplinkView, UpstreamPosition } from '../state/uplink.ts'
+import type { Caps } from './caps.ts'
 import { Lane } from './lane.ts'
 import type { Selection } from './selection.ts'
 import { ownSpans, passSpan } from './skip.ts'
 
 /** The position of a partition as it is known now. */
 export type PositionOf = (topic: string, partition: number) => UpstreamPosition | undefined
+
+export interface LanesParts {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly selection: Selection
+  readonly positionOf: PositionOf
+  readonly view: UplinkView
+  readonly caps: Caps
+}
 
 /** The partitions that go up, and which of them have something to send. Follows the topics as they come, grow and go. */
 export class Lanes {
@@ -17,17 +29,19 @@ export class Lanes {
   readonly #selection: Selection
   readonly #positionOf: PositionOf
   readonly #view: UplinkView
+  readonly #caps: Caps
   readonly #byPartition = new Map<PartitionId, Lane>()
   /** Whose turn it is: who comes first has waited longest. */
   readonly #waiting = new Set<Lane>()
   #wake: (() => void) | undefined
 
-  constructor(broker: Broker, clock: Clock, selection: Selection, positionOf: PositionOf, view: UplinkView) {
+  constructor({ broker, clock, selection, positionOf, view, caps }: LanesParts) {
     this.#broker = broker
     this.#clock = clock
     this.#selection = selection
     this.#positionOf = positionOf
     this.#view = view
+    this.#caps = caps
     for (const topic of broker.topics.all()) this.#add(topic)
     broker.topics.onChange((topic, change) => (change === 'deleted' ? this.#remove(topic) : this.#add(topic)))
     broker.onDurable((_group, partitions) => this.#advanced(partitions))
@@ -70,14 +84,17 @@ export class Lanes {
     }
   }
 
-  /** Those with something to send and nothing against it, in the order of their turns; a lane taken from here has had its turn. */
-  *takeTurns(): Generator<Lane> {
+  /** Those with something to send and nothing against it, by priority, and of each in the order of their turns. All of them have had theirs. */
+  takeTurns(): readonly (readonly Lane[])[] {
     const nowMs = this.#clock.monotonicMs()
+    const holds = this.#caps.holds(nowMs)
+    const turns: Lane[] = []
     for (const lane of [...this.#waiting]) {
-      if (lane.trouble !== undefined && lane.trouble.retryAtMs > nowMs) continue
+      if (holds.has(lane.retentionClass) || (lane.trouble !== undefined && lane.trouble.retryAtMs > nowMs)) continue
       this.#waiting.delete(lane)
-      if (this.lag(lane) > 0) yield lane
+      if (this.lag(lane) > 0) turns.push(lane)
     }
+    return priorities.map(priority => turns.filter(({ rule }) => rule.priority === priority))
   }
 
   /** There may be more of it: its turn comes again, after all others. */
@@ -92,7 +109,11 @@ export class Lanes {
   async ready(): Promise<void> {
     const nowMs = this.#clock.monotonicMs()
     let waitMs = Number.POSITIVE_INFINITY
-    for (const { trouble } of this.#waiting) waitMs = Math.min(waitMs, Math.max(0, (trouble?.retryAtMs ?? 0) - nowMs))
+    const holds = this.#caps.holds(nowMs)
+    for (const { trouble, retentionClass } of this.#waiting) {
+      const fromMs = Math.max(trouble?.retryAtMs ?? nowMs, holds.get(retentionClass)?.untilMs ?? nowMs)
+      waitMs = Math.min(waitMs, Math.max(0, fromMs - nowMs))
+    }
     if (waitMs === 0) return
     let timer: Timer | undefined
     await new Promise<void>(resolve => {
@@ -120,14 +141,19 @@ export class Lanes {
 
   #add(topic: Topic): void {
     if (!this.#selection.has(topic.name)) return
-    const target = this.#selection.target(topic.name)
+    const retentionClass = (topic.configs.get('retention.class') ?? 'normal') as RetentionClass
     for (const [partition, id] of topic.partitions.entries()) {
-      if (this.#byPartition.has(id)) continue
-      const lane = new Lane(topic, partition, target)
-      this.#place(lane)
-      this.#byPartition.set(id, lane)
-      this.queue(lane)
+      const lane = this.#byPartition.get(id) ?? this.#addLane(topic, partition)
+      lane.retentionClass = retentionClass
     }
+  }
+
+  #addLane(topic: Topic, partition: number): Lane {
+    const lane = new Lane(topic, partition, this.#selection.target(topic.name), this.#selection.rule(topic.name))
+    this.#place(lane)
+    this.#byPartition.set(lane.id, lane)
+    this.queue(lane)
+    return lane
   }
 
   #place(lane: Lane): void {

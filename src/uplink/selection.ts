@@ -1,16 +1,22 @@
 import type { Settings } from '../config/settings.ts'
+import { topicPattern } from '../config/topic-pattern.ts'
+import { plainRule, type UplinkRule } from '../config/uplink-rules.ts'
 
-/** What of the settings says which topics go up, and under which name. */
-export type SelectionSettings = Pick<Settings, 'uplink.topics' | 'uplink.topics.exclude' | 'uplink.rename'>
+/** What of the settings says which topics go up, how, and under which name. */
+export type SelectionSettings = Pick<
+  Settings,
+  'uplink.topics' | 'uplink.topics.exclude' | 'uplink.rename' | 'uplink.rules'
+>
 
 /** Topics of the cluster's own state begin with this; only their whole name selects them. */
 const internalPrefix = '__'
 
-/** Which topics go up, and the names that they have there. */
+/** Which topics go up and how, and the names that they have there. */
 export class Selection {
   readonly #included: readonly RegExp[]
   readonly #excluded: readonly RegExp[]
   readonly #exact: ReadonlySet<string>
+  readonly #rules: readonly { readonly rule: UplinkRule; readonly patterns: readonly RegExp[] }[]
   readonly #settings: SelectionSettings
   readonly #gatewayId: string
 
@@ -20,6 +26,7 @@ export class Selection {
     this.#included = settings['uplink.topics'].map(topicPattern)
     this.#excluded = settings['uplink.topics.exclude'].map(topicPattern)
     this.#exact = new Set(settings['uplink.topics'])
+    this.#rules = settings['uplink.rules'].map(rule => ({ rule, patterns: rule.topics.map(topicPattern) }))
   }
 
   /** Does the topic go up? */
@@ -27,6 +34,11 @@ export class Selection {
     if (this.#excluded.some(pattern => pattern.test(topic))) return false
     if (topic.startsWith(internalPrefix)) return this.#exact.has(topic)
     return this.#included.some(pattern => pattern.test(topic))
+  }
+
+  /** How the topic goes up. */
+  rule(topic: string): UplinkRule {
+    return this.#rules.find(({ patterns }) => patterns.some(pattern => pattern.test(topic)))?.rule ?? plainRule
   }
 
   /** The name that the topic has upstream. */
@@ -37,8 +49,3 @@ export class Selection {
       .join('')
   }
 }
-
-/** `*` stands for any characters, everything else for itself. */
-export const topicPattern = (pattern: string): RegExp => new RegExp(`^${pattern.split('*').map(escaped).join('.*')}$`)
-
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')

@@ -3,9 +3,11 @@ import type { Cluster } from '../client/cluster.ts'
 import { KafkaError } from '../client/kafka-error.ts'
 import { BatchRefused } from '../client/produce-together.ts'
 import { TransactionalProducer } from '../client/transactional-producer.ts'
+import type { RetentionClass } from '../config/metered-windows.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Clock } from '../platform/clock.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
+import type { Caps } from './caps.ts'
 import { type Cargo, load } from './cargo.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
@@ -29,6 +31,7 @@ export interface SessionParts {
   readonly targets: TargetTopics
   readonly packing: Packing
   readonly rate: LinkRate
+  readonly caps: Caps
 }
 
 /** Windows of bytes in one round: what the link carries in about so many seconds. */
@@ -70,9 +73,10 @@ export class Session {
 
   /** Brings one load of batches and their positions upstream; false: there was nothing to bring. */
   async round(): Promise<boolean> {
-    const { broker, clock, lanes, targets, packing, rate, upstream, gatewayId: gateway } = this.#parts
+    const { broker, clock, lanes, targets, packing, rate, caps, upstream, gatewayId: gateway } = this.#parts
     const targetOf = (lane: Lane) => targets.find(lane.target, packing.newTarget(lane))
-    const cargo = await load({ broker, clock, lanes, targetOf, pack: packing.pack }, windowsPerRound * rate.windowBytes)
+    const room = caps.room(windowsPerRound * rate.windowBytes)
+    const cargo = await load({ broker, clock, lanes, targetOf, pack: packing.pack }, room)
     if (cargo.length === 0) return false
     const heldBytes = cargo.reduce((sum, { outgoing }) => sum + outgoing.bytes, 0)
     broker.memory.take(heldBytes)
@@ -91,6 +95,7 @@ export class Session {
       throw error
     } finally {
       broker.memory.give(heldBytes)
+      caps.count(this.#parts.cluster.sentBytes, bytesByClass(cargo))
     }
     this.#count(cargo, heldBytes)
     return true
@@ -116,6 +121,13 @@ export class Session {
     if (isKnown) suspect.lane.refused(message, nowMs, suspect.alone)
     else for (const lane of lanes.all()) if (mayHaveIt(lane)) lane.refused(message, nowMs)
   }
+}
+
+const bytesByClass = (cargo: readonly Cargo[]): ReadonlyMap<RetentionClass, number> => {
+  const bytes = new Map<RetentionClass, number>()
+  for (const { lane, outgoing } of cargo)
+    bytes.set(lane.retentionClass, (bytes.get(lane.retentionClass) ?? 0) + outgoing.bytes)
+  return bytes
 }
 
 const readPositions = async (

@@ -1,5 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
-import type { UplinkPartition, UplinkSummary } from '../broker/uplink-summary.ts'
+import type { UplinkHold, UplinkPartition, UplinkSummary } from '../broker/uplink-summary.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Lane } from './lane.ts'
@@ -16,8 +16,17 @@ export const uplinkSummary = async (uplink: Uplink, broker: Broker, clock: Clock
     error: uplink.lastError ?? null,
     retryInMs: uplink.retryAtMs === undefined ? null : leftMs(uplink.retryAtMs, nowMs),
     bytesPerSecond: uplink.bytesPerSecond === undefined ? null : Math.round(uplink.bytesPerSecond),
+    holds: holdsOf(uplink, nowMs),
     partitions,
   }
+}
+
+/** Of classes of which something waits. */
+const holdsOf = ({ lanes, caps }: Uplink, nowMs: number): readonly UplinkHold[] => {
+  const waiting = new Set([...lanes.all()].filter(lane => lanes.lag(lane) > 0).map(lane => lane.retentionClass))
+  return [...caps.holds(nowMs)]
+    .filter(([one]) => waiting.has(one))
+    .map(([one, { by }]) => ({ retentionClass: one, by }))
 }
 
 const partitionSummary = async (
@@ -33,6 +42,7 @@ const partitionSummary = async (
     topic: lane.topic,
     partition: lane.partition,
     target: lane.target,
+    priority: lane.rule.priority,
     upstreamOffset: lane.next,
     highWatermark,
     lagRecords,

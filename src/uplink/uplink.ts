@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
+import type { ClockQuality } from '../broker/clock-quality.ts'
 import type { UplinkControls, UplinkSkip } from '../broker/uplink-summary.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { Credentials } from '../client/credentials.ts'
@@ -13,6 +14,7 @@ import type { Random } from '../platform/random.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { SkippedSpan, UplinkView } from '../state/uplink.ts'
 import { Backoff } from './backoff.ts'
+import { Caps } from './caps.ts'
 import { Lanes } from './lanes.ts'
 import { LinkRate } from './link-rate.ts'
 import { Packing } from './packing.ts'
@@ -35,6 +37,7 @@ export interface UplinkParts {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  readonly clockQuality: () => ClockQuality
 }
 
 /**
@@ -54,6 +57,7 @@ const finishMs = 2_000
  */
 export class Uplink implements UplinkControls {
   readonly lanes: Lanes
+  readonly caps: Caps
   readonly #parts: UplinkParts
   readonly #cluster: Cluster
   readonly #upstream: UpstreamPositions
@@ -78,14 +82,14 @@ export class Uplink implements UplinkControls {
       credentials,
     })
     this.#upstream = new UpstreamPositions(parts)
+    this.caps = new Caps(settings, {
+      wallMs: () => clock.wallMs(),
+      isRight: () => parts.clockQuality() === 'synchronised',
+    })
+    const { caps } = this
     const selection = new Selection(settings, gatewayId)
-    this.lanes = new Lanes(
-      broker,
-      clock,
-      selection,
-      (topic, partition) => this.#upstream.of(topic, partition),
-      parts.view,
-    )
+    const positionOf = (topic: string, partition: number) => this.#upstream.of(topic, partition)
+    this.lanes = new Lanes({ ...parts, selection, positionOf, caps })
     const { lanes } = this
     this.#sessions = {
       ...parts,
@@ -95,6 +99,7 @@ export class Uplink implements UplinkControls {
       targets: new TargetTopics(this.#cluster),
       packing: new Packing(settings, { gateway: gatewayId, logId: broker.logId, incarnation }, broker),
       rate: this.#rate,
+      caps,
     }
     broker.metrics.gauge('uplinkLag', () => lanes.lagInAll)
     broker.metrics.gauge('uplinkRefused', () => lanes.refused)

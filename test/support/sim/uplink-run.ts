@@ -144,7 +144,17 @@ export class UplinkRun {
     await broker.topics.durable()
     for (const [source, values] of await this.#stored()) this.#written.set(source, values.length)
     await this.check()
-    const parts = { ...platform, broker, state, view, settings, gatewayId: 'gw', incarnation: log.incarnation }
+    const clockQuality = () => 'synchronised' as const
+    const parts = {
+      ...platform,
+      broker,
+      state,
+      view,
+      settings,
+      gatewayId: 'gw',
+      incarnation: log.incarnation,
+      clockQuality,
+    }
     const uplink = openUplink(parts)
     assert(uplink !== undefined, 'the settings name a central cluster')
     this.#uplink = uplink

@@ -1,9 +1,11 @@
 import { expect, it } from 'vitest'
 import type { Broker } from '../../../src/broker/broker.ts'
 import type { TopicMetadata } from '../../../src/client/cluster.ts'
+import { defaultSettings } from '../../../src/config/settings.ts'
 import { partitionId } from '../../../src/core/brand.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
+import { Caps } from '../../../src/uplink/caps.ts'
 import { load } from '../../../src/uplink/cargo.ts'
 import { Lanes } from '../../../src/uplink/lanes.ts'
 import { Selection } from '../../../src/uplink/selection.ts'
@@ -15,12 +17,18 @@ const selection = new Selection(
     'uplink.topics': ['*'],
     'uplink.topics.exclude': [],
     'uplink.rename': { text: '{topic}', parts: [{ name: 'topic' }] },
+    'uplink.rules': [],
   },
   'gw',
 )
 
 it('on a link that carries one partition in a round all have their turn', async () => {
-  const topics = ['a', 'b', 'c'].map((name, index) => ({ name, id: name, partitions: [partitionId(100 + index)] }))
+  const topics = ['a', 'b', 'c'].map((name, index) => ({
+    name,
+    id: name,
+    partitions: [partitionId(100 + index)],
+    configs: new Map(),
+  }))
   let advanced: (group: unknown, partitions: readonly number[]) => void = () => undefined
   const broker = {
     topics: {
@@ -41,10 +49,13 @@ it('on a link that carries one partition in a round all have their turn', async 
       return { batches: [], nextOffset: start + 1 }
     },
   } as unknown as Broker
-  const lanes = new Lanes(broker, nodeClock, selection, () => undefined, new UplinkView())
+  const caps = new Caps(defaultSettings, { wallMs: () => 0, isRight: () => true })
+  const parts = { broker, clock: nodeClock, selection, positionOf: () => undefined, view: new UplinkView(), caps }
+  const lanes = new Lanes(parts)
   const pack = async () => ({ batches: [], records: 1, bytes: roundBytes })
   const loading = { broker, clock: nodeClock, lanes, targetOf: async () => target, pack }
   const rounds: string[][] = []
-  for (let round = 0; round < 6; round++) rounds.push((await load(loading, roundBytes)).map(({ lane }) => lane.topic))
+  for (let round = 0; round < 6; round++)
+    rounds.push((await load(loading, caps.room(roundBytes))).map(({ lane }) => lane.topic))
   expect(rounds).toEqual([['a'], ['b'], ['c'], ['a'], ['b'], ['c']])
 })

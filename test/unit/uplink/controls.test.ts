@@ -26,7 +26,17 @@ const start = async (): Promise<void> => {
   const log = under?.log
   under = await openMemoryBroker({ clock, frontViews: [view], ...(log === undefined ? {} : { log }) })
   const { broker, state } = under.open
-  uplink = openUplink({ ...platform, broker, state, view, settings, gatewayId: 'g7', incarnation: 'now' })!
+  const clockQuality = () => 'synchronised' as const
+  uplink = openUplink({
+    ...platform,
+    broker,
+    state,
+    view,
+    settings,
+    gatewayId: 'g7',
+    incarnation: 'now',
+    clockQuality,
+  })!
   uplink.start()
 }
 

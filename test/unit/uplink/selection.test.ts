@@ -9,6 +9,7 @@ const selection = (topics: readonly string[], exclude: readonly string[] = [], r
     'uplink.topics': topics,
     'uplink.topics.exclude': exclude,
     'uplink.rename': parsed.value,
+    'uplink.rules': [],
   }
   return new Selection(settings, 'g7')
 }

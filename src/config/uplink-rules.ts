@@ -1,0 +1,57 @@
+import { parseText } from './routes.ts'
+import { topicPatternSyntax } from './topic-pattern.ts'
+import { parseItems, TreeReader } from './tree.ts'
+import { oneOf, type Parsed, quoted, type ValueProblem, type ValueType, wrong } from './value-types.ts'
+
+/** Highest first: of a lower one goes only what a higher one leaves room for. */
+export const priorities = ['high', 'normal', 'low'] as const
+export type Priority = (typeof priorities)[number]
+
+/** How topics go up. The first rule that matches a topic holds for it. */
+export interface UplinkRule {
+  /** Names; `*` stands for any characters. */
+  readonly topics: readonly string[]
+  readonly priority: Priority
+}
+
+/** What holds for a topic that no rule names. */
+export const plainRule: UplinkRule = { topics: ['*'], priority: 'normal' }
+
+const maxRules = 100
+
+/** The setting `uplink.rules`: a YAML list, or the same as text. */
+export const uplinkRules: ValueType<readonly UplinkRule[]> = {
+  configType: 'STRING',
+  shape: 'a list of rules',
+  parse: text => parseText(text, parseRules),
+  parseTree: parseRules,
+  format: formatRules,
+  formatPlain: formatRules,
+}
+
+function parseRules(tree: unknown): Parsed<readonly UplinkRule[]> {
+  const parsed = parseItems(tree, readRule)
+  const tooMany = 'value' in parsed && parsed.value.length > maxRules
+  return tooMany ? wrong(`at most ${maxRules} rules are possible`) : parsed
+}
+
+function readRule(tree: unknown, place: string): { item: UplinkRule | undefined; problems: readonly ValueProblem[] } {
+  const reader = new TreeReader(tree, place, ['topics', 'priority'])
+  const topics = readTopics(reader)
+  const priority = reader.take('priority', oneOf(priorities).parse(reader.text('priority', false) ?? 'normal'))
+  const bad = reader.problems.length > 0 || topics === undefined || priority === undefined
+  return { item: bad ? undefined : { topics, priority }, problems: reader.problems }
+}
+
+function readTopics(reader: TreeReader): readonly string[] | undefined {
+  const topics = reader.list('topics', true)
+  for (const topic of topics ?? []) {
+    if (!topicPatternSyntax.test(topic))
+      reader.fail('topics', `${quoted(topic)} is not a topic name; \`*\` stands for any characters`)
+  }
+  return topics
+}
+
+function formatRules(rules: readonly UplinkRule[]): string {
+  return JSON.stringify(rules.map(({ topics, priority }) => ({ topics, priority })))
+}

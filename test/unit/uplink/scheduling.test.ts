@@ -1,0 +1,193 @@
+import { beforeEach, expect, it } from 'vitest'
+import { defaultSettings, type Settings } from '../../../src/config/settings.ts'
+import { openUplink } from '../../../src/open-uplink.ts'
+import { sleep } from '../../../src/platform/clock.ts'
+import { UplinkView } from '../../../src/state/uplink.ts'
+import type { Uplink } from '../../../src/uplink/uplink.ts'
+import { uplinkSummary } from '../../../src/uplink/uplink-status.ts'
+import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { type MemoryBroker, openMemoryBroker } from '../../support/memory-broker.ts'
+import { CentralCluster } from '../../support/sim/central-cluster.ts'
+import { SimMachine } from '../../support/sim/machine.ts'
+import { SimRandom } from '../../support/sim/random.ts'
+
+const KiB = 1024
+/** Some 1,100 bytes as it is sent. */
+const value = Buffer.alloc(KiB, 'x')
+
+let machine: SimMachine
+let central: CentralCluster
+let under: MemoryBroker
+let uplink: Uplink
+let quality: 'synchronised' | 'unknown'
+
+const start = async (settings: Partial<Settings>): Promise<void> => {
+  const view = new UplinkView()
+  under = await openMemoryBroker({ clock: machine.clock, frontViews: [view] })
+  const { broker, state } = under.open
+  uplink = openUplink({
+    ...machine.platform,
+    broker,
+    state,
+    view,
+    settings: {
+      ...defaultSettings,
+      'uplink.bootstrap.servers': central.bootstrap,
+      'uplink.compression.type': 'none',
+      'uplink.batch.size': KiB,
+      'num.partitions': 1,
+      ...settings,
+    },
+    gatewayId: 'g7',
+    incarnation: 'now',
+    clockQuality: () => quality,
+  })!
+}
+
+const write = async (name: string, records: number, configs = new Map<string, string>()): Promise<void> => {
+  const { topics } = under.open.broker
+  const topic = topics.find(name) ?? topics.create({ name, partitions: 1, configs })
+  for (let left = records; left > 0; left--)
+    await under.open.broker.produce(topic, 0, encodeBatch([{ timestampMs: 1, key: null, value }]), { zstd: true })
+}
+
+const sent = (topic: string): number => uplink.upstreamThrough(topic, 0) ?? 0
+const until = async (isSo: () => boolean): Promise<void> => {
+  while (!isSo()) await sleep(machine.clock, 10)
+}
+const summary = () => uplinkSummary(uplink, under.open.broker, machine.clock)
+const holds = async () => (await summary()).holds.map(({ retentionClass, by }) => `${retentionClass}: ${by}`)
+const during = (work: () => Promise<void>) => () => machine.clock.run(work())
+
+beforeEach(() => {
+  machine = new SimMachine(7)
+  central = new CentralCluster(new SimRandom(8), 'tv2')
+  central.attach(machine.clock, machine.network)
+  quality = 'synchronised'
+})
+
+it(
+  'a lower priority has what a higher one leaves, and topics of one priority advance together',
+  during(async () => {
+    await start({
+      'uplink.rate.max': 4 * KiB,
+      'uplink.rules': [
+        { topics: ['alarms'], priority: 'high' },
+        { topics: ['logs'], priority: 'low' },
+      ],
+    })
+    const topics = ['logs', 'one', 'two', 'alarms']
+    for (const topic of topics) await write(topic, 40)
+    const seen: number[][] = []
+    central.fate = () => {
+      seen.push(topics.map(sent))
+      return 'served'
+    }
+    uplink.start()
+    await until(() => sent('logs') > 10)
+    await write('alarms', 1)
+    const logsThen = sent('logs')
+    await until(() => sent('alarms') === 41)
+    // what a round had loaded already goes first
+    expect(sent('logs')).toBeLessThan(logsThen + 20)
+    await until(() => sent('logs') === 40)
+    for (const [logs, one, two, alarms] of seen as [number, number, number, number][]) {
+      if (logs > 0) expect([one, two]).toEqual([40, 40])
+      if (one + two > 0) expect(alarms).toBeGreaterThan(39)
+      expect(Math.abs(one - two)).toBeLessThan(20)
+    }
+    expect(seen.some(([, one]) => one! > 0 && one! < 40)).toBe(true)
+    expect((await summary()).partitions.map(({ topic, priority }) => `${topic} ${priority}`)).toEqual([
+      'alarms high',
+      'logs low',
+      'one normal',
+      'two normal',
+    ])
+    await uplink.stop()
+  }),
+)
+
+it(
+  'a topic that is refused keeps nothing of lower priority back',
+  during(async () => {
+    central.refusal = batch => (batch.includes('poison') ? 87 : 0)
+    await start({ 'uplink.rules': [{ topics: ['alarms'], priority: 'high' }] })
+    await write('alarms', 0)
+    const poison = encodeBatch([{ timestampMs: 1, key: null, value: Buffer.from('poison') }])
+    await under.open.broker.produce(under.open.broker.topics.get('alarms'), 0, poison, { zstd: true })
+    await write('one', 5)
+    uplink.start()
+    await until(() => sent('one') === 5)
+    expect(sent('alarms')).toBe(0)
+    await uplink.stop()
+  }),
+)
+
+it(
+  'no more goes over the link than the cap allows, requests and positions included, and a new cap holds at once',
+  during(async () => {
+    const { network, clock } = machine
+    let bytes = 0
+    const connect = network.connect.bind(network)
+    network.connect = async (...given) => {
+      const connection = await connect(...given)
+      const send = connection.write.bind(connection)
+      connection.write = chunks => {
+        bytes += chunks.reduce((sum, { length }) => sum + length, 0)
+        return send(chunks)
+      }
+      return connection
+    }
+    await start({ 'uplink.rate.max': 2 * KiB })
+    await write('one', 200)
+    uplink.start()
+    await until(() => uplink.state === 'connected' && sent('one') > 0)
+    expect(await holds()).toEqual(['normal: uplink.rate.max (2KiB/s)'])
+    const [fromMs, before, sentBefore] = [clock.nowMs, bytes, sent('one')]
+    await until(() => clock.nowMs > fromMs + 60_000)
+    const perSecond = (bytes - before) / 60
+    // a round of 4 s may just have begun
+    expect(perSecond).toBeLessThan(2 * KiB * (1 + 5 / 60))
+    expect(sent('one')).toBeGreaterThan(sentBefore)
+    expect(sent('one')).toBeLessThan(200)
+    uplink.caps.change('uplink.rate.max', Number.POSITIVE_INFINITY)
+    uplink.lanes.wake()
+    const changedMs = clock.nowMs
+    await until(() => sent('one') === 200)
+    expect(clock.nowMs - changedMs).toBeLessThan(30_000)
+    await uplink.stop()
+  }),
+)
+
+it(
+  'in a metered window only its classes go up, the others when it ends',
+  during(async () => {
+    const { clock } = machine
+    const at = (hour: number, minute: number): void => {
+      clock.wallOffsetMs = new Date(2026, 0, 5, hour, minute).getTime() - clock.nowMs
+    }
+    at(17, 50)
+    const days = ['mon', 'tue'] as const
+    await start({
+      'uplink.metered': [
+        { fromMinute: 480, toMinute: 1080, days, rate: Number.POSITIVE_INFINITY, classes: ['critical'] },
+      ],
+    })
+    await write('alarms', 3, new Map([['retention.class', 'critical']]))
+    await write('one', 3)
+    uplink.start()
+    await until(() => sent('alarms') === 3)
+    expect(await holds()).toEqual(['normal: uplink.metered 08:00 to 18:00 mon,tue, until 18:00'])
+    await sleep(clock, 9 * 60_000)
+    expect(sent('one')).toBe(0)
+    await until(() => sent('one') === 3)
+    expect(new Date(clock.wallMs()).getHours()).toBe(18)
+    expect(await holds()).toEqual([])
+    // nobody vouches for the clock any more
+    quality = 'unknown'
+    await write('one', 1)
+    await sleep(clock, 3_600_000 / 2)
+    expect([sent('one'), await holds()]).toEqual([3, [expect.stringContaining('which holds at all times')]])
+    await uplink.stop()
+  }),
+)
