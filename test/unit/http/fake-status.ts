@@ -55,7 +55,14 @@ export class FakeStatus implements GatewayStatus {
   group = async () => undefined
   clients = () => []
   gaps = () => []
-  uplink = async () => ({ state: 'connected', error: null, retryInMs: null, bytesPerSecond: null, holds: [], partitions: [] })
+  uplink = async () => ({
+    state: 'connected',
+    error: null,
+    retryInMs: null,
+    bytesPerSecond: null,
+    holds: [],
+    partitions: [],
+  })
   isPaused = false
   uplinkControls = () => ({
     pause: async () => {
