@@ -1,17 +1,30 @@
 import type { PartitionId } from '../core/brand.ts'
+import { LazyMap } from '../core/lazy-map.ts'
+
+const none: ReadonlySet<PartitionId> = new Set()
 
 /**
  * What a session has yet to get from the log: an offset per partition, no copies. A partition is either behind (everything from an offset on is
  * read from the log when the client is here) or live (publications are handed over as they come).
  */
 export class Backlog {
-  /** Partitions of which the log keeps a position for the session: since then it may have missed something. */
-  readonly expected = new Set<PartitionId>()
-  readonly #missed = new Map<PartitionId, number>()
+  #expected: Set<PartitionId> | undefined
+  readonly #missed = new LazyMap<PartitionId, number>()
   /** What stands below was read from the log, or handed over as it came. */
-  #liveFrom: Map<PartitionId, number> | undefined
+  readonly #liveFrom = new LazyMap<PartitionId, number>()
   /** Partitions in which nothing came since somebody looked. */
   #quiet: Set<PartitionId> | undefined
+
+  /** Partitions of which the log keeps a position for the session: since then it may have missed something. */
+  get expected(): ReadonlySet<PartitionId> {
+    return this.#expected ?? none
+  }
+
+  /** The log has a position there. */
+  expect(partition: PartitionId): void {
+    this.#expected ??= new Set()
+    this.#expected.add(partition)
+  }
 
   /** There is nothing to be read. */
   get isEmpty(): boolean {
@@ -21,12 +34,11 @@ export class Backlog {
   /** Will the publication at this offset be read from the log, or was it? */
   covers(partition: PartitionId, offset: number): boolean {
     this.#quiet?.delete(partition)
-    return this.#missed.has(partition) || offset < (this.#liveFrom?.get(partition) ?? 0)
+    return this.#missed.has(partition) || offset < (this.#liveFrom.get(partition) ?? 0)
   }
 
   /** The publication at this offset was handed over as it came, and all before it. */
   handedOver(partition: PartitionId, offset: number): void {
-    this.#liveFrom ??= new Map()
     this.#liveFrom.set(partition, offset + 1)
   }
 
@@ -36,8 +48,7 @@ export class Backlog {
    */
   position(partition: PartitionId, outstanding: number | undefined): number | undefined {
     const missed = this.#missed.get(partition)
-    if (outstanding === undefined || missed === undefined)
-      return outstanding ?? missed ?? this.#liveFrom?.get(partition)
+    if (outstanding === undefined || missed === undefined) return outstanding ?? missed ?? this.#liveFrom.get(partition)
     return Math.min(outstanding, missed)
   }
 
@@ -49,8 +60,8 @@ export class Backlog {
 
   /** Where reading goes on; undefined: the session has everything. */
   next(): { readonly partition: PartitionId; readonly offset: number } | undefined {
-    const first = this.#missed.entries().next()
-    return first.done ? undefined : { partition: first.value[0], offset: first.value[1] }
+    for (const [partition, offset] of this.#missed) return { partition, offset }
+    return undefined
   }
 
   /** Where reading begins in each partition. */
@@ -78,7 +89,6 @@ export class Backlog {
   /** Everything that is durable was read: what comes from `offset` on is live. */
   caughtUp(partition: PartitionId, offset: number): void {
     this.#missed.delete(partition)
-    this.#liveFrom ??= new Map()
     this.#liveFrom.set(partition, offset)
   }
 
@@ -92,9 +102,9 @@ export class Backlog {
 
   /** The partition has nothing for the session, or is gone. */
   forget(partition: PartitionId): void {
-    this.expected.delete(partition)
+    this.#expected?.delete(partition)
     this.#missed.delete(partition)
-    this.#liveFrom?.delete(partition)
+    this.#liveFrom.delete(partition)
     this.#quiet?.delete(partition)
   }
 }

@@ -1,6 +1,8 @@
 import type { GroupNumber } from '../core/brand.ts'
+import { LazyMap } from '../core/lazy-map.ts'
 import { type AckType, packAck } from '../wire/mqtt/acks.ts'
 import type { ConnectPacket } from '../wire/mqtt/client-packets.ts'
+import type { Properties } from '../wire/mqtt/properties.ts'
 import { encodePublish } from '../wire/mqtt/publish-frame.ts'
 import { encodePubrel } from '../wire/mqtt/server-packets.ts'
 import { AckQueue } from './ack-queue.ts'
@@ -46,9 +48,10 @@ export class Client implements Sender {
   readonly plans: ClientPlans
   readonly acks = new AckQueue()
   /** By filter, as the client wrote it. */
-  readonly replays = new Map<string, Replay>()
+  readonly replays = new LazyMap<string, Replay>()
   readonly inboundAliases: InboundAliases
-  readonly packet: ConnectPacket
+  /** Of its CONNECT. */
+  readonly properties: Properties
   will: Will | undefined
   readonly #services: MqttServices
   readonly #outboundAliases: OutboundAliases
@@ -62,7 +65,7 @@ export class Client implements Sender {
     this.isBridge = packet.isBridge
     this.session = session
     this.connection = connection
-    this.packet = packet
+    this.properties = properties
     this.keepAliveMs = keepAliveMs
     this.will = will
     this.connectedAtMs = services.clock.monotonicMs()

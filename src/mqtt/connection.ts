@@ -112,6 +112,7 @@ export class MqttConnection {
     this.client = client
     this.services.traffic.connected(this.services.sessions.connectedCount)
     this.#connectTimer?.cancel()
+    this.#connectTimer = undefined
   }
 
   /** A handler waits for something: nothing else is taken until `done`. */
@@ -151,7 +152,7 @@ export class MqttConnection {
     const { client } = this
     // [MQTT-3.14.0-1]
     if (reasonCode !== undefined && client?.version === 5) {
-      const problem = client.packet.properties.requestProblemInformation ?? true
+      const problem = client.properties.requestProblemInformation ?? true
       const full = encodeDisconnect(reasonCode, problem && why !== undefined ? { reasonString: why } : {})
       // [MQTT-3.14.2-3] [MQTT-3.14.2-4]
       if (!client.offer(full)) client.offer(encodeDisconnect(reasonCode))

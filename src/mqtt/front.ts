@@ -233,9 +233,10 @@ export class MqttFront {
     })
   }
 
+  readonly #ended = (connection: MqttConnection): void => void this.#connections.delete(connection)
+
   #connected(socket: Connection, services: MqttServices, refusal: ConnectionRefusal | undefined): void {
-    const ended = (connection: MqttConnection): void => void this.#connections.delete(connection)
-    this.#connections.add(new MqttConnection(socket, services, ended, refusal))
+    this.#connections.add(new MqttConnection(socket, services, this.#ended, refusal))
   }
 }
 

@@ -2,6 +2,7 @@ import type { Broker } from '../broker/broker.ts'
 import type { ClockQuality } from '../broker/clock-quality.ts'
 import { type GroupNumber, type PartitionId, partitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
+import { LazyMap } from '../core/lazy-map.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { StateChange } from '../state/view.ts'
@@ -64,7 +65,7 @@ const topicCopies = 4
 /** The plans of one connection. */
 export class ClientPlans {
   readonly clientId: string
-  readonly byTopic = new Map<string, PublishPlan>()
+  readonly byTopic = new LazyMap<string, PublishPlan>()
   /** Devices publish to few topics: the plan of the publish before is mostly the right one. */
   last: PublishPlan | undefined
 

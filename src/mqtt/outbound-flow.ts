@@ -1,4 +1,5 @@
 import type { PartitionId } from '../core/brand.ts'
+import { LazyMap } from '../core/lazy-map.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { reasonCodes } from './errors.ts'
 import { Exchange, type Outgoing, sizeOf } from './exchange.ts'
@@ -30,8 +31,6 @@ export interface OutboundFlowParts {
   readonly limitBytes: number
   readonly memory: MemoryShare
   readonly metrics: Metrics
-  /** Of a session that outlives its connection: what it sends with QoS 2 stands in the log before. */
-  readonly windows: PacketIdWindows
 }
 
 const maxPacketId = 65_535
@@ -42,7 +41,9 @@ const maxPacketId = 65_535
  */
 export class OutboundFlow {
   readonly #parts: OutboundFlowParts
-  readonly #inflight = new Map<number, Exchange>()
+  /** Of a session that outlives its connection: what it sends with QoS 2 stands in the log before. */
+  readonly #windows: PacketIdWindows
+  readonly #inflight = new LazyMap<number, Exchange>()
   #waiting: Outgoing[] = []
   /** How many of `#waiting` have gone; they are cut off now and then. */
   #gone = 0
@@ -52,8 +53,9 @@ export class OutboundFlow {
   #lastId = 0
   #bytes = 0
 
-  constructor(parts: OutboundFlowParts) {
+  constructor(parts: OutboundFlowParts, windows: PacketIdWindows) {
     this.#parts = parts
+    this.#windows = windows
   }
 
   /** Exchanges from before the start, in their order. */
@@ -141,7 +143,7 @@ export class OutboundFlow {
     const left = begun.flatMap(({ outgoing }) => outgoing ?? []).concat(this.#waiting.slice(this.#gone))
     this.#hold(-this.#bytes)
     this.#inflight.clear()
-    this.#parts.windows.end()
+    this.#windows.end()
     this.#waiting = []
     this.#resend = []
     this.#gone = 0
@@ -178,7 +180,7 @@ export class OutboundFlow {
       return
     }
     const isNews = exchange.stage === 'sent' && exchange.window >= 0
-    if (isNews) this.#parts.windows.receive(exchange)
+    if (isNews) this.#windows.receive(exchange)
     if (reasonCode >= reasonCodes.unspecified) this.#done(exchange)
     else if (isNews) exchange.stage = 'received'
     else if (exchange.stage !== 'received') this.#release(exchange)
@@ -192,7 +194,7 @@ export class OutboundFlow {
 
   /** The step of the windows is durable: what waited for it goes on. */
   logged(step: WindowStep): void {
-    this.#parts.windows.logged(step)
+    this.#windows.logged(step)
     for (const exchange of step.assigned) {
       if (!this.#isHere(exchange)) continue
       exchange.stage = 'sent'
@@ -224,7 +226,7 @@ export class OutboundFlow {
   }
 
   #mayProceed(sender: Sender): boolean {
-    return this.#resend.length === 0 && !this.#parts.windows.isFull && this.#maySend(sender)
+    return this.#resend.length === 0 && !this.#windows.isFull && this.#maySend(sender)
   }
 
   /** [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]; packets other than PUBLISH do not ask. [MQTT-3.3.4-10] [MQTT-4.9.0-3] */
@@ -234,10 +236,10 @@ export class OutboundFlow {
   }
 
   #begin(outgoing: Outgoing): void {
-    const { windows, metrics } = this.#parts
+    const windows = this.#windows
     if (outgoing.publication.hasExpired(this.#sender!.nowMs)) {
       this.#hold(-sizeOf(outgoing))
-      metrics.add('mqttDropped', 1, 'expired')
+      this.#parts.metrics.add('mqttDropped', 1, 'expired')
       return
     }
     const exchange = Exchange.begin(this.#nextId(), outgoing)
@@ -280,7 +282,7 @@ export class OutboundFlow {
   #end(exchange: Exchange): void {
     this.#inflight.delete(exchange.packetId)
     this.#hold(-exchange.bytes)
-    this.#parts.windows.completed(exchange)
+    this.#windows.completed(exchange)
   }
 
   #isHere(exchange: Exchange): boolean {

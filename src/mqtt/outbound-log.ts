@@ -86,7 +86,7 @@ export class OutboundLog {
     for (const { session, step, positions, settled } of prepared) {
       session.windows.written(step)
       session.windows.forget(settled)
-      for (const partition of positions.keys()) session.backlog.expected.add(partition)
+      for (const partition of positions.keys()) session.backlog.expect(partition)
     }
     const goOn = (error?: Error): void => {
       if (error === undefined) for (const { session, step } of prepared) session.flow.logged(step)

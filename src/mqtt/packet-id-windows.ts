@@ -1,4 +1,5 @@
 import type { PartitionId } from '../core/brand.ts'
+import { LazyMap } from '../core/lazy-map.ts'
 import type { StoredPacketId, StoredWindow } from '../state/mqtt-outbound.ts'
 import { Exchange } from './exchange.ts'
 
@@ -15,14 +16,20 @@ export interface WindowStep {
   readonly received: readonly Exchange[]
 }
 
+/** The session that the windows are of. */
+export interface WindowsKeeper {
+  readonly outlivesConnection: boolean
+  /** There is something to write. */
+  windowsChanged(): void
+}
+
 /**
  * QoS 2 packet ids of one session as the log has them: given out in windows, each a record that is written before the first PUBLISH of it leaves.
  * A window stays until the client has acknowledged all of it and its position has passed it, so that what was received is not read from the log again.
  */
 export class PacketIdWindows {
-  readonly #isNeeded: () => boolean
-  readonly #changed: () => void
-  readonly #windows = new Map<number, Exchange[]>()
+  readonly #keeper: WindowsKeeper
+  readonly #windows = new LazyMap<number, Exchange[]>()
   #assigned: Exchange[] = []
   #received: Exchange[] = []
   #nextNumber = 0
@@ -30,16 +37,14 @@ export class PacketIdWindows {
   #count = 0
   #pending = 0
   /** Offsets that exchanges from before the start stand at. */
-  readonly #restored = new Map<PartitionId, Set<number>>()
+  readonly #restored = new LazyMap<PartitionId, Set<number>>()
 
-  /** `isNeeded`: the session outlives its connection; `changed` is called when there is something to write. */
-  constructor(isNeeded: () => boolean, changed: () => void) {
-    this.#isNeeded = isNeeded
-    this.#changed = changed
+  constructor(keeper: WindowsKeeper) {
+    this.#keeper = keeper
   }
 
   get areNeeded(): boolean {
-    return this.#isNeeded()
+    return this.#keeper.outlivesConnection
   }
 
   get isEmpty(): boolean {
@@ -61,19 +66,19 @@ export class PacketIdWindows {
     this.#assigned.push(exchange)
     this.#pending++
     if (exchange.qos === 2) this.#count++
-    this.#changed()
+    this.#keeper.windowsChanged()
   }
 
   /** PUBREC came. */
   receive(exchange: Exchange): void {
     this.#received.push(exchange)
-    this.#changed()
+    this.#keeper.windowsChanged()
   }
 
   /** The exchange is at its end. */
   completed(exchange: Exchange): void {
     exchange.isDone = true
-    if (this.isFull) this.#changed()
+    if (this.isFull) this.#keeper.windowsChanged()
   }
 
   /** What is to be written now. Nothing is forgotten before `written`. */
@@ -95,7 +100,7 @@ export class PacketIdWindows {
       for (const exchange of numbered) exchange.window = this.#nextNumber
       this.#windows.set(this.#nextNumber++, numbered)
     }
-    if (this.#assigned.length > 0) this.#changed()
+    if (this.#assigned.length > 0) this.#keeper.windowsChanged()
   }
 
   /** What was assigned is durable. */

@@ -89,7 +89,7 @@ export class SessionLog {
     }
     if (changes === undefined || sessions === undefined) return
     this.#log.write(changes)
-    for (const { backlog } of sessions) backlog.expected.add(partition)
+    for (const { backlog } of sessions) backlog.expect(partition)
   }
 
   /** Brings the positions of the session forward to what its client has not acknowledged; gives up those, and windows, that are not needed any more. */

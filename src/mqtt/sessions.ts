@@ -7,7 +7,7 @@ import type { Outgoing } from './exchange.ts'
 import type { MemoryShare } from './memory-share.ts'
 import type { OutboundLog } from './outbound-log.ts'
 import type { PublishState } from './publish-state.ts'
-import { Session } from './session.ts'
+import { Session, type SessionParts } from './session.ts'
 import { offsetsOf, type SessionLog } from './session-log.ts'
 import type { Subscription } from './subscription.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -31,6 +31,7 @@ export interface SessionsParts {
 /** The sessions of all clients, present and absent (section 4.1). Those of absent clients are bounded in number and time. */
 export class Sessions {
   readonly #parts: SessionsParts
+  readonly #sessionParts: SessionParts
   readonly #byClient = new Map<string, Session>()
   /** The one that has been away longest comes first. */
   readonly #absent = new Set<Session>()
@@ -38,6 +39,13 @@ export class Sessions {
 
   constructor(parts: SessionsParts) {
     this.#parts = parts
+    const { queueBytes, queueMemory, metrics, outboundLog } = parts
+    this.#sessionParts = {
+      limitBytes: queueBytes,
+      memory: queueMemory,
+      metrics,
+      changed: session => outboundLog.changed(session),
+    }
     // [MQTT-4.1.0-2]
     this.#expiries = new Deadlines(parts.clock, session => {
       parts.metrics.add('mqttSessionsExpired')
@@ -65,7 +73,7 @@ export class Sessions {
       this.subscribe(session, { ...subscription, session, from: offsetsOf(subscription.from) })
     const positions = new Map(log.positions(clientId))
     for (const [partition, offset] of positions) {
-      session.backlog.expected.add(partition)
+      session.backlog.expect(partition)
       session.backlog.miss(partition, offset)
     }
     session.flow.restore(session.windows.restore(log.windows(clientId), positions))
@@ -164,13 +172,7 @@ export class Sessions {
   }
 
   #make(clientId: string): Session {
-    const { queueBytes, queueMemory, metrics, outboundLog } = this.#parts
-    const session = new Session(clientId, {
-      limitBytes: queueBytes,
-      memory: queueMemory,
-      metrics,
-      changed: one => outboundLog.changed(one),
-    })
+    const session = new Session(clientId, this.#sessionParts)
     this.#byClient.set(clientId, session)
     return session
   }

@@ -1,10 +1,10 @@
+import { LazyMap } from '../core/lazy-map.ts'
 import { ProtocolViolation } from '../wire/mqtt/protocol-violation.ts'
 import type { MemoryShare } from './memory-share.ts'
 
 /** Topics that a client has given a number (section 3.3.2.3.4); they end with the connection. [MQTT-3.3.2-7] */
 export class InboundAliases {
-  /** Made with the first alias, as below: few clients use any, and there may be many. */
-  #topics: Map<number, Buffer> | undefined
+  readonly #topics = new LazyMap<number, Buffer>()
   readonly #maximum: number
   readonly #memory: MemoryShare
 
@@ -17,7 +17,7 @@ export class InboundAliases {
   resolve(alias: number, bytes: Buffer, start: number, end: number): Buffer {
     // [MQTT-3.3.2-8] [MQTT-3.3.2-9] [MQTT-3.2.2-17]
     if (alias === 0 || alias > this.#maximum) throw new ProtocolViolation('topicAliasInvalid', `topic alias ${alias}`)
-    const known = this.#topics?.get(alias)
+    const known = this.#topics.get(alias)
     if (start === end) {
       if (known === undefined) throw new ProtocolViolation('topicAliasInvalid', `topic alias ${alias} has no topic`)
       return known
@@ -25,7 +25,6 @@ export class InboundAliases {
     const added = end - start - (known?.length ?? 0)
     if (!this.#memory.hasRoom(added)) throw new ProtocolViolation('quotaExceeded', 'no memory for a topic alias')
     const topic = Buffer.from(bytes.subarray(start, end))
-    this.#topics ??= new Map()
     this.#topics.set(alias, topic)
     this.#memory.hold(added)
     return topic
@@ -33,14 +32,14 @@ export class InboundAliases {
 
   /** The connection is gone. */
   end(): void {
-    for (const topic of this.#topics?.values() ?? []) this.#memory.hold(-topic.length)
-    this.#topics = undefined
+    for (const topic of this.#topics.values()) this.#memory.hold(-topic.length)
+    this.#topics.clear()
   }
 }
 
 /** Numbers for the first topics that a client is sent, as many as it takes and we keep. */
 export class OutboundAliases {
-  #numbers: Map<string, number> | undefined
+  readonly #numbers = new LazyMap<string, number>()
   readonly #maximum: number
 
   constructor(maximum: number) {
@@ -49,18 +48,17 @@ export class OutboundAliases {
 
   /** The alias that the client knows; 0: none. */
   known(topic: string): number {
-    return this.#numbers?.get(topic) ?? 0
+    return this.#numbers.get(topic) ?? 0
   }
 
   /** An alias for a topic that has none; 0: all are taken. It is in use once `use` was called. */
   get free(): number {
-    const used = this.#numbers?.size ?? 0
+    const used = this.#numbers.size
     return used < this.#maximum ? used + 1 : 0
   }
 
   /** The client was sent the topic with the free alias. */
   use(topic: string): void {
-    this.#numbers ??= new Map()
     this.#numbers.set(topic, this.#numbers.size + 1)
   }
 }

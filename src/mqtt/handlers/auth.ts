@@ -12,7 +12,7 @@ const exchanges = new WeakMap<Client, AuthenticationExchange>()
 export function handleAuth(client: Client, bytes: Buffer, start: number, end: number): void {
   if (client.version !== 5) throw new ProtocolViolation('protocolError', 'AUTH is of MQTT 5')
   const packet = decodeReason('auth', bytes, start, end, client.version)
-  const method = client.packet.properties.authenticationMethod
+  const method = client.properties.authenticationMethod
   checkMethod(packet, method)
   if (packet.reasonCode === reasonCodes.reauthenticate) {
     const exchange = client.connection.services.authentication?.begin(method!, client.clientId)

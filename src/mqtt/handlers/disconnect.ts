@@ -11,7 +11,7 @@ export function handleDisconnect(client: Client, bytes: Buffer, start: number, e
   const { wills, limits } = connection.services
   const { sessionExpiryInterval } = properties
   if (sessionExpiryInterval !== undefined) {
-    const before = client.packet.properties.sessionExpiryInterval ?? 0
+    const before = client.properties.sessionExpiryInterval ?? 0
     // section 3.14.2.2.2: a session that was to end with the connection does
     if (before === 0 && sessionExpiryInterval > 0)
       throw new ProtocolViolation('protocolError', 'DISCONNECT gives a session time that CONNECT did not')

@@ -1,3 +1,5 @@
+import type { Broker } from '../../broker/broker.ts'
+import type { PartitionId } from '../../core/brand.ts'
 import { decodeSubscribe, type SubscribePacket, type SubscriptionRequest } from '../../wire/mqtt/client-packets.ts'
 import { ProtocolViolation } from '../../wire/mqtt/protocol-violation.ts'
 import { encodeSuback } from '../../wire/mqtt/server-packets.ts'
@@ -117,13 +119,19 @@ function subscribe(
     qos,
     ...optionsOf(client, request),
     identifier,
-    from:
-      before?.from ??
-      new Map([...session.backlog.expected].map(partition => [partition, broker.offsets(partition).logEnd])),
+    from: before?.from ?? endsOf(broker, session.backlog.expected),
   }
   // [MQTT-3.8.4-4]
   return { subscription, isNew: sessions.subscribe(session, subscription) }
 }
+
+const noOffsets: ReadonlyMap<PartitionId, number> = new Map()
+
+/** Where what is published from now on will stand. */
+const endsOf = (broker: Broker, partitions: ReadonlySet<PartitionId>): ReadonlyMap<PartitionId, number> =>
+  partitions.size === 0
+    ? noOffsets
+    : new Map([...partitions].map(partition => [partition, broker.offsets(partition).logEnd]))
 
 function replayOf(client: Client, request: SubscriptionRequest, identifier: number): Replay {
   const { filter: text, qos } = request

@@ -11,6 +11,8 @@ export interface Lobby {
   readonly refused: Set<Socket>
 }
 
+const ignore = (): void => undefined
+
 /** An accepted socket whose protocol has not begun: it has a time for that, and is closed when something is wrong. */
 export class Arrival {
   readonly socket: Socket
@@ -35,8 +37,8 @@ export class Arrival {
       () => this.refuse('setup.timeout', `its setup took more than ${setupTimeoutMs} ms`),
       setupTimeoutMs,
     )
-    socket.on('error', () => undefined)
-    socket.once('close', () => this.#closed())
+    socket.on('error', ignore)
+    socket.on('close', this.#closed)
   }
 
   get ends(): Ends {
@@ -56,15 +58,16 @@ export class Arrival {
     const { host } = this.#ends
     const refusal = gate.enter(host)
     if (refusal !== undefined) return this.#turnAway(refusal)
-    this.socket.once('close', () => gate.leave(host))
+    this.socket.on('close', () => gate.leave(host))
     return true
   }
 
-  /** Whoever settles it has it: false when it is gone or refused. */
+  /** Whoever settles it has it, and it goes: false when it is gone or refused. */
   settle(): boolean {
     if (this.#settled) return false
     this.#settled = true
     clearTimeout(this.#deadline)
+    this.socket.off('close', this.#closed)
     this.#lobby.underWay.delete(this)
     return true
   }
@@ -90,7 +93,7 @@ export class Arrival {
   }
 
   /** A client that connects and says nothing is one that looks whether we are there. */
-  #closed(): void {
+  readonly #closed = (): void => {
     if (this.socket.bytesRead > 0) this.refuse(this.stage, this.whyClosed)
     else this.settle()
   }

@@ -18,6 +18,8 @@ export const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: S
   local: { host: plainAddress(localAddress), port: localPort ?? 0 },
 })
 
+const asItIs = (error: Error): Error => error
+
 /** A socket, or the TLS socket around one. */
 export class SocketConnection implements Connection {
   readonly remote: string
@@ -26,7 +28,7 @@ export class SocketConnection implements Connection {
   #error: Error | undefined
 
   /** `cause`: what an error of the socket is to its user. */
-  constructor(socket: Socket, { remote, local }: Ends = endsOf(socket), cause = (error: Error): Error => error) {
+  constructor(socket: Socket, { remote, local }: Ends = endsOf(socket), cause = asItIs) {
     this.#socket = socket
     this.remote = remote
     this.local = local
@@ -40,7 +42,7 @@ export class SocketConnection implements Connection {
   }
 
   onClose(callback: (error?: Error) => void): void {
-    this.#socket.once('close', () => callback(this.#error))
+    this.#socket.on('close', () => callback(this.#error))
   }
 
   onDrain(callback: () => void): void {

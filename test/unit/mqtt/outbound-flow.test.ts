@@ -26,11 +26,8 @@ const publication = (offset: number): Outgoing => {
 }
 
 const flowWith = () => {
-  const windows = new PacketIdWindows(
-    () => true,
-    () => undefined,
-  )
-  const flow = new OutboundFlow({ limitBytes: 1 << 30, memory, metrics: new Metrics(), windows })
+  const windows = new PacketIdWindows({ outlivesConnection: true, windowsChanged: () => undefined })
+  const flow = new OutboundFlow({ limitBytes: 1 << 30, memory, metrics: new Metrics() }, windows)
   const log = (): void => {
     for (let step = windows.next(); step.assigned.length + step.received.length > 0; step = windows.next()) {
       windows.written(step)

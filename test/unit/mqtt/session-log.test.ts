@@ -33,7 +33,7 @@ it('what waited for free packet ids goes on when the position passes those that 
   const session = new Session('s', { limitBytes: 1 << 30, memory, metrics: new Metrics(), changed: () => undefined })
   const { flow, windows, backlog } = session
   session.expiryMs = 60_000
-  backlog.expected.add(partition)
+  backlog.expect(partition)
   stateLog.write([sessions.putPosition('s', partition, 0)])
   const ids: number[] = []
   flow.connect({
