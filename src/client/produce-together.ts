@@ -40,27 +40,45 @@ export const isFinishing = (error: unknown): boolean =>
 
 export const partitionKey = ({ topic, partition }: TopicPartition): string => `${partition}/${topic}`
 
+/** Batches that are with their connections, in the order of the calls. */
+export interface HandedOver {
+  /**
+   * Their base offsets in the order of the batches. Rejects with `BatchRefused` for the first that was refused, once every leader has answered, and
+   * with `ConnectionLost`.
+   */
+  readonly offsets: Promise<readonly number[]>
+}
+
 /**
- * Stores the batches, at most one of a partition, on all replicas, with one request to each of their leaders; their base offsets in the same
- * order. Nothing is sent twice. Throws `BatchRefused` for the first that was refused, once every leader has answered, and `ConnectionLost`.
+ * Sends the batches, at most one of a partition, to be stored on all replicas, with one request to each of their leaders. Nothing is sent twice.
+ * Throws what finding the leaders throws.
  */
-export const produceTogether = async (
+export const handOver = async (
   cluster: Cluster,
   batches: readonly PartitionBatch[],
   options: ProduceOptions,
-): Promise<readonly number[]> => {
-  const offsets = new Map<string, number>()
+): Promise<HandedOver> => {
   const byLeader = new Map<BrokerConnection, PartitionBatch[]>()
+  const topicIds = new Map<string, string>()
   for (const batch of batches) {
     const leader = await cluster.leader(batch.topic, batch.partition)
     byLeader.set(leader, [...(byLeader.get(leader) ?? []), batch])
+    topicIds.set(batch.topic, (await cluster.topic(batch.topic)).id)
   }
-  const sent = await Promise.allSettled(
-    [...byLeader].map(([leader, own]) =>
-      retrying(cluster.clock, markersMs, isFinishing, () => produceTo(cluster, leader, own, options, offsets)),
-    ),
+  const offsets = new Map<string, number>()
+  const answers = [...byLeader].map(([leader, own]) =>
+    retrying(cluster.clock, markersMs, isFinishing, () => produceTo(leader, own, topicIds, options, offsets)),
   )
-  const failures = sent.flatMap(one => (one.status === 'rejected' ? [one.reason] : []))
+  return { offsets: allOffsets(batches, answers, offsets) }
+}
+
+const allOffsets = async (
+  batches: readonly PartitionBatch[],
+  answers: readonly Promise<void>[],
+  offsets: ReadonlyMap<string, number>,
+): Promise<readonly number[]> => {
+  const answered = await Promise.allSettled(answers)
+  const failures = answered.flatMap(one => (one.status === 'rejected' ? [one.reason] : []))
   if (failures.length > 0) throw failures.find(error => error instanceof BatchRefused) ?? failures[0]
   return batches.map(batch => {
     const offset = offsets.get(partitionKey(batch))
@@ -70,19 +88,17 @@ export const produceTogether = async (
 }
 
 const produceTo = async (
-  cluster: Cluster,
   leader: BrokerConnection,
   batches: readonly PartitionBatch[],
+  topicIds: ReadonlyMap<string, string>,
   { transactionalId, timeoutMs, newest }: ProduceOptions,
   offsets: Map<string, number>,
 ): Promise<void> => {
-  const topicData = await Promise.all(
-    [...byTopic(batches)].map(async ([name, members]) => ({
-      name,
-      topicId: (await cluster.topic(name)).id,
-      partitionData: members.map(({ partition, batch }) => ({ index: partition, records: batch })),
-    })),
-  )
+  const topicData = [...byTopic(batches)].map(([name, members]) => ({
+    name,
+    topicId: topicIds.get(name)!,
+    partitionData: members.map(({ partition, batch }) => ({ index: partition, records: batch })),
+  }))
   const request = { transactionalId, acks: allReplicas, timeoutMs, topicData }
   const { responses } = await leader.request(produce, request, 0, newest)
   let failed: BatchRefused | undefined

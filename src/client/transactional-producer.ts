@@ -17,11 +17,11 @@ import type { TopicPartition } from './partition-offsets.ts'
 import {
   BatchRefused,
   byTopic,
+  handOver,
   isFinishing,
   markersMs,
   type PartitionBatch,
   partitionKey,
-  produceTogether,
 } from './produce-together.ts'
 import { ProducerIdentity } from './producer-identity.ts'
 import { retrying } from './retry.ts'
@@ -49,6 +49,8 @@ export class TransactionalProducer {
   readonly #options: TransactionOptions
   readonly #isImplicit: boolean
   #identity: ProducerIdentity
+  /** Settled when what was sent last is with its connections. */
+  #handedOver: Promise<unknown> = Promise.resolve()
 
   /**
    * Fences every earlier producer of the transactional id and settles its transaction: when this resolves, that is committed or aborted for
@@ -98,14 +100,18 @@ export class TransactionalProducer {
   }
 
   /**
-   * Stores the batches, at most one of a partition, on all replicas; their base offsets in the same order. Throws `BatchRefused` for the
-   * first that was refused, once every leader has answered.
+   * Stores the batches, at most one of a partition, on all replicas; their base offsets in the same order. The next call need not wait for that:
+   * batches go out in the order of the calls. Throws `BatchRefused` for the first that was refused, once every leader has answered.
    */
   async send(batches: readonly PartitionBatch[]): Promise<readonly number[]> {
     for (const batch of batches) this.#sign(batch)
     const { transactionalId, produceTimeoutMs: timeoutMs } = this.#options
     const newest = this.#isImplicit ? undefined : explicitVersions.produce
-    return produceTogether(this.#cluster, batches, { transactionalId, timeoutMs, newest })
+    const handedOver = this.#handedOver.then(() =>
+      handOver(this.#cluster, batches, { transactionalId, timeoutMs, newest }),
+    )
+    this.#handedOver = handedOver.catch(() => undefined)
+    return (await handedOver).offsets
   }
 
   /** Commits the transaction. When this throws it may be committed or not. */

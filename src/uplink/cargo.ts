@@ -10,6 +10,7 @@ import type { Room } from './caps.ts'
 import type { Lane, LaneSpan } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { Outgoing } from './outgoing-batches.ts'
+import type { Packing } from './packing.ts'
 import { TargetRefused } from './target-topics.ts'
 import { unsentIn } from './unsent.ts'
 
@@ -34,7 +35,7 @@ export interface Loading {
   readonly lanes: Lanes
   /** The topic that the lane goes to; undefined: it will be there soon. Throws `TargetRefused`. */
   readonly targetOf: (lane: Lane) => Promise<TopicMetadata | undefined>
-  readonly pack: (lane: Lane, target: TopicMetadata, stored: readonly Buffer[]) => Promise<Outgoing>
+  readonly packing: Pick<Packing, 'pack' | 'readBytes'>
 }
 
 /** A topic made just now is asked for again after this. */
@@ -72,7 +73,7 @@ export const load = async (loading: Loading, room: Room): Promise<readonly Cargo
 }
 
 const loadLane = async (
-  { broker, clock, lanes, targetOf, pack }: Loading,
+  { broker, clock, lanes, targetOf, packing }: Loading,
   lane: Lane,
   maxBytes: number,
 ): Promise<Cargo | undefined> => {
@@ -85,12 +86,13 @@ const loadLane = async (
     }
     const { logStart, highWatermark } = broker.offsets(lane.id)
     const start = Math.max(lane.next, logStart)
-    const read = await broker.read(lane.id, start, maxBytes)
+    const read = await broker.read(lane.id, start, packing.readBytes(lane, maxBytes))
     const isAlone = lane.trouble !== undefined && read.batches.length > 0
     const batches = isAlone ? read.batches.slice(0, 1) : read.batches
-    const nextOffset = isAlone ? nextOffsetOf(batches[0]!) : read.nextOffset
-    if (isAlone) alone = { first: start, last: nextOffset - 1 }
-    const outgoing = await pack(lane, target, batches)
+    const endOffset = isAlone ? nextOffsetOf(batches[0]!) : read.nextOffset
+    if (isAlone) alone = { first: start, last: endOffset - 1 }
+    const outgoing = await packing.pack(lane, target, batches, maxBytes)
+    const nextOffset = outgoing.next ?? endOffset
     const hasMore = !isAlone && nextOffset < highWatermark
     const stretch = { first: lane.next, end: nextOffset, records: outgoing.records }
     const unsent = unsentIn(broker, lane.id, stretch)

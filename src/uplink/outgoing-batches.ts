@@ -24,6 +24,12 @@ export interface OutgoingRules {
   readonly compression: CodecName
   /** Bytes of records in a batch that is written anew, before compression. */
   readonly batchBytes: number
+  /** Larger batches do not go as they are stored. */
+  readonly mostStoredBytes: number
+  /** Enough for now, as it goes over the link. */
+  readonly limitBytes: number
+  /** What devices have sent meanwhile is read between two batches. */
+  readonly afterIo: () => Promise<void>
 }
 
 /** A batch for one partition of the central topic. */
@@ -38,14 +44,18 @@ export interface Outgoing {
   readonly batches: readonly OutgoingBatch[]
   readonly records: number
   readonly bytes: number
+  /** Bytes of the stored batches that this is made of. */
+  readonly storedBytes: number
+  /** Where it ends when the limit was reached; undefined: it is all that was given. */
+  readonly next: number | undefined
 }
 
 /** A batch came from a producer's request, within what a request may have; it may have been packed tightly. */
 const maxUnpackedBytes = 128 << 20
 
 /**
- * Stored batches from `next` on as batches to send. Large ones go as they are where nothing in them has to change, small ones are merged.
- * Throws `MalformedFrame` when records cannot be read.
+ * Stored batches from `next` on as batches to send, until there are enough. Large ones go as they are where nothing in them has to change, small
+ * ones are merged. Throws `MalformedFrame` when records cannot be read.
  */
 export const outgoingBatches = async (
   stored: readonly Buffer[],
@@ -53,13 +63,17 @@ export const outgoingBatches = async (
   rules: OutgoingRules,
 ): Promise<Outgoing> => {
   const writer = new OutgoingWriter(rules)
+  let storedBytes = 0
   for (const batch of stored) {
+    if (writer.isFull) return writer.finish(storedBytes, baseOffsetOf(batch))
+    storedBytes += batch.length
     if (isControl(batch) || recordCountOf(batch) === 0) continue
     if (goesAsStored(batch, next, rules)) await writer.take(batch)
     else {
       const cursor = await decompressRecords(batch, maxUnpackedBytes)
       while (cursor.next()) {
         if (cursor.offset < next) continue
+        if (writer.isFull) return writer.finish(storedBytes, cursor.offset)
         const headers = cursor.headerBytes()
         const value = cursor.value()
         const added = rules.addHeaders === undefined ? headers : rules.addHeaders(headers, cursor.offset)
@@ -67,13 +81,14 @@ export const outgoingBatches = async (
       }
     }
   }
-  return writer.finish()
+  return writer.finish(storedBytes)
 }
 
 /** Brokers take a client's batch only with dense offsets from 0 and its own timestamps. */
 const goesAsStored = (batch: Buffer, next: number, rules: OutgoingRules): boolean =>
   rules.addHeaders === undefined &&
   rules.targetPartitions === rules.partitions &&
+  batch.length <= rules.mostStoredBytes &&
   (batch.length >= rules.batchBytes / 2 || codecOf(batch) !== codecId('none')) &&
   baseOffsetOf(batch) >= next &&
   lastOffsetDeltaOf(batch) === recordCountOf(batch) - 1 &&
@@ -83,6 +98,8 @@ const goesAsStored = (batch: Buffer, next: number, rules: OutgoingRules): boolea
 class OutgoingWriter {
   readonly #rules: OutgoingRules
   readonly #open = new Map<number, BatchBuilder>()
+  /** One to write into again: they grow to the size of a batch. */
+  #spare: BatchBuilder | undefined
   readonly #done: OutgoingBatch[] = []
   #openBytes = 0
   #records = 0
@@ -92,11 +109,20 @@ class OutgoingWriter {
     this.#rules = rules
   }
 
+  /** Of what is done; nothing is open then. */
+  get isFull(): boolean {
+    return this.#openBytes === 0 && this.#bytes >= this.#rules.limitBytes
+  }
+
   /** True: what is open is enough for now, `flush` is due. */
   append(timestampMs: number, key: Buffer | null, value: Buffer | null, headers: Buffer): boolean {
     const partition = this.#targetOf(key)
     let builder = this.#open.get(partition)
-    if (builder === undefined) this.#open.set(partition, (builder = new BatchBuilder()))
+    if (builder === undefined) {
+      builder = this.#spare ?? new BatchBuilder()
+      this.#spare = undefined
+      this.#open.set(partition, builder)
+    }
     const before = builder.byteLength
     builder.append(timestampMs, key, value, 0, value?.length ?? 0, headers)
     this.#openBytes += builder.byteLength - before
@@ -110,20 +136,23 @@ class OutgoingWriter {
   }
 
   async flush(): Promise<void> {
-    const { compression } = this.#rules
+    const { compression, afterIo } = this.#rules
     for (const [partition, builder] of this.#open) {
       const plain = builder.finish(0, -1)
       const packed = compression === 'none' ? undefined : await compressBatch(plain, compression)
       const batch = packed !== undefined && packed.length < plain.length ? packed : Buffer.from(plain)
       this.#add(partition, builder.count, batch)
+      builder.reset()
+      this.#spare = builder
+      await afterIo()
     }
     this.#open.clear()
     this.#openBytes = 0
   }
 
-  async finish(): Promise<Outgoing> {
+  async finish(storedBytes: number, next?: number): Promise<Outgoing> {
     await this.flush()
-    return { batches: this.#done, records: this.#records, bytes: this.#bytes }
+    return { batches: this.#done, records: this.#records, bytes: this.#bytes, storedBytes, next }
   }
 
   #add(partition: number, count: number, batch: Buffer): void {

@@ -1,10 +1,20 @@
 import type { Broker } from '../broker/broker.ts'
 import type { TopicMetadata } from '../client/cluster.ts'
 import type { Settings } from '../config/settings.ts'
+import type { Clock } from '../platform/clock.ts'
 import type { Lane } from './lane.ts'
+import type { LinkRate } from './link-rate.ts'
 import { type AddHeaders, gatewayHeader, type Origin, originHeaders } from './origin-headers.ts'
 import { type Outgoing, outgoingBatches } from './outgoing-batches.ts'
 import type { NewTarget } from './target-topics.ts'
+
+/** A batch that is cut for a slow link holds at least this many bytes of records. */
+const leastBatchBytes = 4 << 10
+const leastReadBytes = 64 << 10
+/** Read at once, of one lane. */
+const mostReadBytes = 4 << 20
+/** Windows of bytes that a batch may take as it is stored: the link carries it in some seconds. */
+const windowsOfStored = 4
 
 /** What the settings say of how records are written for the central cluster. */
 export class Packing {
@@ -15,8 +25,22 @@ export class Packing {
   /** Partitions that the targets had when they were last sent to. */
   readonly #targetPartitions = new Map<string, number>()
   readonly #addHeaders = new WeakMap<Lane, AddHeaders>()
+  /** Stored bytes that made one byte on the link. */
+  readonly #expansion = new WeakMap<Lane, number>()
+  /** Bytes of records in a batch that brokers took nothing larger than, by target. */
+  readonly #mostBytes = new Map<string, number>()
+  readonly #rate: LinkRate
+  readonly #afterIo: () => Promise<void>
 
-  constructor(settings: Settings, origin: Omit<Origin, 'topic' | 'partition'>, broker: Broker) {
+  constructor(
+    settings: Settings,
+    origin: Omit<Origin, 'topic' | 'partition'>,
+    broker: Broker,
+    rate: LinkRate,
+    clock: Clock,
+  ) {
+    this.#rate = rate
+    this.#afterIo = () => new Promise(resolve => clock.afterIo(resolve))
     this.#settings = settings
     this.#origin = origin
     this.#broker = broker
@@ -33,16 +57,40 @@ export class Packing {
     }
   }
 
-  readonly pack = (lane: Lane, target: TopicMetadata, stored: readonly Buffer[]): Promise<Outgoing> => {
+  /** How much to read of the lane for so many bytes on the link. */
+  readBytes(lane: Lane, bytes: number): number {
+    return Math.min(mostReadBytes, Math.max(leastReadBytes, Math.ceil(bytes * this.#expansionOf(lane))))
+  }
+
+  /** Stored batches as they go to the target, some `limitBytes` of them. */
+  async pack(lane: Lane, target: TopicMetadata, stored: readonly Buffer[], limitBytes: number): Promise<Outgoing> {
     this.#targetPartitions.set(target.name, target.partitions.length)
-    return outgoingBatches(stored, lane.next, {
+    const mostBytes = this.#mostBytes.get(target.name) ?? Number.POSITIVE_INFINITY
+    // a batch is not cut on its way: nothing else gets through meanwhile
+    const carriedBytes = Math.max(leastBatchBytes, this.#rate.windowBytes * this.#expansionOf(lane))
+    const outgoing = await outgoingBatches(stored, lane.next, {
       partition: lane.partition,
       partitions: this.#partitionsOf(lane),
       targetPartitions: target.partitions.length,
       addHeaders: this.#addHeadersOf(lane),
       compression: this.#settings['uplink.compression.type'],
-      batchBytes: this.#settings['uplink.batch.size'],
+      batchBytes: Math.min(this.#settings['uplink.batch.size'], carriedBytes, mostBytes),
+      mostStoredBytes: Math.min(windowsOfStored * this.#rate.windowBytes, mostBytes),
+      limitBytes,
+      afterIo: this.#afterIo,
     })
+    if (outgoing.bytes > 0) this.#expansion.set(lane, Math.max(1, outgoing.storedBytes / outgoing.bytes))
+    return outgoing
+  }
+
+  /** A batch of so many bytes is too large for the target: later ones hold at most half. */
+  shrink(target: string, batchBytes: number): void {
+    const before = this.#mostBytes.get(target) ?? Number.POSITIVE_INFINITY
+    this.#mostBytes.set(target, Math.min(before, Math.floor(batchBytes / 2)))
+  }
+
+  #expansionOf(lane: Lane): number {
+    return this.#expansion.get(lane) ?? 1
   }
 
   /** May a record of the lane stand in this partition of its target? */

@@ -47,16 +47,10 @@ export const carry = async (parts: RoundParts, cargo: readonly Cargo[]): Promise
   const parcels = cargo.flatMap(parcelsOf)
   await producer.begin([...distinct(parcels), place])
   const central = new Map<Cargo, Map<number, CentralSpan>>(cargo.map(one => [one, new Map()]))
-  for (const wave of wavesOf(parcels, () => parts.rate.windowBytes)) {
-    const startedMs = clock.monotonicMs()
-    const offsets = await producer.send(wave)
-    parts.rate.acknowledged(bytesOf(wave), clock.monotonicMs() - startedMs)
-    for (const [index, { cargo: owner, partition, count }] of wave.entries()) {
-      const spans = central.get(owner)!
-      const first = offsets[index]!
-      spans.set(partition, joined(spans.get(partition), { first, last: first + count - 1, records: count }))
-    }
-  }
+  await deliver(parts, parcels, ({ cargo: owner, partition, count }, first) => {
+    const spans = central.get(owner)!
+    spans.set(partition, joined(spans.get(partition), { first, last: first + count - 1, records: count }))
+  })
   const positions = cargo.map(one => positionAfter(parts, one, central.get(one)!))
   const wallMs = clock.wallMs()
   const batch = await compressBatch(encodeBatch(positions.map(one => encodePosition(logId, one, wallMs))), 'zstd')
@@ -90,17 +84,53 @@ const parcelsOf = (cargo: Cargo): Parcel[] =>
     cargo,
   }))
 
+/** Waves under way at once, so that the link has the next one before the answer to the one before is back. */
+const wavesPerWindow = 4
+
 /**
- * Parcels in runs that are under way together: at most a window of bytes but at least one parcel, and at most one of a partition, as a
- * request has it. Parcels of a partition stay in order.
+ * Brings the parcels up, those of a partition in order, with at most a window of bytes under way, or one wave. The first wave goes alone: a cluster
+ * that still ends the transaction before takes nothing of this one yet, and would have the next wave before the first.
  */
-function* wavesOf(parcels: readonly Parcel[], windowBytes: () => number): Generator<readonly Parcel[]> {
+const deliver = async (
+  { producer, clock, rate }: RoundParts,
+  parcels: readonly Parcel[],
+  stored: (parcel: Parcel, baseOffset: number) => void,
+): Promise<void> => {
+  const underWay = new Set<Promise<void>>()
+  let underWayBytes = 0
+  let storedBytes = 0
+  const send = async (wave: readonly Parcel[], bytes: number): Promise<void> => {
+    const startedMs = clock.monotonicMs()
+    const storedBefore = storedBytes
+    const isAlone = underWayBytes === 0
+    underWayBytes += bytes
+    const offsets = await producer.send(wave)
+    underWayBytes -= bytes
+    storedBytes += bytes
+    rate.acknowledged(storedBytes - storedBefore, clock.monotonicMs() - startedMs, isAlone)
+    for (const [index, parcel] of wave.entries()) stored(parcel, offsets[index]!)
+  }
+  for (const wave of wavesOf(parcels, () => rate.windowBytes / wavesPerWindow)) {
+    const bytes = bytesOf(wave)
+    while (underWay.size > 0 && (storedBytes === 0 || underWayBytes + bytes > rate.windowBytes))
+      await Promise.race(underWay)
+    // one that has failed stays, for whoever looks next
+    const sent: Promise<void> = send(wave, bytes).then(() => void underWay.delete(sent))
+    sent.catch(() => undefined)
+    underWay.add(sent)
+  }
+  await Promise.all(underWay)
+  assert(storedBytes === bytesOf(parcels), 'a position is sent once all that it speaks of is stored')
+}
+
+/** Parcels in runs that go out together: some `waveBytes` but at least one parcel, and at most one of a partition, as a request has it. */
+function* wavesOf(parcels: readonly Parcel[], waveBytes: () => number): Generator<readonly Parcel[]> {
   let left = parcels
   while (left.length > 0) {
     const wave: Parcel[] = []
     const later: Parcel[] = []
     const partitions = new Set<string>()
-    let roomBytes = windowBytes()
+    let roomBytes = waveBytes()
     for (const parcel of left) {
       const partition = `${parcel.partition}/${parcel.topic}`
       const fits = wave.length === 0 || parcel.batch.length <= roomBytes

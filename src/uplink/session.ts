@@ -34,9 +34,6 @@ export interface SessionParts {
   readonly caps: Caps
 }
 
-/** Windows of bytes in one round: what the link carries in about so many seconds. */
-const windowsPerRound = 4
-
 /**
  * A time in which this log is the only one that sends under its name, and knows what is upstream. Whatever is thrown ends it: only the positions
  * that the next session reads say what became of the round.
@@ -45,6 +42,7 @@ export class Session {
   readonly #parts: SessionParts
   readonly #producer: TransactionalProducer
   readonly #positions: PositionsTopic
+  #isBehind = false
 
   /** Reads what is upstream, fences who sent before, and reads what came in between. Throws what the client and `UpstreamPositions` throw. */
   static async open(parts: SessionParts): Promise<Session> {
@@ -71,12 +69,17 @@ export class Session {
     this.#positions = positions
   }
 
+  /** The last round had no room for all: the next one need not wait for more records. */
+  get isBehind(): boolean {
+    return this.#isBehind
+  }
+
   /** Brings one load of batches and their positions upstream; false: there was nothing to bring. */
   async round(): Promise<boolean> {
     const { broker, clock, lanes, targets, packing, rate, caps, upstream, gatewayId: gateway } = this.#parts
     const targetOf = (lane: Lane) => targets.find(lane.target, packing.newTarget(lane))
-    const room = caps.room(windowsPerRound * rate.windowBytes)
-    const cargo = await load({ broker, clock, lanes, targetOf, pack: packing.pack }, room)
+    const cargo = await load({ broker, clock, lanes, targetOf, packing }, caps.room(rate.roundBytes))
+    this.#isBehind = cargo.some(({ hasMore }) => hasMore)
     if (cargo.length === 0) return false
     const heldBytes = cargo.reduce((sum, { outgoing }) => sum + outgoing.bytes, 0)
     broker.memory.take(heldBytes)

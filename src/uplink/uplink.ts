@@ -97,7 +97,13 @@ export class Uplink implements UplinkControls {
       upstream: this.#upstream,
       lanes,
       targets: new TargetTopics(this.#cluster),
-      packing: new Packing(settings, { gateway: gatewayId, logId: broker.logId, incarnation }, broker),
+      packing: new Packing(
+        settings,
+        { gateway: gatewayId, logId: broker.logId, incarnation },
+        broker,
+        this.#rate,
+        clock,
+      ),
       rate: this.#rate,
       caps,
     }
@@ -218,7 +224,7 @@ export class Uplink implements UplinkControls {
     this.#state = 'connected'
     while (!this.#isHeld) {
       await this.lanes.ready()
-      await sleep(clock, settings['uplink.linger.ms'])
+      if (!session.isBehind) await sleep(clock, settings['uplink.linger.ms'])
       if (this.#isHeld || !(await session.round())) continue
       this.#upstream.copy()
       this.#backoff.reset()

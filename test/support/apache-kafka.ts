@@ -26,6 +26,8 @@ export interface ApacheKafkaOptions extends KafkaSettings {
   readonly heapMegabytes?: number
   /** Put before java, as in `['taskset', '-c', '0']`. */
   readonly prefix?: readonly string[]
+  /** Added to the options of java, and winning over those for a quick start. */
+  readonly javaOptions?: readonly string[]
   /** Feature levels at format time, as `{ 'transaction.version': 1 }`; those of the newest release when absent. */
   readonly features?: Readonly<Record<string, number>>
 }
@@ -179,12 +181,13 @@ export class KafkaBroker {
 
   /** Starts it and waits until it knows as many brokers as live; rejects with the end of its log. */
   async start(): Promise<void> {
-    const { prefix = [], heapMegabytes = 192 } = this.#options
+    const { prefix = [], heapMegabytes = 192, javaOptions = [] } = this.#options
     const log = await open(join(this.directory, 'broker.log'), 'a')
     const logging = `-Dlog4j2.configurationFile=${join(this.directory, '..', 'log4j2.properties')}`
     const memory = [`-Xms${heapMegabytes >> 1}m`, `-Xmx${heapMegabytes}m`]
     const properties = join(this.directory, 'server.properties')
-    const command = [...prefix, 'java', ...quickStart, ...memory, logging, '-cp', classPath, 'kafka.Kafka', properties]
+    const java = ['java', ...quickStart, ...memory, ...javaOptions, logging, '-cp', classPath]
+    const command = [...prefix, ...java, 'kafka.Kafka', properties]
     const child = spawn(command[0]!, command.slice(1), { stdio: ['ignore', log.fd, log.fd] })
     this.#child = child
     const end = (): boolean => child.kill('SIGKILL')

@@ -1,5 +1,5 @@
 // What the figures were measured on, and what processes and devices did meanwhile.
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 
 export const machine = () => ({
@@ -17,6 +17,9 @@ export const memoryOf = pid => {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
   return { rssMiB: numberAfter(status, 'VmRSS') / 1024, peakMiB: numberAfter(status, 'VmHWM') / 1024 }
 }
+
+/** From now on `memoryOf` says the highest since now. */
+export const forgetPeak = pid => writeFileSync(`/proc/${pid}/clear_refs`, '5')
 
 /** Bytes that the process had the kernel write to devices. NaN where /proc does not say. */
 export const writtenBy = pid => {

@@ -52,8 +52,11 @@ it('on a link that carries one partition in a round all have their turn', async 
   const caps = new Caps(defaultSettings, { wallMs: () => 0, isRight: () => true })
   const parts = { broker, clock: nodeClock, selection, positionOf: () => undefined, view: new UplinkView(), caps }
   const lanes = new Lanes(parts)
-  const pack = async () => ({ batches: [], records: 1, bytes: roundBytes })
-  const loading = { broker, clock: nodeClock, lanes, targetOf: async () => target, pack }
+  const packing = {
+    readBytes: (_lane: unknown, bytes: number) => bytes,
+    pack: async () => ({ batches: [], records: 1, bytes: roundBytes, storedBytes: roundBytes, next: undefined }),
+  }
+  const loading = { broker, clock: nodeClock, lanes, targetOf: async () => target, packing }
   const rounds: string[][] = []
   for (let round = 0; round < 6; round++)
     rounds.push((await load(loading, caps.room(roundBytes))).map(({ lane }) => lane.topic))

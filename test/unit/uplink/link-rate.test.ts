@@ -6,7 +6,7 @@ const settled = (bytesPerSecond: number, roundTripMs: number, rate = new LinkRat
   for (let round = 0; round < 60; round++) {
     const bytes = rate.windowBytes
     rate.answered(roundTripMs)
-    rate.acknowledged(bytes, roundTripMs + (bytes * 1000) / bytesPerSecond)
+    rate.acknowledged(bytes, roundTripMs + (bytes * 1000) / bytesPerSecond, true)
   }
   return rate.windowBytes
 }
@@ -42,6 +42,29 @@ it('halves after a timeout, and comes back', () => {
 it('small rounds say nothing of what would fit', () => {
   const rate = new LinkRate()
   const before = settled(1_000_000, 50, rate)
-  for (let round = 0; round < 100; round++) rate.acknowledged(300, 50)
+  for (let round = 0; round < 100; round++) rate.acknowledged(300, 50, true)
   expect(rate.windowBytes).toBe(before)
+})
+
+it('what several waves under way bring is the rate of the link, whatever its round trip', () => {
+  const rate = new LinkRate()
+  rate.answered(600)
+  for (let wave = 0; wave < 30; wave++) rate.acknowledged(rate.windowBytes, (rate.windowBytes * 1000) / 200_000, false)
+  expect(rate.bytesPerSecond).toBeCloseTo(200_000, -2)
+  expect(rate.windowBytes).toBeCloseTo(320_000, -3)
+})
+
+it('a round is long enough that its link carries records four fifths of the time', () => {
+  for (const roundTripMs of [5, 100, 600]) {
+    const bytesPerSecond = 250_000
+    const rate = new LinkRate()
+    settled(bytesPerSecond, roundTripMs, rate)
+    const busyMs = (rate.roundBytes * 1000) / bytesPerSecond
+    expect(busyMs / (busyMs + 4 * roundTripMs)).toBeGreaterThan(0.8)
+    expect(busyMs).toBeLessThan(15_000)
+  }
+})
+
+it('a round of an unknown link is small', () => {
+  expect(new LinkRate().roundBytes).toBe(64 << 10)
 })

@@ -13,6 +13,9 @@ const rules: OutgoingRules = {
   addHeaders: undefined,
   compression: 'zstd',
   batchBytes: 10_000,
+  mostStoredBytes: 1 << 20,
+  limitBytes: 1 << 20,
+  afterIo: async () => undefined,
 }
 const origin = { gateway: 'g7', logId: 'a'.repeat(32), incarnation: 'b'.repeat(16), topic: 't', partition: 1 }
 
@@ -74,6 +77,28 @@ describe('batches on their way up', () => {
     const { batches } = await outgoingBatches(many, 0, { ...rules, batchBytes: 2000, compression: 'none' })
     expect(batches.length).toBeGreaterThan(5)
     for (const { batch } of batches) expect(batch.length).toBeLessThan(2600)
+  })
+
+  it('end where there are enough, also inside a batch, and go on there', async () => {
+    const large = stored(0, ...Array.from({ length: 40 }, (_, index) => record(String(index).repeat(200))))
+    const given = [large, stored(40, record('behind'))]
+    const cut = { ...rules, batchBytes: 2000, compression: 'none', mostStoredBytes: 2000, limitBytes: 5000 } as const
+    const content: string[] = []
+    let next = 0
+    for (let round = 0; round < 10 && next < 41; round++) {
+      const outgoing = await outgoingBatches(given, next, cut)
+      expect(outgoing.bytes).toBeLessThan(8000)
+      content.push(...(await contentOf(outgoing.batches)).map(line => line.replace(/^.*=/, '')))
+      expect(content).toHaveLength(outgoing.next ?? 41)
+      next = outgoing.next ?? 41
+    }
+    expect(content).toEqual([...Array.from({ length: 40 }, (_, index) => String(index).repeat(200)), 'behind'])
+  })
+
+  it('a batch that is too large for the link does not go as it is stored', async () => {
+    const large = stored(0, ...Array.from({ length: 40 }, (_, index) => record(String(index).repeat(200))))
+    const { batches } = await outgoingBatches([large], 0, { ...rules, mostStoredBytes: 5000 })
+    expect(batches[0]!.batch.equals(large)).toBe(false)
   })
 
   it('markers and what compaction emptied are left out; what it thinned is written anew', async () => {

@@ -1,0 +1,67 @@
+// A gateway on core 1 whose uplink was held until its log had a backlog.
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { bundledProgram } from './bundle.mjs'
+import { startGateway } from './gateway-process.mjs'
+import { forgetPeak, memoryOf } from './machine.mjs'
+
+const run = promisify(execFile)
+export const gatewayCore = '1'
+const loadCore = '0'
+const pollMs = 50
+export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
+
+/** Runs `env-backlog.mjs`; what it printed. */
+export const envBacklog = async given => {
+  const program = await bundledProgram('env-backlog.mjs')
+  const { stdout } = await run('taskset', ['-c', loadCore, process.execPath, program, JSON.stringify(given)])
+  return Number(stdout)
+}
+
+/** `records` of the profile env, and the way to let them go. */
+export const startWithBacklog = async (bootstrap, records, { settings = {}, directory = tmpdir() } = {}) => {
+  const data = mkdtempSync(join(directory, 'bench-'))
+  const gateway = await startGateway(data, {
+    core: gatewayCore,
+    settings: { 'uplink.bootstrap.servers': bootstrap, 'disk.budget': '6GiB', ...settings },
+  })
+  const post = async command => {
+    const answer = await fetch(`http://${gateway.http}/api/v1/uplink/${command}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+    })
+    if (!answer.ok) throw new Error(`uplink ${command}: ${await answer.text()}`)
+  }
+  const status = async () => (await fetch(`http://${gateway.http}/api/v1/uplink`)).json()
+  await post('pause')
+  const stored = records === 0 ? 0 : await envBacklog({ port: gateway.mqttPort, records })
+  return {
+    ...gateway,
+    stored,
+    post,
+    status,
+    /** The peak is that since `drain` began. */
+    memory: () => memoryOf(gateway.pid),
+    /** Lets it go, and resolves with the seconds until all was acknowledged. `watch` is called now and then. */
+    async drain(watch = () => {}) {
+      forgetPeak(gateway.pid)
+      const startedMs = performance.now()
+      await post('resume')
+      for (;;) {
+        watch()
+        const { partitions, error } = await status()
+        const sent = partitions.reduce((sum, { sentRecords }) => sum + sentRecords, 0)
+        if (sent >= stored) return (performance.now() - startedMs) / 1000
+        if (performance.now() - startedMs > 220_000) throw new Error(`${sent} of ${stored} went up: ${error}`)
+        await sleep(pollMs)
+      }
+    },
+    async end() {
+      await gateway.end('SIGTERM')
+      rmSync(data, { recursive: true, force: true })
+    },
+  }
+}
