@@ -38,5 +38,8 @@ it('the canary: positions that count whatever becomes of their transaction are f
   for (let seed = 1; seed <= 30 && found.length === 0; seed++) {
     await simulate(seed, { bugs: { countsAtOnce: '__brooklet_positions' } }).catch(error => found.push(String(error)))
   }
-  expect(found[0]).toMatch(/stands upstream where|upstream, \d+ here|of \d+ upstream/)
+  // of records that nobody sends any more the end is waited for in vain
+  expect(found[0]).toMatch(
+    /stands upstream where|upstream, \d+ here|of \d+ upstream|not everything is upstream; the uplink is connected/,
+  )
 })
