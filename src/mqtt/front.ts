@@ -281,7 +281,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   })
   const subscriptions = new Subscriptions(new MemoryShare(memory, shares.subscriptions), metrics)
   const distribution = new Distribution(new GroupWork(durableProgress(broker)), subscriptions, clock)
-  const sessionLog = new SessionLog(parts.state, parts.sessions, parts.outbound, broker)
+  const sessionLog = new SessionLog({ ...parts, log: parts.state })
   const hostId = settings['sparkplug.host.id']
   const ownTopic = hostId === '' ? '' : stateTopic(hostId)
   const stored = { broker, routes, state, subscriptions, sessionLog, clock, clockQuality, metrics, ownTopic }

@@ -86,14 +86,16 @@ export class PublishState {
     else this.#unreleased.add(clientId)
   }
 
-  /**
-   * Resolves when no packet id of an ended session is left for the client: its next session waits for that, else a publish with
-   * such an id would be acknowledged as a repeat and lost.
-   */
+  /** Is no packet id of an ended session left for the client? */
+  isReleased(clientId: string): boolean {
+    return !this.#unreleased.has(clientId)
+  }
+
+  /** Resolves then: the client's next session waits for that, else a publish with such an id would be acknowledged as a repeat and lost. */
   async released(clientId: string): Promise<void> {
-    while (this.#unreleased.has(clientId)) {
+    while (!this.isReleased(clientId)) {
       this.releaseAll(clientId)
-      if (this.#unreleased.has(clientId)) await sleep(this.#clock, retryAfterMs)
+      if (!this.isReleased(clientId)) await sleep(this.#clock, retryAfterMs)
     }
   }
 

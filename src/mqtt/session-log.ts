@@ -1,6 +1,7 @@
 import type { Broker } from '../broker/broker.ts'
 import { type GroupNumber, type PartitionId, partitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
+import { type Clock, sleep } from '../platform/clock.ts'
 import type { MqttOutboundView, StoredWindow } from '../state/mqtt-outbound.ts'
 import type { MqttSessionsView, StoredSession } from '../state/mqtt-sessions.ts'
 import type { StateLog } from '../state/state-log.ts'
@@ -8,6 +9,16 @@ import type { StateChange } from '../state/view.ts'
 import type { Audience } from './audience.ts'
 import { presentOffsets } from './present-offsets.ts'
 import type { Session } from './session.ts'
+
+export interface SessionLogParts {
+  readonly log: StateLog
+  readonly sessions: MqttSessionsView
+  readonly outbound: MqttOutboundView
+  readonly broker: Broker
+  readonly clock: Clock
+}
+
+const retryAfterMs = 50
 
 /**
  * The part of sessions that is in the log: what they have subscribed to, and a position in each partition from which on they may have missed
@@ -19,14 +30,18 @@ export class SessionLog {
   readonly #view: MqttSessionsView
   readonly #outbound: MqttOutboundView
   readonly #broker: Broker
+  readonly #clock: Clock
   /** What could not be written yet. */
   readonly #unsaved = new Set<string>()
+  /** Their sessions have ended, and the log could not take that yet. */
+  readonly #unremoved = new Set<string>()
 
-  constructor(log: StateLog, view: MqttSessionsView, outbound: MqttOutboundView, broker: Broker) {
+  constructor({ log, sessions, outbound, broker, clock }: SessionLogParts) {
     this.#log = log
-    this.#view = view
+    this.#view = sessions
     this.#outbound = outbound
     this.#broker = broker
+    this.#clock = clock
   }
 
   /** Sessions from before the start. */
@@ -58,18 +73,34 @@ export class SessionLog {
     return this.#write(clientId, now === undefined ? this.#removal(clientId) : [this.#view.put(clientId, now)])
   }
 
-  /** The session has ended. */
+  /** The session has ended. Where the log has failed for good it stays there, and a restart finds it. */
   remove(clientId: string): void {
-    this.#write(clientId, this.#removal(clientId))
+    this.#unsaved.delete(clientId)
+    const changes = this.#removal(clientId)
+    if (changes.length === 0 || this.#tryWrite(changes) || !this.#log.writable) this.#unremoved.delete(clientId)
+    else this.#unremoved.add(clientId)
+  }
+
+  /** Is nothing of an ended session left? */
+  isRemoved(clientId: string): boolean {
+    return !this.#unremoved.has(clientId)
+  }
+
+  /** Resolves then: the client's next session waits for that, else it would have positions and packet ids that are not its own after a restart. */
+  async removed(clientId: string): Promise<void> {
+    while (!this.isRemoved(clientId)) {
+      this.remove(clientId)
+      if (!this.isRemoved(clientId)) await sleep(this.#clock, retryAfterMs)
+    }
   }
 
   /** Tries again what could not be written; `find` gives the session as it is now. */
   retry(find: (clientId: string) => Session | undefined): void {
+    for (const clientId of [...this.#unremoved]) this.remove(clientId)
     for (const clientId of [...this.#unsaved]) {
       this.#unsaved.delete(clientId)
       const session = find(clientId)
-      if (session === undefined) this.remove(clientId)
-      else this.save(session)
+      if (session !== undefined) this.save(session)
     }
   }
 

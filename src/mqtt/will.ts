@@ -27,6 +27,12 @@ export interface WillsParts {
   readonly metrics: Metrics
 }
 
+interface Held {
+  readonly will: Will
+  /** As in `StoredWill`. */
+  dueLogAge: number | null
+}
+
 const retryAfterMs = 10
 
 /**
@@ -35,8 +41,8 @@ const retryAfterMs = 10
  */
 export class Wills {
   readonly #parts: WillsParts
-  /** By client id: the will that the log has, if it could be written. */
-  readonly #held = new Map<string, Will>()
+  /** By client id, the newest last: that one the log has. There are several only while a CONNECT is not answered. */
+  readonly #held = new Map<string, Held[]>()
   /** By client id. */
   readonly #delayed = new Map<string, Will>()
   readonly #deadlines: Deadlines<string>
@@ -57,7 +63,7 @@ export class Wills {
     for (const [clientId, { dueLogAge, ...stored }] of view.wills()) {
       const will = { clientId, ...stored }
       memory.hold(bytesOf(will))
-      this.#held.set(clientId, will)
+      this.#held.set(clientId, [{ will, dueLogAge }])
       this.#delayed.set(clientId, will)
       const delayMs = Math.min(will.delayMs, find(clientId)?.expiryMs ?? 0)
       const waitMs = dueLogAge === null ? will.silenceMs + delayMs : (dueLogAge - log.logAge) * 1000
@@ -100,7 +106,7 @@ export class Wills {
     this.#delayed.set(clientId, will)
     this.#deadlines.set(clientId, delayMs)
     const dueLogAge = this.#parts.log.logAge + delayMs / 1000
-    if (this.#held.get(clientId) === will) this.#try(() => this.#keep(will, dueLogAge))
+    if (this.#of(clientId).some(held => held.will === will)) this.#try(() => this.#keep(will, dueLogAge))
   }
 
   /** The client is back in time. [MQTT-3.1.3-9] */
@@ -126,19 +132,34 @@ export class Wills {
     return will
   }
 
-  /** Throws what `StateLog.write` throws. Undefined: the log has it as it is. */
+  #of(clientId: string): readonly Held[] {
+    return this.#held.get(clientId) ?? []
+  }
+
+  /** Throws what `StateLog.write` throws. Undefined: the log has it as it is, or will have it when the newer one goes. */
   #keep(will: Will, dueLogAge: number | null): GroupNumber | undefined {
-    const { view, log } = this.#parts
-    const { clientId, ...stored } = will
-    const change = view.put(clientId, { ...stored, dueLogAge })
-    const group = change && log.write([change])
-    this.#held.set(clientId, will)
+    const all = this.#of(will.clientId)
+    const known = all.find(held => held.will === will)
+    const kept = known ?? { will, dueLogAge }
+    const isNewest = known === undefined || known === all.at(-1)
+    const change = isNewest ? this.#change({ will, dueLogAge }) : undefined
+    const group = change && this.#parts.log.write([change])
+    kept.dueLogAge = dueLogAge
+    if (known === undefined) this.#held.set(will.clientId, [...all, kept])
     return group
   }
 
-  /** What takes the will out of the log; nothing where another connection of the client has put its own in the place. */
+  #change({ will: { clientId, ...stored }, dueLogAge }: Held): StateChange | undefined {
+    return this.#parts.view.put(clientId, { ...stored, dueLogAge })
+  }
+
+  /** What takes the will out of the log, and puts the one from before in its place; nothing where there is a newer one. */
   #removal(will: Will): StateChange[] {
-    return this.#held.get(will.clientId) === will ? [this.#parts.view.remove(will.clientId)] : []
+    const all = this.#of(will.clientId)
+    if (all.at(-1)?.will !== will) return []
+    const before = all.at(-2)
+    const change = before === undefined ? this.#parts.view.remove(will.clientId) : this.#change(before)
+    return change === undefined ? [] : [change]
   }
 
   #remove(will: Will): void {
@@ -148,7 +169,9 @@ export class Wills {
   }
 
   #removed(will: Will): void {
-    if (this.#held.get(will.clientId) === will) this.#held.delete(will.clientId)
+    const left = this.#of(will.clientId).filter(held => held.will !== will)
+    if (left.length > 0) this.#held.set(will.clientId, left)
+    else this.#held.delete(will.clientId)
   }
 
   /** What cannot be written now stands there as it is: after a restart the will is published when nobody comes back. */

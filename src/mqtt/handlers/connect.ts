@@ -141,17 +141,21 @@ async function accept(
 ): Promise<void> {
   const { services } = connection
   const { packet, clientId } = request
-  await services.state.released(clientId)
-  if (connection.isClosed) return
   const keepAlive = keepAliveOf(packet, services.limits.keepAliveMaxMs / 1000)
   const will = willOf(packet, clientId, keepAlive.seconds)
   if (will !== undefined && !(await services.wills.hold(will)))
     return refuse(connection, request, reasonCodes.serverUnavailable, 'no room for its will')
-  if (connection.isClosed) {
-    if (will !== undefined) services.wills.forget(will)
-    return
+  let begun = beginSession(connection, request)
+  while (begun === undefined) {
+    if (connection.isClosed) {
+      if (will !== undefined) services.wills.forget(will)
+      return
+    }
+    await services.state.released(clientId)
+    await services.sessionLog.removed(clientId)
+    begun = beginSession(connection, request)
   }
-  const { session, isPresent } = sessionFor(services, request)
+  const { session, isPresent } = begun
   const client = new Client({ services, connection, session, packet, keepAliveMs: keepAlive.seconds * 1000, will })
   session.client = client
   session.expiryMs = expiryOf(packet, services.limits.sessionExpiryMaxMs)
@@ -173,14 +177,20 @@ async function accept(
   catchUpAfterReturn(client)
 }
 
-/** The session that the client goes on with, or a new one. [MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.3-2] [MQTT-3.1.4-4] */
-function sessionFor(
-  { sessions }: MqttServices,
+/**
+ * The session that the client goes on with, or a new one; undefined: the log has something of one that has ended, or the connection has gone.
+ * [MQTT-3.1.2-4] [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT-3.1.3-2] [MQTT-3.1.4-4]
+ */
+function beginSession(
+  { isClosed, services }: MqttConnection,
   { clientId, packet }: ConnectRequest,
-): { session: Session; isPresent: boolean } {
+): { readonly session: Session; readonly isPresent: boolean } | undefined {
+  const { sessions, state, sessionLog } = services
+  if (isClosed) return undefined
   takeOver(sessions.find(clientId))
   const before = sessions.find(clientId)
   if (before !== undefined && packet.cleanStart) sessions.end(before)
+  if (!state.isReleased(clientId) || !sessionLog.isRemoved(clientId)) return undefined
   // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
   return { session: sessions.begin(clientId), isPresent: before !== undefined && !packet.cleanStart }
 }

@@ -126,6 +126,26 @@ describe('an exchange goes on after a crash', () => {
     expect(stage.server.metrics.count('mqttDropped', 'left the log before it was read')).toBe(1)
   })
 
+  it('but not into a new session, which waits until the log has room for the end of the one before', async () => {
+    await publish('1')
+    await publish('2')
+    await stage.lose(subscriber, 's')
+    log().full = true
+    const client = await stage.open()
+    const connected = client.connect({ clientId: 's', properties: { sessionExpiry: 3600 } })
+    await stage.client('other').then(other => other.ping())
+    expect(client.connack).toBeUndefined()
+    log().full = false
+    await stage.skip(1)
+    await connected
+    await client.subscribe('t', 2)
+    await publish('3')
+    await stage.untaken(client)
+    await crash()
+    await back()
+    expect(await rest()).toEqual(['publish 1 dup 3'])
+  })
+
   it('of a shared subscription, with the same packet id', async () => {
     await subscriber.unsubscribe('t')
     await subscriber.subscribe('$share/group/t', 2)

@@ -10,6 +10,7 @@ import { SessionLog } from '../../../src/mqtt/session-log.ts'
 import { MqttOutboundView } from '../../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../../src/state/mqtt-sessions.ts'
 import type { StateLog } from '../../../src/state/state-log.ts'
+import { SkippingClock } from '../../support/skipping-clock.ts'
 
 const partition = partitionId(100)
 const idsLimit = 8192
@@ -28,7 +29,7 @@ const stateLog: StateLog = {
 it('what waited for free packet ids goes on when the position passes those that are done', () => {
   const [sessions, outbound] = [new MqttSessionsView(), new MqttOutboundView()]
   const broker = { offsets: () => ({ logStart: 0, highWatermark: 10_000, logEnd: 10_000 }) } as unknown as Broker
-  const log = new SessionLog(stateLog, sessions, outbound, broker)
+  const log = new SessionLog({ log: stateLog, sessions, outbound, broker, clock: new SkippingClock() })
   const memory = new MemoryShare(new MemoryBudget(1 << 30), 1)
   const session = new Session('s', { limitBytes: 1 << 30, memory, metrics: new Metrics(), changed: () => undefined })
   const { flow, windows, backlog } = session

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { payloads, Stage } from '../../conformance/stage.ts'
 import { CrashingLog } from '../../support/crashing-log.ts'
-import type { Connect, Properties } from '../../support/mqtt-wire.ts'
+import { type Connect, connect, type Properties } from '../../support/mqtt-wire.ts'
 import { SimRandom } from '../../support/sim/random.ts'
 import type { WireClient } from '../../support/wire-client.ts'
 
@@ -120,4 +120,38 @@ it('CONNACK waits until the will is in the log', async () => {
   expect(client.connack).toBeUndefined()
   log().release()
   expect((await connected).reason).toBe(0)
+})
+
+describe('a CONNECT that breaks off while its will is being synced', () => {
+  const breakOff = async (): Promise<void> => {
+    log().held = true
+    const client = await stage.open()
+    client.send(connect({ clientId: 'd', will: willOf('broken off'), keepAlive: 20 }))
+    await stage.client('other').then(other => other.ping())
+    // longer than a CONNECT may take
+    await stage.skip(11)
+    await client.closed()
+    log().release()
+    await stage.client('one more').then(other => other.ping())
+  }
+
+  it('leaves the will of the present connection in the log', async () => {
+    await device()
+    await breakOff()
+    await crash()
+    expect(await seen(29, 2)).toEqual([[], [], ['lost']])
+  })
+
+  it('leaves the will that waits for its delay in the log', async () => {
+    await stage.lose(await device(willOf('late', 100), { properties: { sessionExpiry: 600 } }), 'd')
+    await breakOff()
+    await crash()
+    expect(await seen(80, 10)).toEqual([[], [], ['late']])
+  })
+
+  it('leaves nothing where there was none', async () => {
+    await breakOff()
+    await crash()
+    expect(await seen(3600)).toEqual([[], []])
+  })
 })
