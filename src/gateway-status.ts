@@ -17,6 +17,8 @@ import type { MqttFront } from './mqtt/front.ts'
 import { host } from './platform/node/host.ts'
 import type { Platform } from './platform/platform.ts'
 import type { Log } from './storage/log.ts'
+import type { Downlink } from './uplink/downlink/downlink.ts'
+import { downlinkSummary } from './uplink/downlink/downlink-status.ts'
 import type { Uplink } from './uplink/uplink.ts'
 import { uplinkSummary } from './uplink/uplink-status.ts'
 
@@ -35,6 +37,7 @@ interface StatusParts {
   readonly wear: { readonly summary: () => WearSummary }
   readonly clockWatch: ClockWatch
   readonly uplink: Uplink | undefined
+  readonly downlink: Downlink | undefined
 }
 
 /** What the HTTP API shows of a gateway. */
@@ -80,6 +83,7 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
     clients: () => parts.mqtt.clients(),
     gaps: () => gapSummaries(parts),
     uplink: async () => (parts.uplink === undefined ? undefined : uplinkSummary(parts.uplink, broker, platform.clock)),
+    downlink: () => (parts.downlink === undefined ? undefined : downlinkSummary(parts.downlink, platform.clock)),
     uplinkControls: () => parts.uplink,
     settings: () => shownSettings(parts.live.loaded),
     route: mqttTopic => parts.mqtt.explain(mqttTopic),

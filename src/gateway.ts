@@ -25,6 +25,7 @@ import { listenHttpFront } from './http/server.ts'
 import { KafkaServer } from './kafka/server.ts'
 import { type MqttAddress, MqttFront } from './mqtt/front.ts'
 import { openCertificates } from './open-certificates.ts'
+import { openDownlink } from './open-downlink.ts'
 import { followRates, openUplink } from './open-uplink.ts'
 import type { Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
@@ -34,6 +35,7 @@ import { lockNodeDirectory } from './platform/node/lock.ts'
 import { listenStream } from './platform/node/stream-server.ts'
 import { askNodeTimeSync } from './platform/node/time-sync.ts'
 import type { Platform } from './platform/platform.ts'
+import { DownlinkView } from './state/downlink.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
 import { MqttOutboundView } from './state/mqtt-outbound.ts'
 import { MqttSessionsView } from './state/mqtt-sessions.ts'
@@ -175,6 +177,7 @@ const openParts = async (
   const sessions = new MqttSessionsView()
   const outbound = new MqttOutboundView()
   const uplinkView = new UplinkView()
+  const downlinkView = new DownlinkView()
   let uplink: Uplink | undefined
   const wills = new MqttWillsView()
   const sparkplug = new SparkplugView()
@@ -185,7 +188,7 @@ const openParts = async (
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplinkView],
+    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplinkView, downlinkView],
     upstreamThrough: (topic, partition) => uplink?.upstreamThrough(topic, partition),
   })
   const { broker, groups, state, topicConfigs } = opened
@@ -200,12 +203,24 @@ const openParts = async (
     gatewayId: gatewayId(loaded, log),
     logger: logger.child('uplink'),
   })
+  const downlink = openDownlink({
+    ...platform,
+    broker,
+    state,
+    settings,
+    view: downlinkView,
+    gatewayId: gatewayId(loaded, log),
+    clockQuality: () => clockWatch.quality(),
+    logger: logger.child('downlink'),
+  })
   checkStartBudget(loaded, budgetBytes, log)
   rulesAreSet()
   followDiskBudget(live, log, totalBytes, logger)
   if (uplink !== undefined) followRates(live, uplink)
   closing.add('checkpoints of views', () => state.checkpointAll())
-  closing.add('uplink', () => uplink?.stop())
+  const closeLinks = closing.stage()
+  closeLinks('uplink', () => uplink?.stop())
+  closeLinks('downlink', () => downlink?.stop())
   stopping.throwIfAborted()
   const closeFront = closing.stage(drainMs)
   // members hear of the stop, and nothing waits for them
@@ -249,7 +264,7 @@ const openParts = async (
   }
   for (const [index, { scheme }] of settings['kafka.listen'].entries())
     bound(scheme === 'plaintext' ? 'kafka' : scheme, addressOf(kafka.addresses[index]!))
-  const parts = { loaded, live, platform, log, memory, metrics, addresses, mqtt, wear, clockWatch, uplink }
+  const parts = { loaded, live, platform, log, memory, metrics, addresses, mqtt, wear, clockWatch, uplink, downlink }
   const status = gatewayStatus({ ...parts, ...opened })
   const httpParts = {
     listenHttp,
@@ -272,6 +287,7 @@ const openParts = async (
   closing.add('linger', () => linger.end())
   for (const { scheme, address } of await openMqtt(mqtt)) bound(scheme, address)
   uplink?.start()
+  downlink?.start()
   certificates.watch()
   return { addresses: addresses as Gateway['addresses'], status, reload: () => void certificates.reload() }
 }

@@ -38,6 +38,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   consume: async () => (await import('./cli/consume.ts')).consumeCommand(),
   groups: async () => (await import('./cli/groups.ts')).groupsCommand(),
   uplink: async () => (await import('./cli/uplink.ts')).uplinkCommand(),
+  downlink: async () => (await import('./cli/downlink.ts')).downlinkCommand(),
   audit: async () => (await import('./cli/audit.ts')).auditCommand(),
   routes: async () => (await import('./cli/routes.ts')).routesCommand(),
   backup: async () => (await import('./cli/backup.ts')).backupCommand(),

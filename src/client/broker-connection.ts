@@ -23,7 +23,7 @@ const tlsAlert = Buffer.of(0x15, 0x03)
 export interface ConnectOptions {
   readonly clientId: string
   readonly connectTimeoutMs: number
-  /** After this without an answer the connection counts as dead (a black hole does not reset). */
+  /** After this without a byte of an answer that is due the connection counts as dead (a black hole does not reset). */
   readonly requestTimeoutMs: number
   /** Shown to the broker (KIP-511). */
   readonly softwareVersion: string
@@ -40,7 +40,7 @@ interface Waiting {
   readonly api: AnyApi
   readonly version: number
   readonly correlationId: number
-  readonly timer: Timer
+  timer: Timer
   resolve(body: unknown): void
   reject(error: Error): void
 }
@@ -57,6 +57,8 @@ export class BrokerConnection {
   /** Finalized levels of the cluster's features (KIP-584). */
   readonly #features = new Map<string, number>()
   #correlationId = 0
+  /** When the last bytes came; monotonic. */
+  #heardMs = Number.NEGATIVE_INFINITY
   #failure: ConnectionLost | undefined
   #loginTimer: Timer | undefined
   /** While a login is renewed; what is asked meanwhile waits for its end (KIP-368). */
@@ -147,15 +149,25 @@ export class BrokerConnection {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     const correlationId = this.#correlationId++
     const chunks = this.#encoded(api, version, correlationId, body)
+    const limitMs = this.#options.requestTimeoutMs + extraMs
     return new Promise((resolve, reject) => {
-      const timer = this.#clock.after(this.#options.requestTimeoutMs + extraMs, () => {
-        this.#connection.destroy()
-        this.#fail(`no answer to ${api.name} within ${this.#options.requestTimeoutMs + extraMs} ms`)
-      })
-      this.#waiting.push({ api, version, correlationId, timer, resolve: resolve as (body: unknown) => void, reject })
+      const timer = this.#clock.after(limitMs, () => this.#overdue(waiting, limitMs))
+      const waiting = { api, version, correlationId, timer, resolve: resolve as (body: unknown) => void, reject }
+      this.#waiting.push(waiting)
       this.#options.countSent?.(chunks.reduce((sum, { length }) => sum + length, 0))
       this.#connection.write(chunks)
     })
+  }
+
+  /** A large answer over a slow link may take long: as long as it comes, it is waited for. */
+  #overdue(waiting: Waiting, limitMs: number): void {
+    const leftMs = this.#heardMs + this.#options.requestTimeoutMs - this.#clock.monotonicMs()
+    if (leftMs > 0) {
+      waiting.timer = this.#clock.after(leftMs, () => this.#overdue(waiting, limitMs))
+      return
+    }
+    this.#connection.destroy()
+    this.#fail(`no answer to ${waiting.api.name} within ${limitMs} ms`)
   }
 
   /** What the protocol has no room for is the caller's to hear of, as if the broker had refused it. */
@@ -216,6 +228,7 @@ export class BrokerConnection {
   }
 
   #receive(chunk: Buffer): void {
+    this.#heardMs = this.#clock.monotonicMs()
     if (this.#ranges.size === 0 && chunk.subarray(0, tlsAlert.length).equals(tlsAlert)) {
       this.#connection.destroy()
       this.#fail('the broker speaks TLS there: security.protocol is to be SSL or SASL_SSL')

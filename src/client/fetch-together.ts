@@ -6,14 +6,15 @@ import type { FetchedRecord, PartitionReader } from './partition-reader.ts'
 
 /**
  * The next records of several partitions, with one request to each of their leaders; all readers have the options of the first. What
- * went wrong with one partition is thrown only when the others gave nothing: no record that a position has passed is lost.
+ * went wrong with one partition is thrown only when the others gave nothing: no record that a position has passed is lost. With `onFailure`
+ * it is told, and nothing is thrown.
  */
 export const readTogether = async (
   cluster: Cluster,
   readers: readonly PartitionReader[],
 ): Promise<readonly FetchedRecord[]> => {
   const byLeader = new Map<BrokerConnection, PartitionReader[]>()
-  const failures: unknown[] = []
+  const failures: Failure[] = []
   for (const reader of readers.toSorted((one, other) => one.served - other.served)) {
     try {
       const leader = await cluster.leader(reader.source.topic, reader.source.partition)
@@ -21,27 +22,42 @@ export const readTogether = async (
       if (others === undefined) byLeader.set(leader, [reader])
       else others.push(reader)
     } catch (error) {
-      failures.push(error)
+      failures.push({ reader, error })
     }
   }
   const records: FetchedRecord[] = []
-  const fetches = [...byLeader].map(([leader, group]) => fetchFrom(cluster, leader, group))
-  for (const fetched of await Promise.allSettled(fetches)) {
-    if (fetched.status === 'rejected') failures.push(fetched.reason)
-    else {
-      records.push(...fetched.value.records)
-      failures.push(...fetched.value.failures)
-    }
+  const fetches = [...byLeader].map(([leader, group]) =>
+    fetchFrom(cluster, leader, group).catch((error: unknown) => ({
+      records: [],
+      failures: group.map(reader => ({ reader, error })),
+    })),
+  )
+  for (const fetched of await Promise.all(fetches)) {
+    records.push(...fetched.records)
+    failures.push(...fetched.failures)
   }
-  if (records.length === 0 && failures.length > 0) throw failures[0]
+  tell(failures, records.length === 0)
   return records
+}
+
+interface Failure {
+  readonly reader: PartitionReader
+  readonly error: unknown
+}
+
+const tell = (failures: readonly Failure[], isAll: boolean): void => {
+  for (const { reader, error } of failures) {
+    const { onFailure } = reader.options
+    if (onFailure !== undefined) onFailure(reader.source, error)
+    else if (isAll) throw error
+  }
 }
 
 const fetchFrom = async (
   cluster: Cluster,
   leader: BrokerConnection,
   readers: readonly PartitionReader[],
-): Promise<{ readonly records: readonly FetchedRecord[]; readonly failures: readonly unknown[] }> => {
+): Promise<{ readonly records: readonly FetchedRecord[]; readonly failures: readonly Failure[] }> => {
   const { maxWaitMs, maxBytes, readCommitted } = readers[0]!.options
   const topics = await Promise.all(
     [...new Set(readers.map(({ source }) => source.topic))].map(name => cluster.topic(name)),
@@ -65,17 +81,18 @@ const fetchFrom = async (
   })
   checkCode(answer.errorCode, 'fetch')
   const records: FetchedRecord[] = []
-  const failures: unknown[] = []
+  const failures: Failure[] = []
   for (const { topic, topicId, partitions } of answer.responses) {
     const name = topic || topics.find(({ id }) => id === topicId)?.name
     for (const partition of partitions) {
       const reader = readers.find(
         ({ source }) => source.topic === name && source.partition === partition.partitionIndex,
       )
+      if (reader === undefined) continue
       try {
-        if (reader !== undefined) records.push(...(await reader.take(partition)))
+        records.push(...(await reader.take(partition)))
       } catch (error) {
-        failures.push(error)
+        failures.push({ reader, error })
       }
     }
   }

@@ -16,6 +16,8 @@ export interface ReaderOptions {
   readonly readCommitted: boolean
   /** Told when a position is not in the log: what is between it and `logStart` is gone, or it is beyond the end. */
   readonly onOutOfRange?: (source: TopicPartition, position: number, logStart: number) => void
+  /** Told what went wrong with one partition, which is then thrown for none: the others go on. */
+  readonly onFailure?: (source: TopicPartition, error: unknown) => void
 }
 
 /** What a fetch answers for one partition. */
@@ -36,6 +38,8 @@ export class PartitionReader {
   highWatermark = -1
   /** Fetches in which this partition came first and filled the answer: the others go first next time. */
   served = 0
+  /** Bytes of batches that fetches brought, as they came. */
+  receivedBytes = 0
   readonly #cluster: Cluster
 
   constructor(cluster: Cluster, source: TopicPartition, position: number, options: ReaderOptions) {
@@ -71,6 +75,7 @@ export class PartitionReader {
     if (answer.errorCode !== errorCodes.NONE) this.#cluster.forget(topic)
     checkCode(answer.errorCode, `fetch from partition ${partition} of ${topic}`)
     this.highWatermark = answer.highWatermark
+    this.receivedBytes += answer.records?.length ?? 0
     const aborted = this.options.readCommitted ? (answer.abortedTransactions ?? []) : []
     const { records, position } = await unpackRecords(answer.records, this.position, aborted)
     this.position = position

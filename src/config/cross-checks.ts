@@ -1,3 +1,4 @@
+import { checkDownlink } from './downlink-checks.ts'
 import { formatListenUrl, isLocal, isTls, type ListenUrl } from './listen-url.ts'
 import { nearestWord } from './nearest-word.ts'
 import { formatBytes, formatDuration, MiB } from './quantities.ts'
@@ -33,6 +34,7 @@ export function crossCheck(
   checkTls(settings, report)
   checkListenerRules(settings, report)
   checkUplink(settings, report)
+  checkDownlink(settings, report)
   return problems
 }
 

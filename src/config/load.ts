@@ -34,7 +34,6 @@ const otherVariables = ['BROOKLET_CONFIG']
 /** Parts of the file that later versions have; better said than called unknown. */
 const laterKeys: Readonly<Record<string, string>> = {
   auth: 'authentication',
-  downlink: 'the downlink',
 }
 
 interface Entry {

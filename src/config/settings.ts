@@ -1,4 +1,5 @@
 import { type DeliverRule, deliver } from './deliver.ts'
+import { downlinkSettings } from './downlink-settings.ts'
 import { formatListenUrl, httpSchemes, kafkaSchemes, type ListenUrl, listenUrl, mqttSchemes } from './listen-url.ts'
 import { type ListenerRules, listeners } from './listener-rules.ts'
 import { listenerSettings } from './listener-settings.ts'
@@ -318,6 +319,7 @@ export const settingTable = {
   // the central cluster
   ...uplinkSettings,
   ...uplinkConnectionSettings,
+  ...downlinkSettings,
 } as const
 
 export type SettingKey = keyof typeof settingTable

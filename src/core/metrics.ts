@@ -1,4 +1,5 @@
 import { assert } from './assert.ts'
+import { downlinkMetrics } from './downlink-metrics.ts'
 
 type MetricRow = {
   readonly name: string
@@ -321,6 +322,7 @@ export const metricTable = {
     type: 'gauge',
     help: 'Partitions that the central cluster takes nothing from at present; uplink status says why',
   },
+  ...downlinkMetrics,
 } as const satisfies Record<string, MetricRow>
 
 export type MetricKey = keyof typeof metricTable

@@ -133,6 +133,12 @@ export const endpoints: readonly Endpoint[] = [
     status => status.gaps(),
   ),
   json('/api/v1/uplink', 'What the central cluster has, what waits, and why', status => status.uplink(), noUplink),
+  json(
+    '/api/v1/downlink',
+    'How far topics of the central cluster were read, and what became of their records',
+    status => status.downlink(),
+    'there is no downlink: set downlink',
+  ),
   uplinkCommand('/api/v1/uplink/pause', 'Send nothing up until it is resumed, also after restarts', controls =>
     controls.pause(),
   ),

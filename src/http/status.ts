@@ -1,4 +1,5 @@
 import type { ClockSummary } from '../broker/clock-quality.ts'
+import type { DownlinkSummary } from '../broker/downlink-summary.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
 import type { UplinkControls, UplinkSummary } from '../broker/uplink-summary.ts'
 
@@ -18,6 +19,8 @@ export interface GatewayStatus {
   gaps(): readonly GapSummary[]
   /** Undefined when there is no uplink. */
   uplink(): Promise<UplinkSummary | undefined>
+  /** Undefined when there are no downlink rules. */
+  downlink(): DownlinkSummary | undefined
   /** Undefined when there is no uplink. */
   uplinkControls(): UplinkControls | undefined
   /** Secrets already replaced: see `shownSettings`. */

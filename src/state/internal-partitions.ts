@@ -14,6 +14,8 @@ export const internalPartitions = {
   mqttOutbound: partitionId(7),
   /** What the central cluster has of this log, as far as it is known here. */
   uplink: partitionId(9),
+  /** How far topics of the central cluster were read, and what devices have not acknowledged. */
+  downlink: partitionId(10),
   /** Wills of connected clients, and of lost ones while their delay runs. */
   mqttWills: partitionId(11),
   /** Edge nodes and devices of Sparkplug: names by alias, and whether they are alive. */

@@ -5,7 +5,7 @@ import { plainRule, type UplinkRule } from '../config/uplink-rules.ts'
 /** What of the settings says which topics go up, how, and under which name. */
 export type SelectionSettings = Pick<
   Settings,
-  'uplink.topics' | 'uplink.topics.exclude' | 'uplink.rename' | 'uplink.rules'
+  'uplink.topics' | 'uplink.topics.exclude' | 'uplink.rename' | 'uplink.rules' | 'downlink'
 >
 
 /** Topics of the cluster's own state begin with this; only their whole name selects them. */
@@ -17,6 +17,8 @@ export class Selection {
   readonly #excluded: readonly RegExp[]
   readonly #exact: ReadonlySet<string>
   readonly #rules: readonly { readonly rule: UplinkRule; readonly patterns: readonly RegExp[] }[]
+  /** What came down would come down again. */
+  readonly #fromAbove: ReadonlySet<string>
   readonly #settings: SelectionSettings
   readonly #gatewayId: string
 
@@ -27,11 +29,12 @@ export class Selection {
     this.#excluded = settings['uplink.topics.exclude'].map(topicPattern)
     this.#exact = new Set(settings['uplink.topics'])
     this.#rules = settings['uplink.rules'].map(rule => ({ rule, patterns: rule.topics.map(topicPattern) }))
+    this.#fromAbove = new Set(settings.downlink.map(({ to }) => to))
   }
 
   /** Does the topic go up? */
   has(topic: string): boolean {
-    if (this.#excluded.some(pattern => pattern.test(topic))) return false
+    if (this.#excluded.some(pattern => pattern.test(topic)) || this.#fromAbove.has(topic)) return false
     if (topic.startsWith(internalPrefix)) return this.#exact.has(topic)
     return this.#included.some(pattern => pattern.test(topic))
   }

@@ -31,6 +31,8 @@ export class ScriptedBroker {
   connections = 0
   /** The newest version of ApiVersions that it knows. */
   apiVersionsMax = 4
+  /** Answers come ten bytes at a time, so far apart; 0: at once. */
+  trickleMs = 0
   readonly #served = new Map<number, Served>()
   readonly #held = new Map<string, Promise<void>>()
   readonly #sockets = new Set<Socket>()
@@ -119,7 +121,7 @@ export class ScriptedBroker {
   async #answer(socket: Socket, frame: Buffer): Promise<void> {
     const { apiKey, apiVersion, correlationId } = peekRequestHeader(frame)
     const write = (api: AnyApi, version: number, body: ResponseInputOf<AnyApi>): void => {
-      socket.write(Buffer.concat(encodeResponse(api, version, correlationId, body)))
+      void this.#write(socket, Buffer.concat(encodeResponse(api, version, correlationId, body)))
     }
     if (apiKey === apiVersions.key) {
       this.asked.push(`ApiVersions v${apiVersion}`)
@@ -134,6 +136,14 @@ export class ScriptedBroker {
     const reaction = await served.script(decodeRequest(served.api, frame).body as RequestOf<AnyApi>, apiVersion)
     if (reaction === 'close') socket.destroy()
     else if (reaction !== 'silence') write(served.api, apiVersion, reaction)
+  }
+
+  async #write(socket: Socket, bytes: Buffer): Promise<void> {
+    const pieceBytes = this.trickleMs === 0 ? bytes.length : 10
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      socket.write(bytes.subarray(at, at + pieceBytes))
+      if (this.trickleMs > 0) await new Promise(resolve => setTimeout(resolve, this.trickleMs))
+    }
   }
 
   #ranges(): { apiKey: number; minVersion: number; maxVersion: number }[] {

@@ -94,6 +94,14 @@ it('takes a broker for dead that does not answer', async () => {
   await expect(client(broker.address).describe(['t'])).rejects.toThrow(/no answer to Metadata within 200 ms/)
 })
 
+it('waits for a large answer as long as it comes', async () => {
+  const broker = await start()
+  broker.serveTopic(() => [0])
+  broker.trickleMs = 20
+  // some two hundred bytes, ten at a time: longer than the time without an answer
+  expect(await client(broker.address).describe(['t'])).toHaveLength(1)
+})
+
 it('names every address that refused', async () => {
   const gone = await start()
   const { address } = gone

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { Cluster } from '../../../src/client/cluster.ts'
 import { readTogether } from '../../../src/client/fetch-together.ts'
 import { GroupMember } from '../../../src/client/group-member.ts'
+import type { TopicPartition } from '../../../src/client/partition-offsets.ts'
 import { PartitionReader } from '../../../src/client/partition-reader.ts'
 import { Producer } from '../../../src/client/producer.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
@@ -78,6 +79,23 @@ it('gives what other partitions have before it says that one is wrong', async ()
   const wrong = new PartitionReader(cluster, { topic: 't', partition: 9 }, 0, good!.options)
   expect(await readTogether(cluster, [wrong, good!])).toHaveLength(1)
   await expect(readTogether(cluster, [wrong, good!])).rejects.toThrow(/has 4 partitions/)
+})
+
+it('tells who wants to hear it what is wrong with one partition, and throws nothing', async () => {
+  await produce(1, 'a')
+  const heard: string[] = []
+  const onFailure = ({ partition }: TopicPartition, error: unknown) => heard.push(`${partition}: ${String(error)}`)
+  const of = (partition: number) =>
+    new PartitionReader(cluster, { topic: 't', partition }, 0, {
+      maxWaitMs: 10,
+      maxBytes: 1 << 20,
+      readCommitted: true,
+      onFailure,
+    })
+  const [wrong, good] = [of(9), of(1)]
+  expect(await readTogether(cluster, [wrong, good])).toHaveLength(1)
+  expect(await readTogether(cluster, [wrong])).toEqual([])
+  expect(heard).toEqual(Array(2).fill(expect.stringMatching(/^9: .*has 4 partitions/)))
 })
 
 it('shares the partitions of a topic, and takes over those of a member that leaves', async () => {

@@ -133,7 +133,6 @@ describe('problems', () => {
     ['num.partitions: 1\nnum.partitions: 2', 'not valid YAML: Map keys must be unique'],
     ['http.listen:', 'has no value'],
     ['num.partitions: [1]', 'takes one value, not a list or a map'],
-    ['downlink: []', 'the downlink is not in this version'],
     ['uplink: { bootstrap.servers: k1 }', '"k1" is not HOST:PORT'],
     [
       'uplink: { topics: [sensors] }',

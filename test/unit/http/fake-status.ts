@@ -63,6 +63,7 @@ export class FakeStatus implements GatewayStatus {
     holds: [],
     partitions: [],
   })
+  downlink = () => undefined
   isPaused = false
   uplinkControls = () => ({
     pause: async () => {

@@ -4,6 +4,7 @@ import { defaultSettings, settingKeys } from '../../../src/config/settings.ts'
 import { MemoryBudget } from '../../../src/core/memory-budget.ts'
 import { Metrics } from '../../../src/core/metrics.ts'
 import { sleep } from '../../../src/platform/clock.ts'
+import { DownlinkView } from '../../../src/state/downlink.ts'
 import { internalPartitions } from '../../../src/state/internal-partitions.ts'
 import { MqttInflightView } from '../../../src/state/mqtt-inflight.ts'
 import { MqttOutboundView } from '../../../src/state/mqtt-outbound.ts'
@@ -47,6 +48,7 @@ const openGateway = async (machine: SimMachine) => {
   const sessions = new MqttSessionsView()
   const outbound = new MqttOutboundView()
   const uplink = new UplinkView()
+  const downlink = new DownlinkView()
   const wills = new MqttWillsView()
   const sparkplug = new SparkplugView()
   const open = await openBroker({
@@ -56,14 +58,14 @@ const openGateway = async (machine: SimMachine) => {
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplink],
+    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplink, downlink],
   })
   const close = async (): Promise<void> => {
     await open.state.checkpointAll()
     open.stop()
     await log.close()
   }
-  return { ...open, log, metrics, retained, inflight, sessions, outbound, wills, sparkplug, uplink, close }
+  return { ...open, log, metrics, retained, inflight, sessions, outbound, wills, sparkplug, uplink, downlink, close }
 }
 
 type OpenGateway = Awaited<ReturnType<typeof openGateway>>
@@ -119,6 +121,11 @@ const fill = async (machine: SimMachine): Promise<{ producerId: number }> => {
     const position = uplink.putPosition('kept', 0, positionAt(topics.get('kept').id, last))
     await first.broker.whenDurable(first.state.write([position, uplink.putIncarnation(`start ${last}`, 1)]))
   }
+  for (const next of [7, 9]) {
+    const counts = { taken: next, expired: 0, refused: 0, lost: 0 }
+    const read = first.downlink.putPosition('orders', 0, { topicId: 'a', next, ...counts })
+    await first.broker.whenDurable(first.state.write([read]))
+  }
   for (const topic of ['lost', 'gone']) {
     const will = { topic, payload: Buffer.from('!'), qos: 1, retain: true, properties: Buffer.of(1, 1) } as const
     const change = first.wills.put('display', { ...will, delayMs: 5, silenceMs: 90_000, dueLogAge: null })
@@ -171,6 +178,7 @@ const stateOf = async (gateway: OpenGateway, producerId: number) => {
   const { gaps: _, ...content } = await contentOf(gateway)
   const { logEnd } = gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!)
   const upstream = [...gateway.uplink.entries()].map(({ key, value }) => `${key} ${value?.toString('hex')}`)
+  const downstream = gateway.downlink.position('orders', 0)
   const { sessions, outbound, wills, sparkplug } = gateway
   const display = [
     sessions.session('display'),
@@ -182,7 +190,7 @@ const stateOf = async (gateway: OpenGateway, producerId: number) => {
   const repeated = await produce(gateway, 'kept', batchOf('once', producerId, 2))
   expect(gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!).logEnd).toBe(logEnd)
   return JSON.parse(
-    JSON.stringify({ ...content, display, line, upstream, repeated }, (name, value) =>
+    JSON.stringify({ ...content, display, line, upstream, downstream, repeated }, (name, value) =>
       name === 'highWatermark' ? undefined : value,
     ),
   )

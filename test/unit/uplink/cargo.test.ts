@@ -18,6 +18,7 @@ const selection = new Selection(
     'uplink.topics.exclude': [],
     'uplink.rename': { text: '{topic}', parts: [{ name: 'topic' }] },
     'uplink.rules': [],
+    downlink: [],
   },
   'gw',
 )

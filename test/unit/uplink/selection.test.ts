@@ -1,8 +1,14 @@
 import { expect, it } from 'vitest'
+import { type DownlinkRule, parseDownlink } from '../../../src/config/downlink.ts'
 import { parseTemplate } from '../../../src/config/template.ts'
 import { Selection } from '../../../src/uplink/selection.ts'
 
-const selection = (topics: readonly string[], exclude: readonly string[] = [], rename = '{topic}'): Selection => {
+const selection = (
+  topics: readonly string[],
+  exclude: readonly string[] = [],
+  rename = '{topic}',
+  down: readonly DownlinkRule[] = [],
+): Selection => {
   const parsed = parseTemplate(rename, undefined)
   if ('problems' in parsed) throw new Error(rename)
   const settings = {
@@ -10,6 +16,7 @@ const selection = (topics: readonly string[], exclude: readonly string[] = [], r
     'uplink.topics.exclude': exclude,
     'uplink.rename': parsed.value,
     'uplink.rules': [],
+    downlink: down,
   }
   return new Selection(settings, 'g7')
 }
@@ -32,4 +39,11 @@ it('leaves out what is excluded, and internal topics unless they are named', () 
 
 it('renames', () => {
   expect(selection(['*'], [], 'edge.{gateway}.{topic}').target('sensors')).toBe('edge.g7.sensors')
+})
+
+it('leaves out what the downlink fills, or it would come down again', () => {
+  const parsed = parseDownlink([{ topic: 'orders', to: 'commands' }])
+  if ('problems' in parsed) throw new Error('not a rule')
+  const all = selection(['*'], [], '{topic}', parsed.value)
+  expect(['commands', 'orders', 'sensors'].map(name => all.has(name))).toEqual([false, true, true])
 })

@@ -1,0 +1,36 @@
+/** The way down from the central cluster as `downlink status` and the HTTP API show it. */
+export interface DownlinkSummary {
+  /** What went wrong last; null while all goes well. */
+  readonly error: string | null
+  /** Of the topics of the central cluster that the rules name, in the order of their names. */
+  readonly topics: readonly DownlinkTopic[]
+}
+
+export interface DownlinkTopic {
+  /** Its name in the central cluster. */
+  readonly topic: string
+  /** `high`, `normal` or `low`. */
+  readonly priority: string
+  /** Why it could not be looked at; null: it could. */
+  readonly error: string | null
+  /** Empty until it was seen. */
+  readonly partitions: readonly DownlinkPartition[]
+}
+
+export interface DownlinkPartition {
+  readonly partition: number
+  /** All below was read, and what of it is for this gateway is in its log. */
+  readonly centralOffset: number
+  /** Where the partition ends; null before the first answer. */
+  readonly centralEnd: number | null
+  readonly lagOffsets: number | null
+  /** Records that were taken, and those for this gateway that were not, since the topic was made. */
+  readonly taken: number
+  readonly expired: number
+  readonly refused: number
+  /** Offsets that were gone before they were read. */
+  readonly lost: number
+  /** Why nothing comes from it at present; null: nothing is known against it. */
+  readonly error: string | null
+  readonly retryInMs: number | null
+}

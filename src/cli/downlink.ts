@@ -1,0 +1,64 @@
+import { Command } from 'commander'
+import type { DownlinkPartition, DownlinkSummary } from '../broker/downlink-summary.ts'
+import { ageText } from './audit.ts'
+import { HttpClient } from './http-client.ts'
+import { plural } from './plural.ts'
+import { printList } from './table.ts'
+
+interface Row extends DownlinkPartition {
+  readonly topic: string
+}
+
+const columns: Readonly<Record<string, (row: Row) => string | number>> = {
+  TOPIC: row => row.topic,
+  PARTITION: row => row.partition,
+  READ: row => row.centralOffset,
+  END: row => row.centralEnd ?? '-',
+  LAG: row => row.lagOffsets ?? '-',
+  TAKEN: row => row.taken,
+  EXPIRED: row => row.expired,
+  REFUSED: row => row.refused,
+  LOST: row => row.lost,
+}
+
+const headline = ({ error, topics }: DownlinkSummary): string => {
+  const partitions = topics.flatMap(topic => topic.partitions)
+  const lag = partitions.reduce((sum, { lagOffsets }) => sum + (lagOffsets ?? 0), 0)
+  const state =
+    partitions.length === 0 ? 'not connected yet' : lag === 0 ? 'all is read' : `${plural(lag, 'offset')} not read`
+  return `${state}\n${error === null ? '' : `last error: ${error}\n`}`
+}
+
+/** One line for each topic or partition that nothing comes from. */
+const troubles = ({ topics }: DownlinkSummary): string =>
+  topics
+    .flatMap(({ topic, error, partitions }) => [
+      ...(error === null ? [] : [`topic ${topic} waits: ${error}\n`]),
+      ...partitions
+        .filter(partition => partition.error !== null)
+        .map(({ partition, error: reason, retryInMs }) => {
+          const next = retryInMs === null ? '' : `; next attempt in ${ageText(Math.ceil(retryInMs / 1000))}`
+          return `partition ${partition} of ${topic} waits: ${reason}${next}\n`
+        }),
+    ])
+    .join('')
+
+const status = async ({ http, json }: { readonly http: string; readonly json?: boolean }): Promise<void> => {
+  const summary = await new HttpClient(http).get<DownlinkSummary>('/api/v1/downlink')
+  if (json) return printList([summary], {}, true)
+  process.stdout.write(`${headline(summary)}${troubles(summary)}`)
+  const rows = summary.topics.flatMap(({ topic, partitions }) => partitions.map(row => ({ topic, ...row })))
+  printList(rows, columns, false)
+}
+
+/** `brooklet downlink`: what came down from the central cluster, and what waits there. */
+export const downlinkCommand = (): Command =>
+  new Command('downlink')
+    .description('the way down from the central cluster')
+    .addCommand(
+      new Command('status')
+        .description('what came down, what waits there, and why')
+        .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
+        .option('--json', 'print JSON')
+        .action(status),
+    )

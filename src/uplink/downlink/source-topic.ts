@@ -1,0 +1,126 @@
+import type { Cluster, TopicMetadata } from '../../client/cluster.ts'
+import { earliestOffset, latestOffset, offsetsFor } from '../../client/partition-offsets.ts'
+import type { ReaderOptions } from '../../client/partition-reader.ts'
+import type { DownlinkRule } from '../../config/downlink.ts'
+import type { Priority } from '../../config/uplink-rules.ts'
+import type { Logger } from '../../platform/logger.ts'
+import type { DownlinkPosition, DownlinkView } from '../../state/downlink.ts'
+import type { StateLog } from '../../state/state-log.ts'
+import type { StateChange } from '../../state/view.ts'
+import type { Backoff } from '../backoff.ts'
+import { Inlet } from './inlet.ts'
+import type { RuleFilter } from './rule-filter.ts'
+
+export interface SourceParts {
+  readonly lookups: Cluster
+  readonly fetches: Cluster
+  readonly state: StateLog
+  readonly view: DownlinkView
+  readonly logger: Logger
+  readonly options: ReaderOptions
+  readonly newBackoff: () => Backoff
+}
+
+/** Partitions that were added, and topics made anew, are noticed within this time. */
+const refreshMs = 5 * 60_000
+const settleMs = 500
+/** Whatever `commit.max.bytes` is, they fit. */
+const changesPerWrite = 100
+
+/** A topic of the central cluster with its rules, in their order. */
+export class SourceTopic {
+  readonly name: string
+  readonly filters: readonly RuleFilter[]
+  inlets: readonly Inlet[] = []
+  /** Why it could not be looked at. */
+  trouble: string | undefined
+  /** Monotonic time at which it is looked at again. */
+  refreshAtMs = Number.NEGATIVE_INFINITY
+  isOpening = false
+  readonly #parts: SourceParts
+  readonly #backoff: Backoff
+  #leaders: readonly number[] = []
+
+  constructor(parts: SourceParts, name: string, filters: readonly RuleFilter[]) {
+    this.#parts = parts
+    this.name = name
+    this.filters = filters
+    this.#backoff = parts.newBackoff()
+  }
+
+  /** Rules of one topic have the same. */
+  get #rule(): DownlinkRule {
+    return this.filters[0]!.rule
+  }
+
+  get priority(): Priority {
+    return this.#rule.priority
+  }
+
+  isDue(nowMs: number): boolean {
+    return !this.isOpening && this.refreshAtMs <= nowMs
+  }
+
+  /** Node id; -1 while there is none. */
+  leaderOf(partition: number): number {
+    return this.#leaders[partition] ?? -1
+  }
+
+  /** Looks at the topic: partitions that are new get a position, durable before anything is read. Throws what the client and `StateLog` throw. */
+  async open(nowMs: number): Promise<void> {
+    const { lookups, fetches, view } = this.#parts
+    const topic = await lookups.topic(this.name, { refresh: true })
+    // what comes of the topic before it was made anew is written first
+    if (this.inlets.some(({ isBusy, position }) => isBusy && position.topicId !== topic.id)) {
+      this.refreshAtMs = nowMs + settleMs
+      return
+    }
+    const unplaced = [...topic.partitions.keys()].filter(
+      partition => view.position(this.name, partition)?.topicId !== topic.id,
+    )
+    if (unplaced.length > 0) await this.#place(topic, unplaced)
+    this.inlets = topic.partitions.map((_, partition) => this.#inlet(topic.id, partition))
+    fetches.forget(this.name)
+    this.#leaders = topic.partitions.map(({ leader }) => leader)
+    this.refreshAtMs = nowMs + refreshMs
+    this.trouble = undefined
+    this.#backoff.reset()
+  }
+
+  failed(reason: string, nowMs: number): void {
+    this.trouble = reason
+    this.refreshAtMs = nowMs + this.#backoff.pauseMs()
+  }
+
+  /**
+   * What the gateway sees for the first time begins where the rule says. Partitions that came later, and those of a topic that was made anew,
+   * begin at their starts: all that is in them came after what was read.
+   */
+  async #place({ id, partitions }: TopicMetadata, unplaced: readonly number[]): Promise<void> {
+    const { lookups, view, state, logger } = this.#parts
+    const seen = view.topic(this.name)
+    if (seen !== undefined && seen.topicId !== id)
+      logger.warn({ topic: this.name }, 'the central topic was made anew: it is read from its start')
+    const isFirst = seen === undefined && this.#rule.from === 'latest'
+    const sources = unplaced.map(partition => ({ topic: this.name, partition }))
+    const offsets = await offsetsFor(lookups, sources, isFirst ? latestOffset : earliestOffset)
+    const changes: StateChange[] = unplaced.map((partition, index) =>
+      view.putPosition(this.name, partition, { ...unread, topicId: id, next: offsets[index] ?? 0 }),
+    )
+    // last: without it a start begins all of this again
+    changes.push(view.putTopic(this.name, { topicId: id, partitions: partitions.length }))
+    for (let from = 0; from < changes.length; from += changesPerWrite)
+      state.write(changes.slice(from, from + changesPerWrite))
+    await state.durable(view)
+  }
+
+  #inlet(topicId: string, partition: number): Inlet {
+    const { fetches, view, options, newBackoff } = this.#parts
+    const present = this.inlets[partition]
+    if (present?.position.topicId === topicId) return present
+    const position = view.position(this.name, partition)!
+    return new Inlet(fetches, { topic: this.name, partition }, position, options, newBackoff())
+  }
+}
+
+const unread: Omit<DownlinkPosition, 'topicId' | 'next'> = { taken: 0, expired: 0, refused: 0, lost: 0 }
