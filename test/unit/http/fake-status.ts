@@ -63,7 +63,7 @@ export class FakeStatus implements GatewayStatus {
     holds: [],
     partitions: [],
   })
-  downlink = () => undefined
+  downlink = () => ({ error: null, topics: [] })
   isPaused = false
   uplinkControls = () => ({
     pause: async () => {
