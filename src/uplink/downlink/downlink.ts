@@ -189,7 +189,7 @@ export class Downlink {
       const records = await readTogether(this.#fetches, readers)
       const bytes = inlets.reduce((sum, { broughtBytes }) => sum + broughtBytes, 0)
       // how long a broker had nothing says nothing of the link
-      if (hadMore) this.#rate.acknowledged(bytes, clock.monotonicMs() - startMs)
+      if (hadMore) this.#rate.acknowledged(bytes, clock.monotonicMs() - startMs, true)
       broker.memory.take(bytes)
       try {
         for (const inlet of inlets) await this.#take(inlet, records)
