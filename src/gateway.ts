@@ -26,7 +26,7 @@ import { KafkaServer } from './kafka/server.ts'
 import { type MqttAddress, MqttFront } from './mqtt/front.ts'
 import { openCertificates } from './open-certificates.ts'
 import { openDownlink } from './open-downlink.ts'
-import { followRates, openUplink } from './open-uplink.ts'
+import { followRates, openUplink, stayingTopics } from './open-uplink.ts'
 import type { Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
 import { listenHttp } from './platform/node/http-server.ts'
@@ -190,6 +190,7 @@ const openParts = async (
     metrics,
     frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplinkView, downlinkView],
     upstreamThrough: (topic, partition) => uplink?.upstreamThrough(topic, partition),
+    staysHere: stayingTopics(settings, gatewayId(loaded, log)),
   })
   const { broker, groups, state, topicConfigs } = opened
   uplink = openUplink({

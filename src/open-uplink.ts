@@ -1,6 +1,8 @@
 import { centralCredentials } from './central-credentials.ts'
 import type { LiveSettings } from './config/live-settings.ts'
+import type { Settings } from './config/settings.ts'
 import { rateKeys } from './uplink/caps.ts'
+import { Selection } from './uplink/selection.ts'
 import { Uplink, type UplinkParts } from './uplink/uplink.ts'
 
 /** Changes of the caps while the gateway runs. */
@@ -16,4 +18,13 @@ export const followRates = (live: LiveSettings, uplink: Uplink): void => {
 export const openUplink = (parts: Omit<UplinkParts, 'credentials'>): Uplink | undefined => {
   if (parts.settings['uplink.bootstrap.servers'].length === 0) return undefined
   return new Uplink({ ...parts, credentials: centralCredentials(parts) })
+}
+
+/** Says why a topic of this name does not go up; undefined: it does. */
+export const stayingTopics = (settings: Settings, gatewayId: string): ((topic: string) => string | undefined) => {
+  const selection = new Selection(settings, gatewayId)
+  return topic => {
+    if (settings['uplink.bootstrap.servers'].length === 0) return 'there is none (uplink.bootstrap.servers)'
+    return selection.has(topic) ? undefined : `"${topic}" does not go up (uplink.topics, uplink.topics.exclude)`
+  }
 }

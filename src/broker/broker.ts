@@ -16,6 +16,7 @@ import type {
   ReadBatches,
 } from '../storage/log.ts'
 import { type AdvanceWait, AdvanceWaits } from './advance-waits.ts'
+import type { CentralReplica } from './central-replica.ts'
 import { type BatchRules, checkClientBatch, checkRecordKeys, stampAppendTime } from './client-batch.ts'
 import { type FoundOffset, offsetAtMaxTimestamp, offsetByLogAge, offsetByTimestamp } from './offset-search.ts'
 import type { Topic, Topics } from './topics.ts'
@@ -24,6 +25,8 @@ export interface ProduceResult {
   readonly baseOffset: number
   /** Wall clock given to the batch by `message.timestamp.type=LogAppendTime`, else -1. */
   readonly logAppendTimeMs: number
+  /** Offset behind its last record. */
+  readonly nextOffset: number
   /** To be acknowledged with this group; undefined when it was durable before this start (a repeat of an old batch). */
   readonly group: GroupNumber | undefined
 }
@@ -40,6 +43,14 @@ export interface BrokerParts {
   readonly memory: MemoryBudget
   readonly metrics: Metrics
   readonly batchRules: BatchRulesOf
+  readonly replica: CentralReplica
+}
+
+export interface ProduceOptions {
+  /** Batches may be compressed with zstd. */
+  readonly zstd: boolean
+  /** It is to be acknowledged by all replicas that the topic demands. */
+  readonly allReplicas?: boolean
 }
 
 /**
@@ -50,6 +61,7 @@ export class Broker {
   readonly topics: Topics
   readonly memory: MemoryBudget
   readonly metrics: Metrics
+  readonly replica: CentralReplica
   readonly #parts: BrokerParts
   readonly #waits: AdvanceWaits
 
@@ -57,9 +69,13 @@ export class Broker {
     this.topics = parts.topics
     this.memory = parts.memory
     this.metrics = parts.metrics
+    this.replica = parts.replica
     this.#parts = parts
     this.#waits = new AdvanceWaits(parts.clock)
-    parts.log.onDurable((_group, partitions) => this.#waits.advanced(partitions))
+    parts.log.onDurable((_group, partitions) => {
+      this.#waits.advanced(partitions)
+      this.replica.written(partitions)
+    })
     parts.topics.onChange((topic, change) => {
       if (change === 'deleted') this.#waits.advanced(topic.partitions)
     })
@@ -77,10 +93,10 @@ export class Broker {
 
   /**
    * Appends a producer's batch as it came. Throws `unknownPartition`, everything that `checkClientBatch` refuses, the producer errors
-   * (`outOfOrderSequence`, `invalidProducerEpoch`), and what `Log.append` throws; then nothing was appended. Check and append are one step.
+   * (`outOfOrderSequence`, `invalidProducerEpoch`), `notEnoughReplicas`, and what `Log.append` throws; then nothing was appended. Check and append are one step.
    * Batches for topics that are not compacted are appended before the call returns.
    */
-  async produce(topic: Topic, index: number, batch: Buffer, options: { zstd: boolean }): Promise<ProduceResult> {
+  async produce(topic: Topic, index: number, batch: Buffer, options: ProduceOptions): Promise<ProduceResult> {
     const { log, producers, clock } = this.#parts
     const rules = this.#parts.batchRules(topic)
     const partition = this.topics.partition(topic, index)
@@ -89,15 +105,17 @@ export class Broker {
     // from here to the append nothing may wait
     if (this.topics.findById(topic.id) === undefined)
       throw new BrokerError('unknownTopic', `topic "${topic.name}" was deleted`)
+    if (options.allReplicas) this.replica.demand(topic, partition)
     const idempotent = header.producerId >= 0
     if (idempotent && producers.needsFlush) producers.flush(this.#parts.state)
     const duplicate = idempotent ? producers.check(partition, header) : undefined
-    if (duplicate !== undefined) return { ...duplicate, logAppendTimeMs: -1 }
+    if (duplicate !== undefined)
+      return { ...duplicate, logAppendTimeMs: -1, nextOffset: duplicate.baseOffset + header.count }
     const logAppendTimeMs = rules.appendTime ? stampAppendTime(batch, clock.wallMs()) : -1
     const { group, baseOffsets } = log.append([{ partition, batch }])
     const baseOffset = baseOffsets[0]!
     if (idempotent) producers.appended(partition, header, baseOffset, log.logAge, group)
-    return { baseOffset, logAppendTimeMs, group }
+    return { baseOffset, logAppendTimeMs, group, nextOffset: baseOffset + header.count }
   }
 
   /**

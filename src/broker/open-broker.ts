@@ -5,6 +5,7 @@ import type { MemoryBudget } from '../core/memory-budget.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { CheckpointStore } from '../platform/checkpoint-store.ts'
 import type { Timer } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
 import type { Platform } from '../platform/platform.ts'
 import { GroupsView } from '../state/groups.ts'
 import { ProducersView } from '../state/producers.ts'
@@ -21,6 +22,7 @@ import {
   recordCountOf,
 } from '../wire/kafka/record-batch.ts'
 import { Broker } from './broker.ts'
+import { CentralReplica } from './central-replica.ts'
 import type { BatchRules } from './client-batch.ts'
 import { GroupCoordinator } from './groups/coordinator.ts'
 import { defaultGroupSettings } from './groups/settings.ts'
@@ -37,6 +39,8 @@ export interface BrokerOptions {
   readonly frontViews: readonly View[]
   /** The offset below which the central cluster has all of the partition; undefined when it does not go up. */
   readonly upstreamThrough?: (topic: string, partition: number) => number | undefined
+  /** Why a topic of this name does not go up; undefined: it does. Absent: none does. */
+  readonly staysHere?: (topic: string) => string | undefined
 }
 
 export interface OpenBroker {
@@ -49,11 +53,12 @@ export interface OpenBroker {
 }
 
 const secondsPerMs = 1 / 1000
+const noUplink = (): string => 'there is none (uplink.bootstrap.servers)'
 const producerSweepMs = 60_000
 
 /** Replays all state and puts the broker together. Nothing is served before this resolves. */
 export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> => {
-  const { platform, loaded, log, store, memory, metrics, frontViews } = options
+  const { platform, loaded, log, store, memory, metrics, frontViews, staysHere = noUplink } = options
   const { clock, random, logger } = platform
   const { settings } = loaded
   const topicsView = new TopicsView()
@@ -81,6 +86,7 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
     isLastOfProducer: (partition, producerId, baseOffset) => producers.isLast(partition, producerId, baseOffset),
     doneThrough: (topic, partition) =>
       doneThrough(groupsView.offsets.readThrough(topic, partition), options.upstreamThrough?.(topic, partition)),
+    staysHere,
     limits: { defaultPartitions: settings['num.partitions'], maxPartitions: settings['partitions.max'] },
     dependents: topic => [
       ...groups.changesForDeletedTopics([topic.name]),
@@ -89,6 +95,16 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
   })
   const sweep = sweepProducers(options, state, producers)
   const scrub = new StateScrub({ log, state, clock, logger: logger.child('state') })
+  const replica = new CentralReplica({
+    topics,
+    clock,
+    metrics,
+    isNeeded: ({ configs }) => topicConfigs.needsCentral(configs),
+    offsets: partition => log.offsets(partition),
+    upstreamThrough: options.upstreamThrough ?? (() => undefined),
+    lagMaxMs: settings['replica.lag.time.max.ms'],
+  })
+  warnOfLostReplicas(topics, replica, staysHere, logger)
   const broker = new Broker({
     log,
     state,
@@ -97,6 +113,7 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
     clock,
     memory,
     metrics,
+    replica,
     batchRules: rulesByTopic(topicConfigs),
   })
   const stop = (): void => {
@@ -105,6 +122,21 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
     groups.stop()
   }
   return { broker, groups, state, topicConfigs, stop }
+}
+
+/** The settings of the uplink may have changed since the topic was configured. */
+const warnOfLostReplicas = (
+  topics: Topics,
+  replica: CentralReplica,
+  staysHere: (topic: string) => string | undefined,
+  logger: Logger,
+): void => {
+  for (const topic of topics.all()) {
+    const reason = replica.follows(topic) ? staysHere(topic.name) : undefined
+    if (reason === undefined) continue
+    const fields = { topic: topic.name, reason }
+    logger.warn(fields, 'the topic has min.insync.replicas=2 and does not go up: nothing is acknowledged to the full')
+  }
 }
 
 /** Below it nobody misses anything: every group that reads the partition has read it, and it is upstream where it goes up. */

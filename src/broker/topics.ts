@@ -18,6 +18,8 @@ export interface TopicConfigRules {
   /** Undefined for a topic that is not compacted. */
   compaction(configs: ReadonlyMap<string, string>): Compaction | undefined
   durability(configs: ReadonlyMap<string, string>): Durability
+  /** `min.insync.replicas=2`: an acknowledgement to the full waits for the central cluster. */
+  needsCentral(configs: ReadonlyMap<string, string>): boolean
 }
 
 export interface TopicLimits {
@@ -52,6 +54,8 @@ interface TopicsParts {
   readonly isLastOfProducer: (partition: PartitionId, producerId: number, baseOffset: number) => boolean
   /** The offset below which all groups have read the partition and the central cluster has it; 0 when there is neither. */
   readonly doneThrough: (topic: string, partition: number) => number
+  /** Why a topic of this name does not go up to the central cluster; undefined: it does. */
+  readonly staysHere: (topic: string) => string | undefined
 }
 
 /**
@@ -131,6 +135,7 @@ export class Topics {
     }
     this.#checkRoom(name, count)
     configRules.check(configs)
+    this.#checkReplicas(name, configs)
     return { name, partitions: count, configs }
   }
 
@@ -170,6 +175,7 @@ export class Topics {
   setConfigs(name: string, configs: ReadonlyMap<string, string>, options: { validateOnly?: boolean } = {}): Topic {
     const topic = this.get(name)
     this.#parts.configRules.check(configs)
+    this.#checkReplicas(name, configs)
     return options.validateOnly ? topic : this.#store({ ...topic, configs }, 'changed')
   }
 
@@ -224,6 +230,16 @@ export class Topics {
       'topicLimit',
       `topic "${name}" would bring this gateway to ${this.#partitionCount + added} partitions; partitions.max is ${maxPartitions}`,
     )
+  }
+
+  /** The second replica is the central cluster. */
+  #checkReplicas(name: string, configs: ReadonlyMap<string, string>): void {
+    const reason = this.#parts.configRules.needsCentral(configs) ? this.#parts.staysHere(name) : undefined
+    if (reason !== undefined)
+      throw new BrokerError(
+        'invalidConfig',
+        `topic config min.insync.replicas: 2 is this gateway and the central cluster, and ${reason}; nearest: 1`,
+      )
   }
 
   #applyConfigs(topic: Topic): void {

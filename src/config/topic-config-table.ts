@@ -135,10 +135,10 @@ export const topicConfigTable = {
     'Shortest time for which a record stays whatever comes after it, by the life of the log.',
     { broker: 'log.cleaner.min.compaction.lag.ms' },
   ),
-  'min.insync.replicas': accepted(
+  'min.insync.replicas': enforced(
     integer({ min: 1, max: 2 }),
     1,
-    '2 means this gateway and the central cluster. Without the uplink, which is not in this version, the gateway alone acknowledges.',
+    '2 means this gateway and the central cluster: acks=all, PUBACK and PUBREC wait until the uplink has brought the records there, and are refused while it is not in sync (`replica.lag.time.max.ms`). Only for topics that go up.',
     { broker: 'min.insync.replicas' },
   ),
   preallocate: accepted(boolean, false, `${noSegmentsOfItsOwn} See the setting \`disk.reserve\`.`, {

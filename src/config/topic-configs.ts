@@ -90,6 +90,11 @@ export class TopicConfigs {
     return { ms: values['retention.ms'], bytes: values['retention.bytes'], class: values['retention.class'] }
   }
 
+  /** Does an acknowledgement to the full wait for the central cluster? */
+  needsCentral(overrides: TopicOverrides): boolean {
+    return overrides.get('min.insync.replicas') === '2'
+  }
+
   durability(overrides: TopicOverrides): 'commit' | 'relaxed' {
     return this.values(overrides).durability
   }

@@ -118,6 +118,17 @@ export const uplinkSettings = {
     30 * SECOND_MS,
     'Longest pause between attempts',
   ),
+  'replica.lag.time.max.ms': row(
+    duration({ min: 10, max: HOUR_MS }),
+    10 * SECOND_MS,
+    'How long the central cluster counts as in sync after it last had everything',
+    {
+      docs:
+        'For topics with `min.insync.replicas=2`. After so long without a link, or with a backlog that is older, acks=all gets NOT_ENOUGH_REPLICAS ' +
+        'and nothing is appended.',
+      kafka: 'replica.lag.time.max.ms',
+    },
+  ),
   'uplink.positions.topic': row(
     text(topicName, 'a topic name'),
     '__brooklet_positions',

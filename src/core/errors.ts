@@ -27,6 +27,9 @@ export const errorKinds = {
   fencedLeaderEpoch: { retriable: true },
   unknownLeaderEpoch: { retriable: true },
   policyViolation: { retriable: false },
+  notEnoughReplicas: { retriable: true },
+  notEnoughReplicasAfterAppend: { retriable: true },
+  replicationTimeout: { retriable: true },
   // storage
   spaceAwaited: { retriable: true, waits: true },
   storageFull: { retriable: true },

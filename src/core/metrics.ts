@@ -316,6 +316,11 @@ export const metricTable = {
     type: 'counter',
     help: 'Records that an operator gave up because the central cluster refuses them',
   },
+  replicaWaiting: {
+    name: 'replica_waiting_acks',
+    type: 'gauge',
+    help: 'Acknowledgements that wait until the central cluster has the records (min.insync.replicas=2)',
+  },
   uplinkPaused: { name: 'uplink_paused', type: 'gauge', help: '1 while an operator has paused the uplink' },
   uplinkRefused: {
     name: 'uplink_refused_partitions',

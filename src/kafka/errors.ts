@@ -30,6 +30,10 @@ const codeOfKind: Readonly<Record<ErrorKind, number>> = {
   fencedLeaderEpoch: errorCodes.FENCED_LEADER_EPOCH,
   unknownLeaderEpoch: errorCodes.UNKNOWN_LEADER_EPOCH,
   policyViolation: errorCodes.POLICY_VIOLATION,
+  notEnoughReplicas: errorCodes.NOT_ENOUGH_REPLICAS,
+  notEnoughReplicasAfterAppend: errorCodes.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+  // the batch stands here, and its replica was in sync and slower than the request had time
+  replicationTimeout: errorCodes.REQUEST_TIMED_OUT,
   spaceAwaited: errorCodes.KAFKA_STORAGE_ERROR,
   storageFull: errorCodes.KAFKA_STORAGE_ERROR,
   storageFailed: errorCodes.KAFKA_STORAGE_ERROR,

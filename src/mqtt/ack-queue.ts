@@ -8,10 +8,17 @@ const firstError = 0x80
 
 interface Waiting {
   readonly group: number
+  /** The first of them waits for more than the group. */
+  isHeld: boolean
   count: number
   pubacks: number
   /** PUBACK and PUBREC without an error. */
   stored: number
+}
+
+/** An acknowledgement that is held back. */
+export interface Held {
+  readonly isHeld: boolean
 }
 
 /** Acknowledgements of one connection that wait for their group, in the order of their packets, counted by group. */
@@ -22,6 +29,8 @@ export class AckQueue {
   #count = 0
   /** How many belong to each group that waits, oldest first. */
   readonly #groups: Waiting[] = []
+  /** How many of these, the oldest, may leave as far as their groups are concerned. */
+  #due = 0
   #pubacks = 0
 
   get count(): number {
@@ -33,17 +42,47 @@ export class AckQueue {
     return this.#pubacks
   }
 
-  /** Returns true when this is the first of its group: the caller has `take` called once the group may be acknowledged. */
+  /** Returns true when this is the first of its group: the caller has `due` called once the group may be acknowledged. */
   add(ack: number, group: number): boolean {
     const last = this.#groups.at(-1)
     if (last !== undefined && last.group >= group) {
       this.#push(ack, last)
       return false
     }
-    const waiting = { group, count: 0, pubacks: 0, stored: 0 }
-    this.#groups.push(waiting)
-    this.#push(ack, waiting)
+    this.#begin(ack, group, false)
     return true
+  }
+
+  /**
+   * Adds what waits for more than its group, and all that comes behind it: until `let` lets it go. The caller has `due` called once the group may
+   * be acknowledged.
+   */
+  hold(ack: number, group: number): Held {
+    return this.#begin(ack, Math.max(group, this.#groups.at(-1)?.group ?? 0), true)
+  }
+
+  /** With a reason code, of an error, in place of its own. */
+  let(held: Held, reasonCode: number | undefined): void {
+    const waiting = held as Waiting
+    waiting.isHeld = false
+    if (reasonCode === undefined) return
+    let at = this.#first
+    for (const earlier of this.#groups) {
+      if (earlier === waiting) break
+      at += earlier.count
+    }
+    this.#ring[at & (this.#ring.length - 1)]! |= reasonCode << 16
+    waiting.stored--
+  }
+
+  /** The oldest group that was not yet may be acknowledged. */
+  due(): void {
+    this.#due++
+  }
+
+  /** The oldest group may leave. */
+  get isReady(): boolean {
+    return this.#due > 0 && !this.#groups[0]!.isHeld
   }
 
   /** Joins what waits, to keep the order; false: nothing waits, and nothing was added. */
@@ -67,11 +106,19 @@ export class AckQueue {
   /** The packets of the oldest group. */
   take(): Buffer {
     const { count, pubacks } = this.#groups.shift() ?? { count: 0, pubacks: 0 }
+    this.#due = Math.max(0, this.#due - 1)
     this.#pubacks -= pubacks
     const bytes = encodeAcks(this.#ring, this.#first, count)
     this.#first = (this.#first + count) & (this.#ring.length - 1)
     this.#count -= count
     return bytes
+  }
+
+  #begin(ack: number, group: number, isHeld: boolean): Waiting {
+    const waiting = { group, isHeld, count: 0, pubacks: 0, stored: 0 }
+    this.#groups.push(waiting)
+    this.#push(ack, waiting)
+    return waiting
   }
 
   #push(ack: number, waiting: Waiting): void {

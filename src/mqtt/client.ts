@@ -1,13 +1,13 @@
 import type { GroupNumber } from '../core/brand.ts'
 import { LazyMap } from '../core/lazy-map.ts'
-import { type AckType, packAck } from '../wire/mqtt/acks.ts'
+import { type AckType, ackTypes, packAck } from '../wire/mqtt/acks.ts'
 import type { ConnectPacket } from '../wire/mqtt/client-packets.ts'
 import type { Properties } from '../wire/mqtt/properties.ts'
 import { encodePublish } from '../wire/mqtt/publish-frame.ts'
 import { encodePubrel } from '../wire/mqtt/server-packets.ts'
 import { AckQueue } from './ack-queue.ts'
 import type { MqttConnection } from './connection.ts'
-import { reasonCodes } from './errors.ts'
+import { pubackReason, reasonCodes } from './errors.ts'
 import { ClientPlans } from './ingest.ts'
 import type { Sender } from './outbound-flow.ts'
 import type { Publication } from './publication.ts'
@@ -15,6 +15,7 @@ import type { Replay } from './replay.ts'
 import type { MqttServices } from './services.ts'
 import type { Session } from './session.ts'
 import { InboundAliases, OutboundAliases } from './topic-alias.ts'
+import { type PartitionEnd, UpstreamAcks } from './upstream-acks.ts'
 import type { Will } from './will.ts'
 
 /** Aliases that a client may use, and that we use with it. */
@@ -56,6 +57,8 @@ export class Client implements Sender {
   readonly #services: MqttServices
   readonly #outboundAliases: OutboundAliases
   readonly #maxPacketBytes: number
+  /** Undefined before the first publish whose acknowledgement waits for the central cluster. */
+  #upstream: UpstreamAcks | undefined
 
   constructor({ services, connection, session, packet, keepAliveMs, will }: ClientParts) {
     const { properties, version } = packet
@@ -155,6 +158,26 @@ export class Client implements Sender {
     }
   }
 
+  /**
+   * As `acknowledge`, and not before the central cluster has the records. MQTT 5 has a word for it when it does not get them. Before that there is
+   * none, and after PUBREC with an error nobody could tell a repeat: then the client goes without an answer until they are there.
+   */
+  acknowledgeUpstream(type: AckType, packetId: number, group: GroupNumber, ends: readonly PartitionEnd[]): void {
+    const isPatient = this.version < 5 || type === ackTypes.pubrec
+    const held = this.acks.hold(packAck(type, packetId, reasonCodes.success), group)
+    this.#upstream ??= new UpstreamAcks(this.#services.broker.replica)
+    this.#upstream.wait(ends, isPatient, error => {
+      if (error !== undefined) this.#services.metrics.add('mqttRefused', 1, error.kind)
+      if (isPatient && error !== undefined) {
+        this.connection.close('not.stored', error.message, pubackReason(error.kind))
+        return
+      }
+      this.acks.let(held, error && pubackReason(error.kind))
+      this.#sendReady()
+    })
+    this.#services.work.after(group, this.#ackable)
+  }
+
   /** It does not read, and what it is to get has no room. */
   fallBehind(): void {
     this.connection.close('slow.subscriber', 'more waits for it than may', reasonCodes.quotaExceeded)
@@ -163,19 +186,27 @@ export class Client implements Sender {
   /** The connection is gone. */
   end(): void {
     this.#services.replays.endAll(this)
+    this.#upstream?.end()
     this.inboundAliases.end()
     this.#services.ingest.forget(this.plans)
   }
 
   readonly #ackable = (error?: Error): void => {
-    const { connection, acks } = this
     if (error !== undefined) {
-      connection.abandon(error)
+      this.connection.abandon(error)
       return
     }
-    this.#services.metrics.add('mqttAcked', acks.nextStored)
-    const count = acks.nextCount
-    connection.write(acks.take(), count)
+    this.acks.due()
+    this.#sendReady()
+  }
+
+  #sendReady(): void {
+    const { connection, acks } = this
+    while (acks.isReady) {
+      this.#services.metrics.add('mqttAcked', acks.nextStored)
+      const count = acks.nextCount
+      connection.write(acks.take(), count)
+    }
     connection.proceed()
   }
 }

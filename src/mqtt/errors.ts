@@ -50,6 +50,9 @@ const puback = {
   storageFailed: reasonCodes.implementationSpecific,
   shuttingDown: reasonCodes.implementationSpecific,
   notAuthorized: reasonCodes.notAuthorized,
+  // min.insync.replicas=2: not stored, or stored here alone
+  notEnoughReplicas: reasonCodes.implementationSpecific,
+  notEnoughReplicasAfterAppend: reasonCodes.implementationSpecific,
   // the topic went away between the route and the append
   unknownTopic: reasonCodes.implementationSpecific,
   unknownTopicId: reasonCodes.implementationSpecific,
@@ -65,6 +68,7 @@ const puback = {
   invalidTimestamp: reasonCodes.unspecified,
   unsupportedCompression: reasonCodes.unspecified,
   invalidRequiredAcks: reasonCodes.unspecified,
+  replicationTimeout: reasonCodes.unspecified,
   offsetOutOfRange: reasonCodes.unspecified,
   fencedLeaderEpoch: reasonCodes.unspecified,
   unknownLeaderEpoch: reasonCodes.unspecified,

@@ -1,5 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import type { ClockQuality } from '../broker/clock-quality.ts'
+import type { Topic } from '../broker/topics.ts'
 import { type GroupNumber, type PartitionId, partitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import { LazyMap } from '../core/lazy-map.ts'
@@ -29,6 +30,8 @@ export interface PublishPlan {
   /** Undefined: what is published to it is not simply appended. */
   open: OpenRoute | undefined
   audience: Audience
+  /** The topic of `min.insync.replicas=2` to which it leads. */
+  replicated: Topic | undefined
   /** Made when they are needed, by QoS and retain flag. */
   readonly headers: (HeaderTemplate | undefined)[]
   routesGeneration: number
@@ -186,6 +189,7 @@ export class Ingest {
       isMalformed: topic === undefined || /[+#]/.test(topic),
       open: undefined,
       audience: nobody,
+      replicated: undefined,
       headers: [],
       routesGeneration: -1,
       subscribersGeneration: -1,
@@ -221,6 +225,8 @@ export class Ingest {
     }
     // making the topic has changed the generation: the plan is for what is now
     plan.routesGeneration = routes.generation
+    const topic = plan.open?.topic
+    plan.replicated = topic !== undefined && this.#parts.broker.replica.follows(topic) ? topic : undefined
     // its payloads are not stored as they come
     if (plan.open?.destination.sparkplug !== undefined) plan.open = undefined
   }

@@ -54,4 +54,5 @@ export const passSpan = (broker: Broker, lane: Lane, { first, last }: LaneSpan):
   const from = Math.max(lane.next, first)
   const lost = unsentIn(broker, lane.id, { first: lane.next, end: from, records: 0 })
   lane.pass(last + 1, addUnsent(lost, { skipped: last + 1 - from }))
+  broker.replica.gaveUp(lane.id, last + 1)
 }

@@ -205,10 +205,11 @@ export class Uplink implements UplinkControls {
   }
 
   async #run(): Promise<void> {
+    const { replica } = this.#parts.broker
     while (!this.#isEnding) {
       try {
         if (this.#isHeld) await this.#wait(Number.POSITIVE_INFINITY)
-        else await this.#session()
+        else await this.#session().finally(() => replica.disconnected())
       } catch (error) {
         if (this.#isEnding) return
         await this.#failed(error)
@@ -217,15 +218,19 @@ export class Uplink implements UplinkControls {
   }
 
   async #session(): Promise<void> {
-    const { clock, settings } = this.#parts
+    const { settings, broker } = this.#parts
+    const { replica } = broker
     this.#state = 'connecting'
     const session = await Session.open(this.#sessions)
     this.lanes.restart()
     this.#state = 'connected'
+    replica.connected()
     while (!this.#isHeld) {
       await this.lanes.ready()
-      if (!session.isBehind) await sleep(clock, settings['uplink.linger.ms'])
-      if (this.#isHeld || !(await session.round())) continue
+      if (!session.isBehind) await replica.linger(settings['uplink.linger.ms'])
+      const hasSent = !this.#isHeld && (await session.round())
+      replica.advanced()
+      if (!hasSent) continue
       this.#upstream.copy()
       this.#backoff.reset()
       this.#lastError = undefined

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect } from 'vitest'
 import type { Cluster } from '../../src/client/cluster.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { createTopic } from '../../src/client/topic-admin.ts'
+import { errorCodes } from '../../src/wire/kafka/error-codes.ts'
 import { ApacheKafka, missingApacheKafka, testWithApacheKafka } from '../support/apache-kafka.ts'
 import { CommittedRecords, openCentral } from '../support/central-records.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
@@ -195,4 +196,36 @@ describe('the uplink', { timeout: 3 * patienceMs }, () => {
       await gateway.dispose()
     }
   })
+
+  testWithApacheKafka(
+    'with min.insync.replicas=2 what is acknowledged is there, and a cut link is an error',
+    async () => {
+      const gateway = await startGateway({ 'replica.lag.time.max.ms': '1s', 'uplink.linger.ms': '1m' })
+      const cluster = openCentral(gateway.addresses.kafka)
+      try {
+        const configs = new Map([['min.insync.replicas', '2']])
+        await createTopic(cluster, { name: 'both', partitions: 1, replicationFactor: 1, configs })
+        const send = (value: string, deliveryTimeoutMs: number) =>
+          new Producer(cluster, { compression: 'none', timeoutMs: 5_000, deliveryTimeoutMs }).send('both', [
+            { timestampMs: Date.now(), key: null, value: Buffer.from(value) },
+          ])
+        await send('one', 30_000)
+        const upstream = await CommittedRecords.of(central, 'both')
+        expect(valuesOf(await upstream.readOn())).toEqual([['one']])
+        link.refuse()
+        await expect(send('two', 3_000)).rejects.toMatchObject({ name: 'KafkaError', retriable: true })
+        await expect(send('three', 0)).rejects.toMatchObject({ code: errorCodes.NOT_ENOUGH_REPLICAS })
+        link.restore()
+        await send('four', 30_000)
+        // the second was refused after its append, or before it
+        const values = valuesOf(await upstream.readOn())[0]!
+        expect(values.filter(value => value !== 'two')).toEqual(['one', 'four'])
+        expect([values]).toEqual(await localValues(gateway, 'both'))
+      } finally {
+        link.restore()
+        cluster.close()
+        await gateway.dispose()
+      }
+    },
+  )
 })

@@ -1,4 +1,4 @@
-import { type OpenBroker, openBroker } from '../../src/broker/open-broker.ts'
+import { type BrokerOptions, type OpenBroker, openBroker } from '../../src/broker/open-broker.ts'
 import type { LoadedSettings } from '../../src/config/load.ts'
 import { defaultSettings, type Settings, settingKeys } from '../../src/config/settings.ts'
 import { MemoryBudget } from '../../src/core/memory-budget.ts'
@@ -19,6 +19,8 @@ export interface MemoryBrokerOptions {
   /** A log from an earlier broker: a restart. */
   readonly log?: MemoryLog
   readonly frontViews?: readonly View[]
+  /** What goes up and how far it is; by default nothing does. */
+  readonly upstream?: Pick<BrokerOptions, 'upstreamThrough' | 'staysHere'>
 }
 
 /** Log lines as a test looks at them. */
@@ -62,7 +64,8 @@ export const openMemoryBroker = async (options: MemoryBrokerOptions = {}): Promi
     close: async () => {},
   }
   const frontViews = options.frontViews ?? []
-  const open = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews })
+  const parts = { platform, loaded, log, store, memory, metrics, frontViews }
+  const open = await openBroker({ ...parts, ...options.upstream })
   return { log, metrics, memory, lines, logger, clock, loaded, open }
 }
 

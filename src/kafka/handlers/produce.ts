@@ -9,6 +9,7 @@ import { appendWithRoom } from '../append-room.ts'
 import { CloseConnection, type Refusal } from '../errors.ts'
 import { defineHandler, noResponse, type RequestContext } from '../handler.ts'
 import { findTopic } from '../topic-lookup.ts'
+import { whenUpstream } from '../upstream-ack.ts'
 
 type Request = RequestOf<typeof produce>
 type TopicData = Request['topicData'][number]
@@ -19,6 +20,8 @@ type PartitionAnswer = ResponseInputOf<typeof produce>['responses'][number]['par
 interface Outcome {
   readonly index: number
   readonly result?: ProduceResult
+  /** Resolves once the central cluster has it too, with why not; absent: that is not asked for. */
+  readonly upstream?: Promise<unknown>
   readonly error?: unknown
 }
 
@@ -28,12 +31,15 @@ interface TopicOutcome {
   readonly partitions: readonly Outcome[]
 }
 
-const acksLegal = [-1, 0, 1]
+const acksAll = -1
+const acksLegal = [acksAll, 0, 1]
 
 /**
  * Produce (0), versions 3-13. Every batch goes to the log as it came; the answer leaves once all of them are synced, for acks 1 as for
- * acks all (of topics with `durability=relaxed`: once the kernel has them; the high watermark follows with the sync). The next request of the connection starts as soon as these batches have their offsets, which takes room in the log. acks 0 has no answer: when
- * anything fails, the connection closes. Transactional batches get INVALID_TXN_STATE.
+ * acks all (of topics with `durability=relaxed`: once the kernel has them; the high watermark follows with the sync). With acks all the batches
+ * of topics with `min.insync.replicas=2` have to be in the central cluster as well. The next request of the connection starts as soon as
+ * these batches have their offsets, which takes room in the log. acks 0 has no answer: when anything fails, the connection closes.
+ * Transactional batches get INVALID_TXN_STATE.
  * - v3-v6: zstd is refused (KIP-110)
  * - v5: log start offset in the answer
  * - v8: error message and the records that are at fault (KIP-467)
@@ -45,11 +51,14 @@ export const handleProduce = defineHandler(produce, async (request, context) => 
   context.startNext()
   if (request.acks === 0) return closeOnFailure(topics)
   const syncError = await ackable(topics, context)
+  const lacking = await lackingUpstream(topics)
   return {
     responses: topics.map(({ data, topic, partitions }) => ({
       name: data.name,
       topicId: data.topicId,
-      partitionResponses: partitions.map(outcome => answer(outcome, topic, syncError, context)),
+      partitionResponses: partitions.map(outcome =>
+        answer(outcome, topic, errorOfSync(outcome, syncError) ?? lacking.get(outcome), context),
+      ),
     })),
   }
 })
@@ -59,7 +68,7 @@ function appendAll(request: Request, context: RequestContext): Promise<TopicOutc
   return Promise.all(
     request.topicData.map(async data => {
       const topic = topicOf(data, request.acks, context)
-      const appends = data.partitionData.map(partition => append(topic, partition, request.timeoutMs, context))
+      const appends = data.partitionData.map(partition => append(topic, partition, request, context))
       return { data, topic: topic instanceof BrokerError ? undefined : topic, partitions: await Promise.all(appends) }
     }),
   )
@@ -82,15 +91,20 @@ function topicOf(
 async function append(
   topic: Topic | BrokerError,
   { index, records }: PartitionData,
-  timeoutMs: number,
-  { services, version }: RequestContext,
+  { timeoutMs, acks }: Request,
+  context: RequestContext,
 ): Promise<Outcome> {
+  const { services, version } = context
   try {
     if (topic instanceof BrokerError) throw topic
     if (records === null) throw new BrokerError('invalidRecord', 'a partition of a produce request needs a batch')
-    const options = { zstd: version >= 7 }
+    const allReplicas = acks === acksAll
+    const options = { zstd: version >= 7, allReplicas }
     const produceOnce = () => services.broker.produce(topic, index, records, options)
-    return { index, result: await appendWithRoom(produceOnce, timeoutMs, services) }
+    const result = await appendWithRoom(produceOnce, timeoutMs, services)
+    if (!allReplicas || !services.broker.replica.follows(topic)) return { index, result }
+    const place = { partition: topic.partitions[index]!, end: result.nextOffset }
+    return { index, result, upstream: whenUpstream(place, timeoutMs, context) }
   } catch (error) {
     return { index, error }
   }
@@ -114,14 +128,27 @@ async function ackable(topics: readonly TopicOutcome[], context: RequestContext)
   }
 }
 
+/** A repeat of a batch that was durable before this start is not in the group that failed. */
+const errorOfSync = ({ result }: Outcome, syncError: unknown): unknown =>
+  result?.group === undefined ? undefined : syncError
+
+const noErrors: ReadonlyMap<Outcome, unknown> = new Map()
+
+/** Waits for the central cluster where it is asked for: why it does not have what it should. */
+async function lackingUpstream(topics: readonly TopicOutcome[]): Promise<ReadonlyMap<Outcome, unknown>> {
+  const waiting = topics.flatMap(({ partitions }) => partitions.filter(({ upstream }) => upstream !== undefined))
+  if (waiting.length === 0) return noErrors
+  return new Map(await Promise.all(waiting.map(async outcome => [outcome, await outcome.upstream] as const)))
+}
+
 function answer(
   { index, result, error }: Outcome,
   topic: Topic | undefined,
-  syncError: unknown,
+  ackError: unknown,
   context: RequestContext,
 ): PartitionAnswer {
   if (result === undefined) return refused(index, error, context)
-  if (syncError !== undefined && result.group !== undefined) return refused(index, syncError, context)
+  if (ackError !== undefined) return refused(index, ackError, context)
   const { baseOffset, logAppendTimeMs } = result
   return { index, errorCode: 0, baseOffset, logAppendTimeMs, logStartOffset: logStartOf(topic, index, context) }
 }

@@ -1,3 +1,4 @@
+import type { Topic } from '../../broker/topics.ts'
 import type { GroupNumber } from '../../core/brand.ts'
 import { BrokerError } from '../../core/errors.ts'
 import type { Metrics } from '../../core/metrics.ts'
@@ -10,6 +11,7 @@ import type { Client } from '../client.ts'
 import { pubackReason, reasonCodes } from '../errors.ts'
 import type { PublishPlan } from '../ingest.ts'
 import { Publication } from '../publication.ts'
+import { endsOf, type PartitionEnd } from '../upstream-acks.ts'
 
 // nothing yields while a PUBLISH is handled, so that one reader and one set of counters serve all connections
 const properties = new PublishProperties()
@@ -37,7 +39,7 @@ export function handlePublish(client: Client, bytes: Buffer, scanner: PublishSca
   try {
     if (qos === 2 && !mayBegin(client, scanner)) {
       // the repeat waits for its original [MQTT-4.3.3-10]
-      client.acknowledge(ackTypes.pubrec, scanner.packetId, reasonCodes.success, services.state.newestGroup)
+      repeat(client, plan, scanner)
     } else if (plan.open !== undefined && services.hotPath) append(client, plan, bytes, scanner)
     else store(client, plan, bytes, scanner)
   } catch (error) {
@@ -94,13 +96,28 @@ function mayBegin(client: Client, scanner: PublishScanner): boolean {
   return true
 }
 
+function repeat(client: Client, { replicated }: PublishPlan, scanner: PublishScanner): void {
+  const { broker, state } = client.connection.services
+  const ends = replicated && endsOf(replicated, partition => broker.offsets(partition).logEnd)
+  acknowledge(client, scanner, state.newestGroup ?? broker.durableGroup, ends)
+}
+
+/** Before MQTT 5 there is no word for it: there the publish is stored, and its acknowledgement waits. */
+function demandReplica({ version, connection }: Client, topic: Topic, qos: number): void {
+  const { replica } = connection.services.broker
+  if (version === 5 && qos > 0) for (const partition of topic.partitions) replica.demand(topic, partition)
+}
+
 function append(client: Client, plan: PublishPlan, bytes: Buffer, scanner: PublishScanner): void {
   const { services } = client.connection
   const { ingest } = services
+  const { replicated } = plan
+  if (replicated !== undefined) demandReplica(client, replicated, scanner.qos)
   const changes = scanner.qos === 2 || scanner.retain ? changesOf(client, plan, bytes, scanner) : noChanges
   const group = ingest.append(client.plans, plan, bytes, scanner, properties, changes)
   stored++
-  acknowledge(client, scanner, group)
+  if (replicated === undefined) acknowledge(client, scanner, group)
+  else acknowledge(client, scanner, group, [{ partition: ingest.lastPartition, end: ingest.lastOffset + 1 }])
   if (plan.audience.size === 0) return
   const payload = Buffer.from(payloadOf(bytes, scanner))
   const publication = publicationOf(client, plan, payload, forwarded(bytes, scanner), scanner)
@@ -120,19 +137,26 @@ function changesOf(client: Client, { topic }: PublishPlan, bytes: Buffer, scanne
 }
 
 // [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.3.3-8]
-function acknowledge(client: Client, { qos, packetId }: PublishScanner, group: GroupNumber | undefined): void {
+function acknowledge(
+  client: Client,
+  { qos, packetId }: PublishScanner,
+  group: GroupNumber | undefined,
+  upstream?: readonly PartitionEnd[],
+): void {
   if (qos === 0) return
   const type = qos === 1 ? ackTypes.puback : ackTypes.pubrec
-  client.acknowledge(type, packetId, reasonCodes.success, group)
+  if (upstream === undefined || group === undefined) client.acknowledge(type, packetId, reasonCodes.success, group)
+  else client.acknowledgeUpstream(type, packetId, group, upstream)
 }
 
 function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: PublishScanner): void {
   const { services } = client.connection
   const { clientId } = client
   const { packetId, retain } = scanner
-  const { topic } = plan
+  const { topic, replicated } = plan
   const qos = scanner.qos as 0 | 1 | 2
   if (plan.fault !== undefined) throw new BrokerError('invalidTopic', plan.fault)
+  if (replicated !== undefined) demandReplica(client, replicated, qos)
   const payload = Buffer.from(payloadOf(bytes, scanner))
   const section = forwarded(bytes, scanner)
   const { group, partition, offset } = services.store.store({
@@ -144,7 +168,9 @@ function store(client: Client, plan: PublishPlan, bytes: Buffer, scanner: Publis
     packetId,
     properties: section,
   })
-  acknowledge(client, scanner, group)
+  // of one publish there may be records in several partitions
+  const ends = replicated && endsOf(replicated, one => services.broker.offsets(one).logEnd)
+  acknowledge(client, scanner, group, ends)
   if (plan.audience.size === 0) return
   const publication = publicationOf(client, plan, payload, section, scanner)
   if (partition !== undefined) publication.placed(partition, offset)
