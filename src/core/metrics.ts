@@ -259,7 +259,7 @@ export const metricTable = {
   sparkplugForgotten: {
     name: 'sparkplug_forgotten_total',
     type: 'counter',
-    help: 'Births that were not remembered because too many are: what their aliases stand for is not known',
+    help: 'Births that were not remembered because too many others are alive: what their aliases stand for is not known',
   },
   // producers
   producersDropped: {

@@ -43,6 +43,7 @@ const entryBytes = 256
 export class SparkplugView implements View {
   readonly name = 'sparkplug'
   readonly partition = internalPartitions.sparkplug
+  /** The one of which nothing was said for longest comes first. */
   readonly #byPath = new Map<string, Entry>()
   #bytes = 0
 
@@ -62,7 +63,10 @@ export class SparkplugView implements View {
     return entry.metrics
   }
 
-  /** The changes of a birth, none for what stands there already; undefined: they would go beyond the limits. */
+  /**
+   * The changes of a birth, none for what stands there already. Without room the dead go, those first that died longest ago; undefined: too many are
+   * alive.
+   */
   bear(
     path: string,
     metrics: readonly BornMetric[],
@@ -71,12 +75,35 @@ export class SparkplugView implements View {
   ): StateChange[] | undefined {
     const value = encodeState(metrics)
     const before = this.#byPath.get(path)
-    if (before === undefined && this.size >= limits.count) return undefined
     const added = value.length - (before?.born?.length ?? 0) + (before === undefined ? entryBytes + path.length : 0)
-    if (added > 0 && this.#bytes + added > limits.bytes) return undefined
+    const forgotten = this.#makeRoom(path, before === undefined ? 1 : 0, added, limits)
+    if (forgotten === undefined) return undefined
     const isSame = before?.born?.equals(value) === true
     const born = isSame ? [] : [{ view: this, key: keyOf(bornKeyTag, path), value }]
-    return [...born, this.putStatus(path, status)]
+    return [...forgotten, ...born, this.putStatus(path, status)]
+  }
+
+  /** Removes the dead but `path` until there is room. */
+  #makeRoom(path: string, count: number, bytes: number, limits: SparkplugLimits): StateChange[] | undefined {
+    let leftCount = limits.count - this.size - count
+    let leftBytes = limits.bytes - this.#bytes - bytes
+    const hasRoom = (): boolean => (count === 0 || leftCount >= 0) && (bytes <= 0 || leftBytes >= 0)
+    const changes: StateChange[] = []
+    if (hasRoom()) return changes
+    for (const [other, entry] of this.#byPath) {
+      if (other === path || this.#isAlive(other, entry)) continue
+      changes.push(...[bornKeyTag, statusKeyTag].map(tag => ({ view: this, key: keyOf(tag, other), value: null })))
+      leftCount++
+      leftBytes += bytesOf(other, entry)
+      if (hasRoom()) return changes
+    }
+    return undefined
+  }
+
+  /** A device lives with the birth of its edge node. */
+  #isAlive(path: string, { status }: Entry): boolean {
+    const edge = this.#byPath.get(path.split('/', 2).join('/'))?.status
+    return status?.online === true && edge?.online === true && status.birth === edge.birth
   }
 
   putStatus(path: string, status: SparkplugStatus): StateChange {

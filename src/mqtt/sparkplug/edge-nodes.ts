@@ -44,7 +44,7 @@ const bdSeqName = 'bdSeq'
 export class EdgeNodes {
   readonly #view: SparkplugView
   readonly #limits: SparkplugLimits
-  /** By edge node, since the start; bounded with the view. */
+  /** By edge node, since the start; the one that was born or spoke first comes first. */
   readonly #sequences = new Map<string, Sequence>()
 
   constructor(view: SparkplugView, limits: SparkplugLimits) {
@@ -66,7 +66,7 @@ export class EdgeNodes {
     const birth = (this.#view.status(path)?.birth ?? 0) + 1
     const status = { online: true, birth, bdSeq: bdSeqOf(payload) }
     const settle = (): void => {
-      if (this.#view.status(path) !== undefined) this.#sequences.set(path, { last: payload.seq ?? 0, hasGap: false })
+      this.#remember(path, { last: payload.seq ?? 0, hasGap: false })
     }
     return { ...this.#born(path, metrics, status), isStale: false, rebirth: undefined, settle }
   }
@@ -139,9 +139,16 @@ export class EdgeNodes {
     const isGap = before !== undefined && seq !== (before.last + 1) % sequenceModulus
     const hasGap = isGap || before?.hasGap === true
     const settle = (): void => {
-      if (seq !== undefined && this.#view.status(path) !== undefined) this.#sequences.set(path, { last: seq, hasGap })
+      if (seq !== undefined) this.#remember(path, { last: seq, hasGap })
     }
     return { isStale: hasGap, rebirth: hasGap ? 'sequence gap' : undefined, settle }
+  }
+
+  /** Of those whose births are known. */
+  #remember(path: string, sequence: Sequence): void {
+    if (this.#view.status(path) === undefined) return
+    this.#sequences.set(path, sequence)
+    if (this.#sequences.size > this.#limits.count) this.#sequences.delete(this.#sequences.keys().next().value!)
   }
 }
 

@@ -27,6 +27,27 @@ it('keeps births, writes them when they differ, and gives them as records', () =
   expect([...view.entries()]).toEqual([])
 })
 
+it('forgets the dead for a birth without room, those first that died longest ago, and devices of which the edge node was born again', () => {
+  const view = new SparkplugView()
+  const three = { count: 3, bytes: 4096 }
+  const dead = { ...status, online: false }
+  for (const path of ['g/a', 'g/a/d', 'g/b']) apply(view.bear(path, [['x', 1, 3]], status, three))
+  apply(view.bear('g/a', [['x', 1, 3]], { ...status, birth: 2 }, three))
+  apply([view.putStatus('g/b', dead)])
+  const paths = () => ['g/a', 'g/a/d', 'g/b', 'g/c', 'g/e', 'g/f'].filter(path => view.status(path) !== undefined)
+  apply(view.bear('g/c', [['x', 1, 3]], status, three))
+  expect(paths()).toEqual(['g/a', 'g/b', 'g/c'])
+  apply([view.putStatus('g/a', dead)])
+  // a dead one that is born again stays
+  apply(view.bear('g/b', [['x', 1, 3]], status, three))
+  apply(view.bear('g/e', [['x', 1, 3]], status, three))
+  expect(paths()).toEqual(['g/b', 'g/c', 'g/e'])
+  expect(view.bear('g/f', [['x', 1, 3]], status, three)).toBeUndefined()
+  apply([view.putStatus('g/c', dead), view.putStatus('g/b', dead)])
+  apply(view.bear('g/f', [['x'.repeat(3500), 1, 3]], status, three))
+  expect([paths(), [...view.entries()].length]).toEqual([['g/e', 'g/f'], 4])
+})
+
 it('takes no more than its limits', () => {
   const view = new SparkplugView()
   apply(view.bear('g/a', [['x', 1, 3]], status, limits))

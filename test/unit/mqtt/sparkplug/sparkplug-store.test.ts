@@ -1,8 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { parseRoutes } from '../../../../src/config/routes.ts'
 import { decodeSparkplug } from '../../../../src/wire/sparkplug/payload.ts'
+import { CrashingLog } from '../../../support/crashing-log.ts'
 import { RawMqttClient } from '../../../support/mqtt-client.ts'
 import { headersOf, MqttServer, type MqttServerOptions } from '../../../support/mqtt-server.ts'
+import { SimRandom } from '../../../support/sim/random.ts'
+import { SkippingClock } from '../../../support/skipping-clock.ts'
 import { encodePayload, int, TestEdge } from '../../../support/sparkplug-edge.ts'
 
 let server: MqttServer
@@ -183,6 +186,28 @@ describe('decode: sparkplug', () => {
     expect(death!.value).toMatchObject({ online: false, bdSeq: 5 })
     await edge.say('DDATA', [int('named', undefined, 3)], 'd1')
     expect((await records('DDATA'))[0]!.value).toMatchObject({ value: 3, stale: true })
+    expect(server.metrics.count('sparkplugRebirths', 'no birth')).toBe(1)
+  })
+
+  it('an edge node that was lost with the gateway is dead once nobody would have waited for it any longer', async () => {
+    const clock = new SkippingClock()
+    const log = new CrashingLog()
+    await start({ log, clock })
+    const payload = encodePayload(undefined, [bdSeq(5)])
+    const will = { topic: 'spBv1.0/plant/NDEATH/e1', payload, qos: 1, retain: false }
+    const edge = new TestEdge(await connect('e1', { will, keepalive: 20 }))
+    await edge.say('NBIRTH', [bdSeq(5), int('count', 1, 1)])
+    const after = await log.afterCrash(new SimRandom(1))
+    await server.stop()
+    await start({ log: after, clock })
+    const deaths = async () => (await records('NDEATH')).filter(({ key }) => key === 'plant/e1')
+    await clock.skip(29_000)
+    expect(await deaths()).toEqual([])
+    await clock.skip(2000)
+    await expect.poll(deaths).toMatchObject([{ value: { online: false, bdSeq: 5 } }])
+    const bridged = new TestEdge(await connect('bridge'))
+    await bridged.say('NDATA', [int('count', undefined, 2)])
+    expect((await records('NDATA'))[0]!.value).toMatchObject({ value: 2, stale: true })
     expect(server.metrics.count('sparkplugRebirths', 'no birth')).toBe(1)
   })
 
