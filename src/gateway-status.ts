@@ -12,6 +12,7 @@ import type { TopicConfigs } from './config/topic-configs.ts'
 import type { MemoryBudget } from './core/memory-budget.ts'
 import type { Metrics } from './core/metrics.ts'
 import { version } from './core/version.ts'
+import { gatewayAudit } from './gateway-audit.ts'
 import type { GatewayStatus, GroupDetails, Readiness, TopicDetails, TopicSummary, WearSummary } from './http/status.ts'
 import type { MqttFront } from './mqtt/front.ts'
 import { host } from './platform/node/host.ts'
@@ -84,6 +85,7 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
     gaps: () => gapSummaries(parts),
     uplink: async () => (parts.uplink === undefined ? undefined : uplinkSummary(parts.uplink, broker, platform.clock)),
     downlink: () => (parts.downlink === undefined ? undefined : downlinkSummary(parts.downlink, platform.clock)),
+    audit: () => gatewayAudit({ ...parts, settings: loaded.settings, gatewayId: gatewayId(loaded, log), startedMs }),
     uplinkControls: () => parts.uplink,
     settings: () => shownSettings(parts.live.loaded),
     route: mqttTopic => parts.mqtt.explain(mqttTopic),

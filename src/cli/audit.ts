@@ -1,8 +1,13 @@
 import { Command } from 'commander'
+import type { AuditReport } from '../broker/audit-report.ts'
 import type { GapSummary, GatewayOverview } from '../http/status.ts'
+import { auditLines } from './audit-lines.ts'
 import { HttpClient } from './http-client.ts'
 import { plural } from './plural.ts'
-import { printList } from './table.ts'
+import { formatTable, printList } from './table.ts'
+
+/** The central cluster is asked for much, over whatever link. */
+const auditTimeoutMs = 180_000
 
 interface AuditFlags {
   readonly gaps?: boolean
@@ -33,41 +38,63 @@ export const ageText = (seconds: number): string => {
     .trim()
 }
 
-/** `brooklet audit`: what the log lost, and why. */
+const gapColumns: Readonly<Record<string, (gap: GapSummary) => string | number>> = {
+  TOPIC: gap => gap.topic ?? '(internal)',
+  PARTITION: gap => gap.partition,
+  FIRST: gap => gap.firstOffset,
+  LAST: gap => gap.lastOffset,
+  OFFSETS: gap => gap.lastOffset - gap.firstOffset + 1,
+  REASON: gap => gap.reason,
+  AGO: gap => ageText(gap.agoSeconds),
+}
+
+/** The gaps that are listed, and a line about those that are not any more. */
+const readGaps = async (
+  client: HttpClient,
+  topic: string | undefined,
+): Promise<{ gaps: readonly GapSummary[]; older: string }> => {
+  const [all, { gaps: known }] = await Promise.all([
+    client.get<GapSummary[]>('/api/v1/gaps'),
+    client.get<GatewayOverview>('/api/v1/gateway'),
+  ])
+  const { count, records } = known.summed
+  const older = `and ${plural(count, 'older gap')} with ${plural(records, 'offset')} in all, no longer listed (gaps.max)\n`
+  return { gaps: all.filter(gap => topic === undefined || gap.topic === topic), older: count === 0 ? '' : older }
+}
+
+const listGaps = async ({ topic, http, json }: AuditFlags): Promise<void> => {
+  const { gaps, older } = await readGaps(new HttpClient(http), topic)
+  printList(gaps, gapColumns, json)
+  // a list in JSON stays a list
+  const output = json ? process.stderr : process.stdout
+  output.write(older)
+}
+
+const audit = async ({ topic, http, json }: AuditFlags): Promise<void> => {
+  const client = new HttpClient(http)
+  const report = await client.post<AuditReport>('/api/v1/audit', { timeoutMs: auditTimeoutMs })
+  const { gaps, older } = await readGaps(client, topic)
+  const partitions = report.partitions.filter(row => topic === undefined || row.topic === topic)
+  if (json) process.stdout.write(`${JSON.stringify({ ...report, partitions, gaps }, null, 2)}\n`)
+  else {
+    const rows = gaps.map(gap => Object.values(gapColumns).map(cell => cell(gap)))
+    const gapTable = gaps.length === 0 ? '' : `\nGaps:\n${formatTable(Object.keys(gapColumns), rows)}${older}`
+    process.stdout.write(auditLines({ ...report, partitions }, gapTable))
+  }
+  if (report.verdict !== 'explained') process.exitCode = 1
+}
+
+/** `brooklet audit`: what became of every record, and whether the central cluster agrees. */
 export const auditCommand = (): Command =>
   new Command('audit')
-    .description('list what left the log before everybody had read it')
-    .requiredOption(
+    .description(
+      'what became of every record, compared with the central cluster; exit code 1 when something is unexplained',
+    )
+    .option(
       '--gaps',
-      'records that retention, the disk budget or damage took, or that were skipped on the way up',
+      'only list the records that retention, the disk budget or damage took, or that were skipped on the way up',
     )
     .option('--topic <name>', 'of this topic only')
     .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
     .option('--json', 'print JSON')
-    .action(async ({ topic, http, json }: AuditFlags) => {
-      const client = new HttpClient(http)
-      const [all, { gaps: known }] = await Promise.all([
-        client.get<GapSummary[]>('/api/v1/gaps'),
-        client.get<GatewayOverview>('/api/v1/gateway'),
-      ])
-      const gaps = topic === undefined ? all : all.filter(gap => gap.topic === topic)
-      printList(
-        gaps,
-        {
-          TOPIC: gap => gap.topic ?? '(internal)',
-          PARTITION: gap => gap.partition,
-          FIRST: gap => gap.firstOffset,
-          LAST: gap => gap.lastOffset,
-          OFFSETS: gap => gap.lastOffset - gap.firstOffset + 1,
-          REASON: gap => gap.reason,
-          AGO: gap => ageText(gap.agoSeconds),
-        },
-        json,
-      )
-      const { count, records } = known.summed
-      if (count === 0) return
-      const older = `and ${plural(count, 'older gap')} with ${plural(records, 'offset')} in all, no longer listed (gaps.max)`
-      // a list in JSON stays a list
-      const output = json ? process.stderr : process.stdout
-      output.write(`${older}\n`)
-    })
+    .action((flags: AuditFlags) => (flags.gaps ? listGaps(flags) : audit(flags)))

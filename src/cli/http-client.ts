@@ -2,6 +2,11 @@ import { StartError } from '../core/errors.ts'
 
 const requestTimeoutMs = 10_000
 
+export interface RequestLimits {
+  /** For what takes the gateway a while. */
+  readonly timeoutMs?: number
+}
+
 /** A running gateway's HTTP API, for commands. */
 export class HttpClient {
   readonly #base: string
@@ -19,12 +24,15 @@ export class HttpClient {
   }
 
   /** Has the gateway do what stands at `path`; throws as `get` does. */
-  post<Value>(path: string): Promise<Value> {
-    return this.#ask(path, { method: 'POST', headers: { 'content-type': 'application/json' } })
+  post<Value>(path: string, limits: RequestLimits = {}): Promise<Value> {
+    return this.#ask(path, { method: 'POST', headers: { 'content-type': 'application/json' } }, limits)
   }
 
-  async #ask<Value>(path: string, options: RequestInit): Promise<Value> {
-    const response = await this.#request(path, options)
+  async #ask<Value>(path: string, options: RequestInit, { timeoutMs }: RequestLimits = {}): Promise<Value> {
+    const response = await this.#request(path, {
+      ...options,
+      signal: AbortSignal.timeout(timeoutMs ?? requestTimeoutMs),
+    })
     const body = await response.text().catch(error => this.#lost(error))
     if (!response.ok) throw new HttpFailure(`${this.#base}${path}: ${errorText(body) ?? `status ${response.status}`}`)
     try {
@@ -36,7 +44,7 @@ export class HttpClient {
 
   async #request(path: string, options: RequestInit): Promise<Response> {
     try {
-      return await fetch(`${this.#base}${path}`, { ...options, signal: AbortSignal.timeout(requestTimeoutMs) })
+      return await fetch(`${this.#base}${path}`, options)
     } catch (error) {
       return this.#lost(error)
     }

@@ -158,6 +158,13 @@ export const endpoints: readonly Endpoint[] = [
       return fault === undefined ? jsonAnswer(200, await status.uplink()) : errorAnswer(409, fault)
     },
   },
+  {
+    method: 'POST',
+    path: '/api/v1/audit',
+    summary: 'What became of every record, compared with what the central cluster says',
+    contentType: JSON_TYPE,
+    answer: async status => jsonAnswer(200, await status.audit()),
+  },
   json('/api/v1/settings', 'Settings in force and where each comes from', status => status.settings()),
   {
     ...json('/api/v1/routes', 'Where a publish to an MQTT topic would go', (status, args) =>

@@ -1,7 +1,7 @@
 import type { Endpoint } from './endpoints.ts'
 
 const description =
-  'One gateway. Every POST changes something: it needs the header Content-Type: application/json and must have no Origin header, so that ' +
+  'One gateway. Every POST changes something, or uses the link: it needs the header Content-Type: application/json and must have no Origin header, so that ' +
   'no page in a browser can send it. Its body is ignored.'
 
 /** OpenAPI 3.1 description of the endpoints; the schemas of the answers are left open in this version. */

@@ -1,3 +1,4 @@
+import type { AuditReport } from '../broker/audit-report.ts'
 import type { ClockSummary } from '../broker/clock-quality.ts'
 import type { DownlinkSummary } from '../broker/downlink-summary.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
@@ -17,6 +18,8 @@ export interface GatewayStatus {
   group(id: string): Promise<GroupDetails | undefined>
   clients(): readonly MqttClient[]
   gaps(): readonly GapSummary[]
+  /** Asks the central cluster, where there is an uplink. */
+  audit(): Promise<AuditReport>
   /** Undefined when there is no uplink. */
   uplink(): Promise<UplinkSummary | undefined>
   /** Undefined when there are no downlink rules. */

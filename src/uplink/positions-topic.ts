@@ -38,6 +38,12 @@ export class PositionsTopic {
     return new PositionsTopic(cluster, topic, logId)
   }
 
+  /** As it is; undefined: there is none. */
+  static async find(cluster: Cluster, name: string, logId: string): Promise<PositionsTopic | undefined> {
+    const topic = await find(cluster, name)
+    return topic === undefined ? undefined : new PositionsTopic(cluster, topic, logId)
+  }
+
   private constructor(cluster: Cluster, { name, id, partitions }: TopicMetadata, logId: string) {
     this.#cluster = cluster
     this.#name = name

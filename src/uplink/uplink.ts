@@ -13,6 +13,7 @@ import type { Network } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { SkippedSpan, UplinkView } from '../state/uplink.ts'
+import { auditUplink, type UplinkAudit } from './audit.ts'
 import { Backoff } from './backoff.ts'
 import { Caps } from './caps.ts'
 import { Lanes } from './lanes.ts'
@@ -69,18 +70,12 @@ export class Uplink implements UplinkControls {
   #isEnding = false
   #waiting: { readonly atMs: number; readonly timer: Timer | undefined; readonly end: () => void } | undefined
   #running: Promise<void> | undefined
+  #auditing: Promise<UplinkAudit> | undefined
 
   constructor(parts: UplinkParts) {
-    const { settings, broker, clock, network, credentials, random, gatewayId, incarnation } = parts
+    const { settings, broker, clock, random, gatewayId, incarnation } = parts
     this.#parts = parts
-    this.#cluster = new Cluster(network, clock, {
-      bootstrap: settings['uplink.bootstrap.servers'],
-      clientId: `brooklet-${gatewayId}`,
-      connectTimeoutMs: settings['uplink.request.timeout.ms'],
-      requestTimeoutMs: settings['uplink.request.timeout.ms'],
-      softwareVersion: version,
-      credentials,
-    })
+    this.#cluster = this.#openCluster()
     this.#upstream = new UpstreamPositions(parts)
     this.caps = new Caps(settings, {
       wallMs: () => clock.wallMs(),
@@ -197,6 +192,29 @@ export class Uplink implements UplinkControls {
       const { topic, partition } = lane
       for (const span of ownSpans(this.#parts.view, lane)) yield { ...span, topic, partition }
     }
+  }
+
+  /** Compares what was sent with what the central cluster says; one at a time. */
+  audit(): Promise<UplinkAudit> {
+    const { broker, clock, settings } = this.#parts
+    const positionsTopic = settings['uplink.positions.topic']
+    const openCluster = (): Cluster => this.#openCluster()
+    this.#auditing ??= auditUplink({ broker, clock, lanes: this.lanes, positionsTopic, openCluster }).finally(() => {
+      this.#auditing = undefined
+    })
+    return this.#auditing
+  }
+
+  #openCluster(): Cluster {
+    const { settings, clock, network, credentials, gatewayId } = this.#parts
+    return new Cluster(network, clock, {
+      bootstrap: settings['uplink.bootstrap.servers'],
+      clientId: `brooklet-${gatewayId}`,
+      connectTimeoutMs: settings['uplink.request.timeout.ms'],
+      requestTimeoutMs: settings['uplink.request.timeout.ms'],
+      softwareVersion: version,
+      credentials,
+    })
   }
 
   /** Somebody wants that nothing is sent, for now or for good. */

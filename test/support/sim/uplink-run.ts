@@ -90,6 +90,7 @@ export class UplinkRun {
     for (const { nodeId } of this.central.brokers) this.central.startBroker(nodeId)
     await this.#during(this.#opened())
     await this.#during(this.#drained())
+    await this.#during(this.#audited())
     await this.#during(this.#stop())
   }
 
@@ -275,6 +276,21 @@ export class UplinkRun {
       await sleep(clock, 200)
     }
     await this.check({ whole: true })
+  }
+
+  /** Gateway and central cluster agree on what became of every record. */
+  async #audited(): Promise<void> {
+    // what is upstream already may still be on its way to be known here
+    while (this.#uplink.lanes.lagInAll > 0) await sleep(this.machine.clock, 50)
+    const { error, partitions } = await this.#uplink.audit()
+    if (error !== null) throw new Error(`audit: ${error}`)
+    for (const { unexplained, uplink, highWatermark } of partitions.values()) {
+      if (unexplained.length > 0) throw new Error(`audit: ${unexplained.join('; ')}`)
+      const never = Object.values(uplink.notSent).reduce((sum, offsets) => sum + offsets, 0)
+      const { sent, acknowledged, waiting } = uplink
+      if (sent !== acknowledged || sent + never + waiting !== highWatermark)
+        throw new Error(`audit: ${sent} sent, ${acknowledged} acknowledged, ${never} not sent of ${highWatermark}`)
+    }
   }
 
   /** What is upstream is the beginning of what is stored here: each record once, in its order. */

@@ -64,6 +64,14 @@ export class FakeStatus implements GatewayStatus {
     partitions: [],
   })
   downlink = () => ({ error: null, topics: [] })
+  audit = async () => ({
+    gateway: 'pi',
+    logId: '0123456789abcdef0123456789abcdef',
+    verdict: 'explained' as const,
+    central: null,
+    mqtt: { sinceMs: 5, received: 0, stored: 0, refused: 0 },
+    partitions: [],
+  })
   isPaused = false
   uplinkControls = () => ({
     pause: async () => {

@@ -174,6 +174,8 @@ it(
     await until(() => sent() === 2)
     await later()
     expect(await centralValues()).toEqual(['b'])
+    const [audited] = (await uplink.audit()).partitions.values()
+    expect(audited).toMatchObject({ unexplained: [], uplink: { sent: 1, acknowledged: 1, notSent: { skipped: 1 } } })
     await uplink.stop()
   }),
 )

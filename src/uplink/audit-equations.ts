@@ -1,0 +1,129 @@
+import type { Uuid } from '../core/uuid.ts'
+import { ZERO_UUID } from '../core/uuid.ts'
+import type { UpstreamPosition } from '../state/uplink.ts'
+import { centralRecords, type Ledger } from './ledger.ts'
+import { unsentInAll } from './unsent.ts'
+
+/** A topic of the central cluster as it is now. */
+export interface TargetFacts {
+  readonly id: Uuid
+  /** By partition; undefined: not asked for, or not there. */
+  readonly offsets: ReadonlyMap<number, { readonly logStart: number; readonly logEnd: number }>
+  /** How it deletes by itself; undefined: it may not be asked. */
+  readonly retention: { readonly deletes: boolean; readonly ms: number; readonly bytes: number } | undefined
+}
+
+/** What is known of a partition that goes up. */
+export interface PartitionFacts {
+  readonly topicId: Uuid
+  readonly highWatermark: number
+  /** Where the uplink goes on, and its ledger: as it was before the positions were read. */
+  readonly next: number
+  readonly ledger: Ledger
+  /** As the topic of positions says. */
+  readonly position: UpstreamPosition | undefined
+  /** Where it was sent; undefined: there is no such topic. */
+  readonly target: TargetFacts | undefined
+  /** Milliseconds since the oldest record was made, where all of them are still here. */
+  readonly oldestAgeMs: number | undefined
+}
+
+export interface Judgement {
+  readonly notes: readonly string[]
+  readonly unexplained: readonly string[]
+}
+
+/** Compares what the gateway knows with what the central cluster says. */
+export const judge = (facts: PartitionFacts): Judgement => {
+  const notes: string[] = []
+  const unexplained: string[] = []
+  const { next, ledger, highWatermark, topicId } = facts
+  // a position of an earlier topic of this name is none
+  const position = facts.position?.topicId === topicId ? facts.position : undefined
+  unexplained.push(...imbalance(next, ledger, 'here'))
+  if (next > highWatermark) unexplained.push(`sent through ${next - 1}, but the log ends before ${highWatermark}`)
+  if (position === undefined) {
+    if (ledger.records > 0)
+      unexplained.push(`${ledger.records} records were acknowledged, but the topic of positions has no position of it`)
+    return { notes, unexplained }
+  }
+  unexplained.push(...imbalance(position.last + 1, position, 'in the topic of positions'))
+  if (position.records < ledger.records) {
+    const went = `${ledger.records} records were acknowledged, but the topic of positions says ${position.records}`
+    unexplained.push(`${went}: it went back`)
+  }
+  if (position.last >= highWatermark)
+    unexplained.push(`the topic of positions says ${position.last}, but the log ends before ${highWatermark}`)
+  const { renamed, remade } = position.elsewhere
+  if (renamed > 0) notes.push(`${renamed} records went to topics that earlier settings named (uplink.rename)`)
+  if (remade > 0)
+    unexplained.push(`${remade} records went to an earlier topic ${position.target} that is gone upstream`)
+  judgeTarget(facts, position, notes, unexplained)
+  return { notes, unexplained }
+}
+
+/** Offsets below the position are sent or have a reason, and what was sent went somewhere. */
+const imbalance = (next: number, ledger: Ledger, where: string): string[] => {
+  const found: string[] = []
+  const open = next - ledger.records - unsentInAll(ledger.unsent)
+  if (open !== 0)
+    found.push(
+      `${where}: of ${next} offsets ${ledger.records} were sent, and ${Math.abs(open)} ${open > 0 ? 'have no reason' : 'too many have one'}`,
+    )
+  const { renamed, remade } = ledger.elsewhere
+  const arrived = centralRecords(ledger) + renamed + remade
+  if (arrived !== ledger.records)
+    found.push(`${where}: ${ledger.records} records were sent, but ${arrived} have a place upstream`)
+  return found
+}
+
+const judgeTarget = (
+  { target, oldestAgeMs }: PartitionFacts,
+  position: UpstreamPosition,
+  notes: string[],
+  unexplained: string[],
+): void => {
+  const records = centralRecords(position)
+  if (records === 0) return
+  const name = position.target
+  if (target === undefined) {
+    unexplained.push(`topic ${name} is not there: ${records} records were acknowledged in it`)
+    return
+  }
+  if (isAnother(target.id, position.targetId)) {
+    unexplained.push(`topic ${name} was deleted upstream and made again: ${records} records went to the one before`)
+    return
+  }
+  for (const [partition, span] of Object.entries(position.central)) {
+    const offsets = target.offsets.get(Number(partition))
+    const where = `partition ${partition} of ${name}`
+    if (offsets === undefined) {
+      unexplained.push(`${where} is not there: ${span.records} records were acknowledged in it`)
+      continue
+    }
+    const { logStart, logEnd } = offsets
+    if (logEnd <= span.last)
+      unexplained.push(
+        `${where} ends before ${logEnd} upstream, but ${span.last} was acknowledged: records are lost there`,
+      )
+    if (logStart <= span.first) continue
+    const most = Math.min(span.records, logStart - span.first)
+    const gone = `${where} begins at ${logStart} upstream: up to ${most} of ${span.records} records have left it`
+    const reason = retentionReason(target, oldestAgeMs)
+    if (reason === undefined) unexplained.push(`${gone}, and not by its retention`)
+    else notes.push(`${gone} (${reason})`)
+  }
+}
+
+/** Brokers before 2.8 have no ids. */
+const isAnother = (one: Uuid, other: Uuid): boolean => one !== other && one !== ZERO_UUID && other !== ZERO_UUID
+
+/** Why the cluster may have deleted records by itself; undefined: it may not have. */
+const retentionReason = ({ retention }: TargetFacts, oldestAgeMs: number | undefined): string | undefined => {
+  if (retention === undefined) return 'how long it keeps them cannot be read there'
+  const { deletes, ms, bytes } = retention
+  if (!deletes) return undefined
+  if (bytes >= 0) return `retention.bytes=${bytes} there`
+  if (ms < 0 || (oldestAgeMs !== undefined && oldestAgeMs < ms)) return undefined
+  return `retention.ms=${ms} there`
+}

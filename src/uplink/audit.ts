@@ -1,0 +1,178 @@
+import type { AuditUplink } from '../broker/audit-report.ts'
+import type { Broker } from '../broker/broker.ts'
+import type { Cluster } from '../client/cluster.ts'
+import { isClientError, isUnknownTopic, KafkaError } from '../client/kafka-error.ts'
+import { earliestOffset, latestOffset, offsetsFor, type TopicPartition } from '../client/partition-offsets.ts'
+import { topicConfigs } from '../client/topic-admin.ts'
+import type { PartitionId } from '../core/brand.ts'
+import { BrokerError } from '../core/errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { UpstreamPosition } from '../state/uplink.ts'
+import { baseTimestampOf } from '../wire/kafka/record-batch.ts'
+import { type Judgement, judge, type TargetFacts } from './audit-equations.ts'
+import type { Lane } from './lane.ts'
+import type { Lanes } from './lanes.ts'
+import type { Ledger } from './ledger.ts'
+import { PositionsTopic } from './positions-topic.ts'
+import { addUnsent, unsentIn } from './unsent.ts'
+import { UplinkStopped } from './uplink-errors.ts'
+
+export interface AuditParts {
+  readonly broker: Broker
+  readonly clock: Clock
+  readonly lanes: Lanes
+  readonly positionsTopic: string
+  /** Connections of its own: what it waits for holds up no round. */
+  readonly openCluster: () => Cluster
+}
+
+export interface AuditedPartition extends Judgement {
+  /** As they were when `uplink` was. */
+  readonly logStart: number
+  readonly highWatermark: number
+  readonly uplink: AuditUplink
+}
+
+export interface UplinkAudit {
+  /** Why the central cluster could not be asked; null: it was. */
+  readonly error: string | null
+  readonly partitions: ReadonlyMap<PartitionId, AuditedPartition>
+}
+
+/** What the central cluster says. */
+interface Upstream {
+  readonly positions: ReadonlyMap<string, UpstreamPosition>
+  readonly targets: ReadonlyMap<string, TargetFacts>
+}
+
+/** Compares what this gateway knows of the partitions that go up with the topic of positions and the offsets of their targets. */
+export const auditUplink = async (parts: AuditParts): Promise<UplinkAudit> => {
+  const { lanes } = parts
+  // rounds go on meanwhile: what is upstream must be no less than this
+  const before = new Map([...lanes.all()].map(lane => [lane.id, { next: lane.next, ledger: lane.ledger }]))
+  const cluster = parts.openCluster()
+  let upstream: Upstream | undefined
+  let error: string | null = null
+  try {
+    upstream = await askCentral(parts, cluster)
+  } catch (failure) {
+    if (!isClientError(failure) && !(failure instanceof UplinkStopped)) throw failure
+    error = failure.message
+  } finally {
+    cluster.close()
+  }
+  const partitions = new Map<PartitionId, AuditedPartition>()
+  for (const lane of [...lanes.all()]) {
+    const known = before.get(lane.id)
+    if (known !== undefined) partitions.set(lane.id, await auditLane(parts, lane, known, upstream))
+  }
+  return { error, partitions }
+}
+
+const auditLane = async (
+  { broker, clock }: AuditParts,
+  lane: Lane,
+  known: { readonly next: number; readonly ledger: Ledger },
+  upstream: Upstream | undefined,
+): Promise<AuditedPartition> => {
+  const position = upstream?.positions.get(keyOf(lane))
+  const target = position === undefined ? undefined : upstream?.targets.get(position.target)
+  const oldestAgeMs = await ageOfFirst(broker, clock, lane.id)
+  const { logStart, highWatermark } = broker.offsets(lane.id)
+  const facts = { topicId: lane.topicId, highWatermark, ...known, position, target, oldestAgeMs }
+  const judgement = upstream === undefined ? { notes: [], unexplained: [] } : judge(facts)
+  return { ...judgement, logStart, highWatermark, uplink: uplinkOf(broker, lane, upstream, position, target) }
+}
+
+const uplinkOf = (
+  broker: Broker,
+  { id, target: name, next, ledger }: Lane,
+  upstream: Upstream | undefined,
+  position: UpstreamPosition | undefined,
+  target: TargetFacts | undefined,
+): AuditUplink => {
+  const { logStart, highWatermark } = broker.offsets(id)
+  const goneUnsent = unsentIn(broker, id, { first: next, end: Math.max(next, logStart), records: 0 })
+  return {
+    target: name,
+    sent: ledger.records,
+    acknowledged: upstream === undefined ? null : (position?.records ?? 0),
+    waiting: Math.max(0, highWatermark - Math.max(next, logStart)),
+    notSent: addUnsent(ledger.unsent, goneUnsent),
+    central: Object.entries((position ?? ledger).central).map(([number, span]) => {
+      const partition = Number(number)
+      const { logStart: start, logEnd: end } = target?.offsets.get(partition) ?? { logStart: null, logEnd: null }
+      return { partition, ...span, logStart: start, logEnd: end }
+    }),
+  }
+}
+
+/** Since the first record of the partition was made; undefined where that is gone. */
+const ageOfFirst = async (broker: Broker, clock: Clock, id: PartitionId): Promise<number | undefined> => {
+  if (broker.offsets(id).logStart > 0) return undefined
+  try {
+    const [first] = (await broker.read(id, 0, 1)).batches
+    return first === undefined ? undefined : clock.wallMs() - baseTimestampOf(first)
+  } catch (error) {
+    if (error instanceof BrokerError) return undefined
+    throw error
+  }
+}
+
+const askCentral = async ({ broker, lanes, positionsTopic }: AuditParts, cluster: Cluster): Promise<Upstream> => {
+  const positions = new Map<string, UpstreamPosition>()
+  const topic = await PositionsTopic.find(cluster, positionsTopic, broker.logId)
+  // from the start: what was read before may be gone
+  await topic?.read(undefined, position => positions.set(keyOf(position), position))
+  const wanted = new Map<string, Set<number>>()
+  for (const lane of lanes.all()) {
+    const { target, central } = positions.get(keyOf(lane)) ?? lane.ledger
+    if (target === '') continue
+    const partitions = wanted.get(target) ?? new Set()
+    for (const partition of Object.keys(central)) partitions.add(Number(partition))
+    wanted.set(target, partitions)
+  }
+  const targets = new Map<string, TargetFacts>()
+  for (const [name, partitions] of wanted) {
+    const facts = await targetFacts(cluster, name, partitions)
+    if (facts !== undefined) targets.set(name, facts)
+  }
+  return { positions, targets }
+}
+
+const targetFacts = async (
+  cluster: Cluster,
+  name: string,
+  wanted: ReadonlySet<number>,
+): Promise<TargetFacts | undefined> => {
+  try {
+    const { id, partitions } = await cluster.topic(name, { refresh: true })
+    const sources: TopicPartition[] = [...wanted]
+      .filter(partition => partition < partitions.length)
+      .map(partition => ({ topic: name, partition }))
+    const starts = await offsetsFor(cluster, sources, earliestOffset)
+    const ends = await offsetsFor(cluster, sources, latestOffset)
+    const offsets = new Map(
+      sources.map(({ partition }, index) => [partition, { logStart: starts[index] ?? 0, logEnd: ends[index] ?? 0 }]),
+    )
+    return { id, offsets, retention: await retentionOf(cluster, name) }
+  } catch (error) {
+    if (isUnknownTopic(error)) return undefined
+    throw error
+  }
+}
+
+const retentionOf = async (cluster: Cluster, name: string): Promise<TargetFacts['retention']> => {
+  try {
+    const configs = new Map((await topicConfigs(cluster, name)).map(config => [config.name, config.value]))
+    const number = (key: string): number => Number(configs.get(key) ?? -1)
+    const deletes = (configs.get('cleanup.policy') ?? 'delete').split(',').includes('delete')
+    return { deletes, ms: number('retention.ms'), bytes: number('retention.bytes') }
+  } catch (error) {
+    if (error instanceof KafkaError && !error.retriable) return undefined
+    throw error
+  }
+}
+
+const keyOf = ({ topic, partition }: { readonly topic: string; readonly partition: number }): string =>
+  `${topic}/${partition}`
