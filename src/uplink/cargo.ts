@@ -85,14 +85,26 @@ const loadLane = async (
       return undefined
     }
     const { logStart, highWatermark } = broker.offsets(lane.id)
+    const isAlone = lane.trouble !== undefined
     const start = Math.max(lane.next, logStart)
-    const read = await broker.read(lane.id, start, packing.readBytes(lane, maxBytes))
-    const isAlone = lane.trouble !== undefined && read.batches.length > 0
-    const batches = isAlone ? read.batches.slice(0, 1) : read.batches
-    const endOffset = isAlone ? nextOffsetOf(batches[0]!) : read.nextOffset
-    if (isAlone) alone = { first: start, last: endOffset - 1 }
-    const outgoing = await packing.pack(lane, target, batches, maxBytes)
-    const nextOffset = outgoing.next ?? endOffset
+    let end = start
+    const stored = async function* (): AsyncGenerator<Buffer> {
+      while (end < highWatermark) {
+        const read = await broker.read(lane.id, end, packing.readBytes(lane, maxBytes))
+        const [first] = read.batches
+        if (isAlone && first !== undefined) {
+          end = nextOffsetOf(first)
+          alone = { first: start, last: end - 1 }
+          yield first
+          return
+        }
+        if (read.nextOffset <= end) return
+        end = read.nextOffset
+        yield* read.batches
+      }
+    }
+    const outgoing = await packing.pack(lane, target, stored(), maxBytes)
+    const nextOffset = outgoing.next ?? end
     const hasMore = !isAlone && nextOffset < highWatermark
     const stretch = { first: lane.next, end: nextOffset, records: outgoing.records }
     const unsent = unsentIn(broker, lane.id, stretch)

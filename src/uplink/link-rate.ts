@@ -3,7 +3,8 @@ const firstWindowBytes = 64 << 10
 const mostWindowBytes = 4 << 20
 /** Less would make what a round costs beside its records a large part of a slow link. */
 const leastRoundBytes = 64 << 10
-const mostRoundBytes = 16 << 20
+/** Held in memory meanwhile. */
+const mostRoundBytes = 4 << 20
 const secondMs = 1000
 /** Of a new measurement in the estimate. */
 const weight = 0.5

@@ -58,13 +58,13 @@ const maxUnpackedBytes = 128 << 20
  * ones are merged. Throws `MalformedFrame` when records cannot be read.
  */
 export const outgoingBatches = async (
-  stored: readonly Buffer[],
+  stored: AsyncIterable<Buffer> | Iterable<Buffer>,
   next: number,
   rules: OutgoingRules,
 ): Promise<Outgoing> => {
   const writer = new OutgoingWriter(rules)
   let storedBytes = 0
-  for (const batch of stored) {
+  for await (const batch of stored) {
     if (writer.isFull) return writer.finish(storedBytes, baseOffsetOf(batch))
     storedBytes += batch.length
     if (isControl(batch) || recordCountOf(batch) === 0) continue

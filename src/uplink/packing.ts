@@ -12,7 +12,7 @@ import type { NewTarget } from './target-topics.ts'
 const leastBatchBytes = 4 << 10
 const leastReadBytes = 64 << 10
 /** Read at once, of one lane. */
-const mostReadBytes = 4 << 20
+const mostReadBytes = 1 << 20
 /** Windows of bytes that a batch may take as it is stored: the link carries it in some seconds. */
 const windowsOfStored = 4
 
@@ -57,13 +57,13 @@ export class Packing {
     }
   }
 
-  /** How much to read of the lane for so many bytes on the link. */
+  /** How much to read at once of the lane for so many bytes on the link. */
   readBytes(lane: Lane, bytes: number): number {
     return Math.min(mostReadBytes, Math.max(leastReadBytes, Math.ceil(bytes * this.#expansionOf(lane))))
   }
 
   /** Stored batches as they go to the target, some `limitBytes` of them. */
-  async pack(lane: Lane, target: TopicMetadata, stored: readonly Buffer[], limitBytes: number): Promise<Outgoing> {
+  async pack(lane: Lane, target: TopicMetadata, stored: AsyncIterable<Buffer>, limitBytes: number): Promise<Outgoing> {
     this.#targetPartitions.set(target.name, target.partitions.length)
     const mostBytes = this.#mostBytes.get(target.name) ?? Number.POSITIVE_INFINITY
     // a batch is not cut on its way: nothing else gets through meanwhile

@@ -47,7 +47,7 @@ it('on a link that carries one partition in a round all have their turn', async 
         0,
         topics.flatMap(({ partitions }) => partitions),
       )
-      return { batches: [], nextOffset: start + 1 }
+      return { batches: [Buffer.alloc(0)], nextOffset: start + 1 }
     },
   } as unknown as Broker
   const caps = new Caps(defaultSettings, { wallMs: () => 0, isRight: () => true })
@@ -55,7 +55,10 @@ it('on a link that carries one partition in a round all have their turn', async 
   const lanes = new Lanes(parts)
   const packing = {
     readBytes: (_lane: unknown, bytes: number) => bytes,
-    pack: async () => ({ batches: [], records: 1, bytes: roundBytes, storedBytes: roundBytes, next: undefined }),
+    pack: async (_lane: unknown, _target: unknown, stored: AsyncIterable<Buffer>) => {
+      for await (const _ of stored) break
+      return { batches: [], records: 1, bytes: roundBytes, storedBytes: roundBytes, next: undefined }
+    },
   }
   const loading = { broker, clock: nodeClock, lanes, targetOf: async () => target, packing }
   const rounds: string[][] = []
