@@ -213,18 +213,26 @@ const gapSummaries = ({ broker, log, uplink }: StatusParts) => {
     partition: places.get(id)?.partition ?? id,
     firstOffset: first,
     lastOffset: last,
+    records: last - first + 1,
     reason,
     logAgeSeconds: logAge,
     agoSeconds: Math.max(0, log.logAge - logAge),
   }))
-  const skipped = [...(uplink?.skipped() ?? [])].map(({ topic, partition, first, last, logAge }) => ({
+  const skipped = [...(uplink?.skipped() ?? [])].map(span => ({
+    ...span,
+    records: span.last - span.first + 1,
+    reason: 'skipped',
+  }))
+  const leftOut = [...(uplink?.leftOut() ?? [])]
+  const unsent = [...skipped, ...leftOut].map(({ topic, partition, first, last, records, reason, logAge }) => ({
     topic,
     partition,
     firstOffset: first,
     lastOffset: last,
-    reason: 'skipped',
+    records,
+    reason,
     logAgeSeconds: logAge,
     agoSeconds: Math.max(0, log.logAge - logAge),
   }))
-  return [...lost, ...skipped]
+  return [...lost, ...unsent]
 }

@@ -56,6 +56,9 @@ export interface UplinkPartition {
   readonly lagSeconds: number | null
   /** Records that went up since the topic was made. */
   readonly sentRecords: number
+  /** Records that a rule left out since the topic was made: too old, or thinned. */
+  readonly expiredRecords: number
+  readonly thinnedRecords: number
   /** Offsets of the stored batch that is refused; null while it is not known which. */
   readonly refused: { readonly first: number; readonly last: number } | null
   /** Why it does not go up at present; null: nothing is known against it. */

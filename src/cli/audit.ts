@@ -43,7 +43,7 @@ const gapColumns: Readonly<Record<string, (gap: GapSummary) => string | number>>
   PARTITION: gap => gap.partition,
   FIRST: gap => gap.firstOffset,
   LAST: gap => gap.lastOffset,
-  OFFSETS: gap => gap.lastOffset - gap.firstOffset + 1,
+  OFFSETS: gap => gap.records,
   REASON: gap => gap.reason,
   AGO: gap => ageText(gap.agoSeconds),
 }
@@ -90,10 +90,7 @@ export const auditCommand = (): Command =>
     .description(
       'what became of every record, compared with the central cluster; exit code 1 when something is unexplained',
     )
-    .option(
-      '--gaps',
-      'only list the records that retention, the disk budget or damage took, or that were skipped on the way up',
-    )
+    .option('--gaps', 'only list the records that retention, the disk budget or damage took, or that did not go up')
     .option('--topic <name>', 'of this topic only')
     .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
     .option('--json', 'print JSON')

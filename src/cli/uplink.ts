@@ -48,6 +48,14 @@ const holds = (summary: UplinkSummary): string => {
   return [...classes].map(([by, held]) => `${held.join(', ')} held back by ${by}\n`).join('')
 }
 
+/** One line where rules left something out. */
+const leftOut = ({ partitions }: UplinkSummary): string => {
+  const expired = partitions.reduce((sum, { expiredRecords }) => sum + expiredRecords, 0)
+  const thinned = partitions.reduce((sum, { thinnedRecords }) => sum + thinnedRecords, 0)
+  if (expired + thinned === 0) return ''
+  return `left out by uplink.rules: ${plural(expired, 'record')} expired, ${thinned} thinned; brooklet audit --gaps lists them\n`
+}
+
 /** One line for each partition that is refused. */
 const troubles = ({ partitions }: UplinkSummary): string =>
   partitions
@@ -66,7 +74,7 @@ const status = async ({ http, json }: StatusFlags): Promise<void> => {
   const { partitions } = summary
   const rows = partitions.map(row => Object.values(columns).map(cell => cell(row)))
   process.stdout.write(
-    `${headline(summary)}${holds(summary)}${troubles(summary)}${formatTable(Object.keys(columns), rows)}`,
+    `${headline(summary)}${holds(summary)}${leftOut(summary)}${troubles(summary)}${formatTable(Object.keys(columns), rows)}`,
   )
 }
 

@@ -1,3 +1,4 @@
+import { duration, formatDuration, MINUTE_MS } from './quantities.ts'
 import { parseText } from './routes.ts'
 import { topicPatternSyntax } from './topic-pattern.ts'
 import { parseItems, TreeReader } from './tree.ts'
@@ -12,12 +13,16 @@ export interface UplinkRule {
   /** Names; `*` stands for any characters. */
   readonly topics: readonly string[]
   readonly priority: Priority
+  /** What is older is not sent; `Infinity`: everything is. By the life of the log. */
+  readonly ttlMs: number
 }
 
 /** What holds for a topic that no rule names. */
-export const plainRule: UplinkRule = { topics: ['*'], priority: 'normal' }
+export const plainRule: UplinkRule = { topics: ['*'], priority: 'normal', ttlMs: Number.POSITIVE_INFINITY }
 
 const maxRules = 100
+/** Log age counts seconds. */
+const ttl = duration({ min: MINUTE_MS })
 
 /** The setting `uplink.rules`: a YAML list, or the same as text. */
 export const uplinkRules: ValueType<readonly UplinkRule[]> = {
@@ -36,11 +41,14 @@ function parseRules(tree: unknown): Parsed<readonly UplinkRule[]> {
 }
 
 function readRule(tree: unknown, place: string): { item: UplinkRule | undefined; problems: readonly ValueProblem[] } {
-  const reader = new TreeReader(tree, place, ['topics', 'priority'])
+  const reader = new TreeReader(tree, place, ['topics', 'priority', 'ttl'])
   const topics = readTopics(reader)
   const priority = reader.take('priority', oneOf(priorities).parse(reader.text('priority', false) ?? 'normal'))
-  const bad = reader.problems.length > 0 || topics === undefined || priority === undefined
-  return { item: bad ? undefined : { topics, priority }, problems: reader.problems }
+  const ttlText = reader.text('ttl', false)
+  const ttlMs = ttlText === undefined ? plainRule.ttlMs : reader.take('ttl', ttl.parse(ttlText))
+  const isWhole = topics !== undefined && priority !== undefined && ttlMs !== undefined
+  const item = isWhole && reader.problems.length === 0 ? { topics, priority, ttlMs } : undefined
+  return { item, problems: reader.problems }
 }
 
 function readTopics(reader: TreeReader): readonly string[] | undefined {
@@ -53,5 +61,10 @@ function readTopics(reader: TreeReader): readonly string[] | undefined {
 }
 
 function formatRules(rules: readonly UplinkRule[]): string {
-  return JSON.stringify(rules.map(({ topics, priority }) => ({ topics, priority })))
+  const written = rules.map(({ topics, priority, ttlMs }) => ({
+    topics,
+    priority,
+    ...(ttlMs === plainRule.ttlMs ? {} : { ttl: formatDuration(ttlMs) }),
+  }))
+  return JSON.stringify(written)
 }

@@ -14,8 +14,9 @@ const classRate = (name: RetentionClass) =>
 export const uplinkScheduleSettings = {
   'uplink.rules': row(uplinkRules, noRules, 'What goes up first; the first rule that matches a topic holds for it', {
     docs:
-      'Each has `topics` (names; `*` stands for any characters) and `priority`: `high`, `normal` or `low`. Of a lower priority goes only what a ' +
-      'higher one leaves room for; topics of one priority take turns.',
+      'Each has `topics` (names; `*` stands for any characters), and where wanted: `priority`, `high`, `normal` or `low`: of a lower one goes only what a ' +
+      'higher one leaves room for; topics of one priority take turns. `ttl`, such as `6h`: what is older by the life of the log is not sent, and is listed by ' +
+      '`brooklet audit --gaps` as `expired`.',
   }),
   'uplink.rate.max': row(rate, forever, 'Bytes a second that go up at most, over some seconds', {
     docs:

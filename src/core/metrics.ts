@@ -321,6 +321,12 @@ export const metricTable = {
     type: 'gauge',
     help: 'Acknowledgements that wait until the central cluster has the records (min.insync.replicas=2)',
   },
+  uplinkLeftOut: {
+    name: 'uplink_left_out_records_total',
+    type: 'counter',
+    label: 'reason',
+    help: 'Records that rules of the uplink left out: expired or thinned',
+  },
   uplinkPaused: { name: 'uplink_paused', type: 'gauge', help: '1 while an operator has paused the uplink' },
   uplinkRefused: {
     name: 'uplink_refused_partitions',

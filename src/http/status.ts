@@ -167,6 +167,8 @@ export interface GapSummary {
   readonly partition: number
   readonly firstOffset: number
   readonly lastOffset: number
+  /** Of these offsets so many are concerned: fewer than all only where the uplink thinned. */
+  readonly records: number
   readonly reason: string
   /** Seconds of log life at which it was found or made. */
   readonly logAgeSeconds: number

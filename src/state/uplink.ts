@@ -6,9 +6,18 @@ import type { StateChange, StateRecord, View } from './view.ts'
 /**
  * Why an offset below a position is not upstream: `budget`, `retention` and `damage` took it before it was sent, as gap records say; `removed`: it
  * left the log without one (DeleteRecords, or before the topic was to go up); `empty`: no record has it (compaction); `skipped` by an
- * operator; `parent`: the log that this one was made of brought it up.
+ * operator; `expired` and `thinned` by a rule of `uplink.rules`; `parent`: the log that this one was made of brought it up.
  */
-export type UnsentReason = 'budget' | 'retention' | 'damage' | 'removed' | 'empty' | 'skipped' | 'parent'
+export type UnsentReason =
+  | 'budget'
+  | 'retention'
+  | 'damage'
+  | 'removed'
+  | 'empty'
+  | 'skipped'
+  | 'expired'
+  | 'thinned'
+  | 'parent'
 
 /** Offsets by the reason why they are not upstream. */
 export type Unsent = Readonly<Partial<Record<UnsentReason, number>>>
@@ -68,7 +77,25 @@ export interface SkippedSpan {
   readonly logAge: number
 }
 
+/** Offsets of which so many records were left out by a rule: they stand here and not upstream. */
+export interface LeftOutSpan {
+  readonly first: number
+  readonly last: number
+  readonly records: number
+  readonly reason: 'expired' | 'thinned'
+  /** Log age in seconds. */
+  readonly logAge: number
+}
+
+/** Of a partition: the newest spans, and those before them summed. */
+export interface LeftOut {
+  readonly topicId: Uuid
+  readonly spans: readonly LeftOutSpan[]
+  readonly older: { readonly spans: number; readonly records: number }
+}
+
 const positionTag = 'position/'
+const leftOutTag = 'left-out/'
 const skippedTag = 'skipped/'
 const incarnationTag = 'incarnation/'
 const placeKey = 'place'
@@ -81,6 +108,7 @@ const pausedKey = 'paused'
  *
  *     position/TOPIC/PARTITION   -> `UpstreamPosition`
  *     skipped/TOPIC/PARTITION    -> array of `SkippedSpan`, ascending
+ *     left-out/TOPIC/PARTITION   -> `LeftOut`, spans ascending
  *     incarnation/HEX            -> leader epoch of a start of this log that had an uplink
  *     place                      -> `PositionsPlace`
  *     fenced/LOG_ID              -> text; why this log must not send any more; one restored from it has another id
@@ -132,6 +160,14 @@ export class UplinkView implements View {
 
   putSkipped(topic: string, partition: number, spans: readonly SkippedSpan[]): StateChange {
     return this.#put(`${skippedTag}${topic}/${partition}`, spans)
+  }
+
+  leftOut(topic: string, partition: number): LeftOut | undefined {
+    return this.#get(`${leftOutTag}${topic}/${partition}`)
+  }
+
+  putLeftOut(topic: string, partition: number, leftOut: LeftOut): StateChange {
+    return this.#put(`${leftOutTag}${topic}/${partition}`, leftOut)
   }
 
   putPlace(place: PositionsPlace): StateChange {

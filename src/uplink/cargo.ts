@@ -7,6 +7,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Unsent } from '../state/uplink.ts'
 import { nextOffsetOf } from '../wire/kafka/record-batch.ts'
 import type { Room } from './caps.ts'
+import { passExpired, type RecordLeftOut } from './expiry.ts'
 import type { Lane, LaneSpan } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { Outgoing } from './outgoing-batches.ts'
@@ -35,6 +36,7 @@ export interface Loading {
   readonly lanes: Lanes
   /** The topic that the lane goes to; undefined: it will be there soon. Throws `TargetRefused`. */
   readonly targetOf: (lane: Lane) => Promise<TopicMetadata | undefined>
+  readonly recordLeftOut: RecordLeftOut
   readonly packing: Pick<Packing, 'pack' | 'readBytes'>
 }
 
@@ -73,7 +75,7 @@ export const load = async (loading: Loading, room: Room): Promise<readonly Cargo
 }
 
 const loadLane = async (
-  { broker, clock, lanes, targetOf, packing }: Loading,
+  { broker, clock, lanes, targetOf, recordLeftOut, packing }: Loading,
   lane: Lane,
   maxBytes: number,
 ): Promise<Cargo | undefined> => {
@@ -84,6 +86,7 @@ const loadLane = async (
       clock.after(creationMs, () => lanes.queue(lane))
       return undefined
     }
+    await passExpired(broker, lane, recordLeftOut)
     const { logStart, highWatermark } = broker.offsets(lane.id)
     const isAlone = lane.trouble !== undefined
     const start = Math.max(lane.next, logStart)

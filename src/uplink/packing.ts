@@ -67,7 +67,8 @@ export class Packing {
     this.#targetPartitions.set(target.name, target.partitions.length)
     const mostBytes = this.#mostBytes.get(target.name) ?? Number.POSITIVE_INFINITY
     // a batch is not cut on its way: nothing else gets through meanwhile
-    const carriedBytes = Math.max(leastBatchBytes, this.#rate.windowBytes * this.#expansionOf(lane))
+    const sentBytes = Math.min(limitBytes, this.#rate.windowBytes)
+    const carriedBytes = Math.max(leastBatchBytes, sentBytes * this.#expansionOf(lane))
     const outgoing = await outgoingBatches(stored, lane.next, {
       partition: lane.partition,
       partitions: this.#partitionsOf(lane),

@@ -6,11 +6,14 @@ import { TransactionalProducer } from '../client/transactional-producer.ts'
 import type { RetentionClass } from '../config/metered-windows.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { StateLog } from '../state/state-log.ts'
+import type { UplinkView } from '../state/uplink.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import type { Caps } from './caps.ts'
-import { type Cargo, load } from './cargo.ts'
+import { type Cargo, type Loading, load } from './cargo.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
+import { recordLeftOut } from './left-out.ts'
 import type { LinkRate } from './link-rate.ts'
 import type { Packing } from './packing.ts'
 import { PositionsTopic } from './positions-topic.ts'
@@ -32,6 +35,8 @@ export interface SessionParts {
   readonly packing: Packing
   readonly rate: LinkRate
   readonly caps: Caps
+  readonly state: StateLog
+  readonly view: UplinkView
 }
 
 /**
@@ -42,6 +47,7 @@ export class Session {
   readonly #parts: SessionParts
   readonly #producer: TransactionalProducer
   readonly #positions: PositionsTopic
+  readonly #loading: Loading
   #isBehind = false
 
   /** Reads what is upstream, fences who sent before, and reads what came in between. Throws what the client and `UpstreamPositions` throw. */
@@ -67,6 +73,13 @@ export class Session {
     this.#parts = parts
     this.#producer = producer
     this.#positions = positions
+    const { targets, packing } = parts
+    const recording = { ...parts, metrics: parts.broker.metrics }
+    this.#loading = {
+      ...parts,
+      targetOf: lane => targets.find(lane.target, packing.newTarget(lane)),
+      recordLeftOut: (lane, span) => recordLeftOut(recording, lane, span),
+    }
   }
 
   /** The last round had no room for all: the next one need not wait for more records. */
@@ -76,9 +89,8 @@ export class Session {
 
   /** Brings one load of batches and their positions upstream; false: there was nothing to bring. */
   async round(): Promise<boolean> {
-    const { broker, clock, lanes, targets, packing, rate, caps, upstream, gatewayId: gateway } = this.#parts
-    const targetOf = (lane: Lane) => targets.find(lane.target, packing.newTarget(lane))
-    const cargo = await load({ broker, clock, lanes, targetOf, packing }, caps.room(rate.roundBytes))
+    const { broker, clock, rate, caps, upstream, gatewayId: gateway } = this.#parts
+    const cargo = await load(this.#loading, caps.room(rate.roundBytes))
     this.#isBehind = cargo.some(({ hasMore }) => hasMore)
     if (cargo.length === 0) return false
     const heldBytes = cargo.reduce((sum, { outgoing }) => sum + outgoing.bytes, 0)

@@ -49,6 +49,8 @@ const partitionSummary = async (
     lagBytes: Math.round(lagRecords * recordBytes),
     lagSeconds: lagRecords === 0 ? null : await ageOf(broker, lane, Math.max(lane.next, logStart)),
     sentRecords: lane.ledger.records,
+    expiredRecords: lane.ledger.unsent.expired ?? 0,
+    thinnedRecords: lane.ledger.unsent.thinned ?? 0,
     refused: lane.trouble?.batch ?? null,
     error: lane.trouble?.reason ?? null,
     retryInMs: lane.trouble === undefined ? null : leftMs(lane.trouble.retryAtMs, nowMs),

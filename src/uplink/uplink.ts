@@ -12,11 +12,12 @@ import type { Logger } from '../platform/logger.ts'
 import type { Network } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
 import type { StateLog } from '../state/state-log.ts'
-import type { SkippedSpan, UplinkView } from '../state/uplink.ts'
+import type { LeftOutSpan, SkippedSpan, UplinkView } from '../state/uplink.ts'
 import { auditUplink, type UplinkAudit } from './audit.ts'
 import { Backoff } from './backoff.ts'
 import { Caps } from './caps.ts'
 import { Lanes } from './lanes.ts'
+import { joinedSpans, leftOutOf } from './left-out.ts'
 import { LinkRate } from './link-rate.ts'
 import { Packing } from './packing.ts'
 import { Selection } from './selection.ts'
@@ -191,6 +192,14 @@ export class Uplink implements UplinkControls {
     for (const lane of this.lanes.all()) {
       const { topic, partition } = lane
       for (const span of ownSpans(this.#parts.view, lane)) yield { ...span, topic, partition }
+    }
+  }
+
+  /** What rules left out of the topics that there are. */
+  *leftOut(): Generator<LeftOutSpan & Pick<UplinkSkip, 'topic' | 'partition'>> {
+    for (const lane of this.lanes.all()) {
+      const { topic, partition } = lane
+      for (const span of joinedSpans(leftOutOf(this.#parts.view, lane).spans)) yield { ...span, topic, partition }
     }
   }
 

@@ -24,7 +24,7 @@ const schedule = `rate.max: 64KiB
 rate.max.bulk: 2KiB
 rules:
   - { topics: [alarms, "alerts.*"], priority: high }
-  - { topics: logs, priority: low }
+  - { topics: logs, priority: low, ttl: 6h }
 metered:
   - { from: 08:00, to: 18:00, days: mon-fri, rate: 10KiB, classes: [critical, normal] }
   - { from: "22:30", to: "6:00", days: "sat,sun", rate: 0 }
@@ -35,8 +35,8 @@ it('is written as people would, and printed so that it loads back', () => {
   const loaded = load(schedule)
   const { settings } = loaded
   expect(settings['uplink.rules']).toEqual([
-    { topics: ['alarms', 'alerts.*'], priority: 'high' },
-    { topics: ['logs'], priority: 'low' },
+    { topics: ['alarms', 'alerts.*'], priority: 'high', ttlMs: Number.POSITIVE_INFINITY },
+    { topics: ['logs'], priority: 'low', ttlMs: 6 * 3_600_000 },
   ])
   expect(settings['uplink.metered']).toEqual([
     {
@@ -63,7 +63,7 @@ it('is written as people would, and printed so that it loads back', () => {
 it('says what is wrong, and where', () => {
   expect(
     problemsOf(`rate.max: 64
-rules: [{ topic: a }, { topics: [], priority: 1 }, { topics: "a/b" }]
+rules: [{ topic: a }, { topics: [], priority: 1 }, { topics: "a/b", ttl: 5 }]
 metered:
   - { from: 8, to: "25:00", days: someday, rate: fast, classes: all }
   - { from: 08:00, to: 18:00 }
@@ -77,6 +77,7 @@ metered:
       "uplink.rules[1].topics (f.yaml:4): is empty",
       "uplink.rules[1].priority (f.yaml:4): "1" is not one of high, normal, low; nearest: high",
       "uplink.rules[2].topics (f.yaml:4): "a/b" is not a topic name; \`*\` stands for any characters",
+      "uplink.rules[2].ttl (f.yaml:4): "5" is too small, at least 1m is needed; nearest: 1m",
       "uplink.metered[0].from (f.yaml:5): "8" is not a time of the day, such as 18:30",
       "uplink.metered[0].to (f.yaml:5): "25:00" is not a time of the day, such as 18:30",
       "uplink.metered[0].days (f.yaml:5): "someday" is not a day or a span of days; nearest: mon-fri",

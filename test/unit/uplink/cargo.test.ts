@@ -37,6 +37,7 @@ it('on a link that carries one partition in a round all have their turn', async 
       onChange: () => undefined,
       find: (name: string) => topics.find(one => one.name === name),
     },
+    logAge: 0,
     onDurable: (listener: typeof advanced) => {
       advanced = listener
     },
@@ -60,7 +61,8 @@ it('on a link that carries one partition in a round all have their turn', async 
       return { batches: [], records: 1, bytes: roundBytes, storedBytes: roundBytes, next: undefined }
     },
   }
-  const loading = { broker, clock: nodeClock, lanes, targetOf: async () => target, packing }
+  const recordLeftOut = async () => undefined
+  const loading = { broker, clock: nodeClock, lanes, targetOf: async () => target, recordLeftOut, packing }
   const rounds: string[][] = []
   for (let round = 0; round < 6; round++)
     rounds.push((await load(loading, caps.room(roundBytes))).map(({ lane }) => lane.topic))

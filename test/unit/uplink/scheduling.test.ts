@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from 'vitest'
 import { defaultSettings, type Settings } from '../../../src/config/settings.ts'
+import { plainRule } from '../../../src/config/uplink-rules.ts'
 import { openUplink } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
@@ -55,6 +56,11 @@ const sent = (topic: string): number => uplink.upstreamThrough(topic, 0) ?? 0
 const until = async (isSo: () => boolean): Promise<void> => {
   while (!isSo()) await sleep(machine.clock, 10)
 }
+/** So much of the log's life. */
+const age = async (seconds: number): Promise<void> => {
+  under.log.logAge += seconds
+  await sleep(machine.clock, 60_000)
+}
 const summary = () => uplinkSummary(uplink, under.open.broker, machine.clock)
 const holds = async () => (await summary()).holds.map(({ retentionClass, by }) => `${retentionClass}: ${by}`)
 const during = (work: () => Promise<void>) => () => machine.clock.run(work())
@@ -72,8 +78,8 @@ it(
     await start({
       'uplink.rate.max': 4 * KiB,
       'uplink.rules': [
-        { topics: ['alarms'], priority: 'high' },
-        { topics: ['logs'], priority: 'low' },
+        { ...plainRule, topics: ['alarms'], priority: 'high' },
+        { ...plainRule, topics: ['logs'], priority: 'low' },
       ],
     })
     const topics = ['logs', 'one', 'two', 'alarms']
@@ -111,7 +117,7 @@ it(
   'a topic that is refused keeps nothing of lower priority back',
   during(async () => {
     central.refusal = batch => (batch.includes('poison') ? 87 : 0)
-    await start({ 'uplink.rules': [{ topics: ['alarms'], priority: 'high' }] })
+    await start({ 'uplink.rules': [{ ...plainRule, topics: ['alarms'], priority: 'high' }] })
     await write('alarms', 0)
     const poison = encodeBatch([{ timestampMs: 1, key: null, value: Buffer.from('poison') }])
     await under.open.broker.produce(under.open.broker.topics.get('alarms'), 0, poison, { zstd: true })
@@ -188,6 +194,54 @@ it(
     await write('one', 1)
     await sleep(clock, 3_600_000 / 2)
     expect([sent('one'), await holds()]).toEqual([3, [expect.stringContaining('which holds at all times')]])
+    await uplink.stop()
+  }),
+)
+
+it(
+  'what has outlived its ttl is not sent, and is on record before anything behind it goes up',
+  during(async () => {
+    await start({ 'uplink.rules': [{ ...plainRule, topics: ['gps'], ttlMs: 3_600_000 }] })
+    await write('gps', 5)
+    await write('kept', 5)
+    await age(3_000)
+    await write('gps', 3)
+    await age(1_000)
+    const view = { seen: [] as string[] }
+    central.fate = api => {
+      const left = [...uplink.leftOut()].map(({ first, last, reason }) => `${first}-${last} ${reason}`)
+      if (api === 'Produce') view.seen.push(left.join())
+      return 'served'
+    }
+    uplink.start()
+    await until(() => sent('gps') === 8 && sent('kept') === 5)
+    expect(new Set(view.seen)).toEqual(new Set(['0-4 expired']))
+    const [gps, kept] = (await summary()).partitions
+    expect(gps).toMatchObject({ sentRecords: 3, expiredRecords: 5, thinnedRecords: 0 })
+    expect(kept).toMatchObject({ sentRecords: 5, expiredRecords: 0 })
+    expect(central.topics.get('gps')!.partitions[0]!.committed()).toHaveLength(3)
+    expect(under.metrics.text()).toContain('brooklet_uplink_left_out_records_total{reason="expired"} 5')
+    await uplink.stop()
+  }),
+)
+
+it(
+  'a batch that is refused goes with its ttl, and what stands behind it goes up',
+  during(async () => {
+    central.refusal = batch => (batch.includes('poison') ? 87 : 0)
+    await start({ 'uplink.rules': [{ ...plainRule, topics: ['one'], ttlMs: 3_600_000 }] })
+    const poison = encodeBatch([{ timestampMs: 1, key: null, value: Buffer.from('poison') }])
+    await write('one', 1)
+    await under.open.broker.produce(under.open.broker.topics.get('one'), 0, poison, { zstd: true })
+    uplink.start()
+    await until(() => uplink.lanes.refused === 1)
+    await age(3_000)
+    await write('one', 1)
+    expect(sent('one')).toBe(1)
+    await age(2_000)
+    await until(() => sent('one') === 3)
+    expect([...uplink.leftOut()]).toMatchObject([{ first: 1, last: 1, reason: 'expired' }])
+    expect(uplink.lanes.refused).toBe(0)
     await uplink.stop()
   }),
 )
