@@ -65,7 +65,8 @@ const recordsOf = async (batch: Buffer, position: number): Promise<LogRecord[]> 
 const unreadable = (batch: Buffer, why: string): UnreadableBatch =>
   new UnreadableBatch(`the batch of offsets ${baseOffsetOf(batch)} to ${lastOffsetOf(batch)} cannot be read: ${why}`)
 
-function* wholeBatches(bytes: Buffer | null): Generator<Buffer> {
+/** The batches of a fetch answer but a last one that was cut short. Throws `UnreadableBatch`. */
+export function* wholeBatches(bytes: Buffer | null): Generator<Buffer> {
   for (let at = 0; bytes !== null && at < bytes.length; ) {
     const fault = frameFault(bytes, at)
     if (fault === 'magic') throw new UnreadableBatch('records of a message format before Kafka 0.11 are not read')

@@ -108,6 +108,16 @@ export const uplinkSettings = {
     'After this the central cluster aborts what a lost link left unfinished',
     { docs: 'So long, and some 10 s more, readers of committed records there may have to wait.' },
   ),
+  'uplink.exactly.once': row(
+    oneOf(['preferred', 'required']),
+    'preferred',
+    'What cannot go up exactly once: goes up at least once, or waits',
+    {
+      docs:
+        'Exactly once takes transactions (WRITE on the transactional id, which is the log id) or, without them, READ on the topics upstream. `uplink status` says ' +
+        'which of them there is, and what is missing.',
+    },
+  ),
   'uplink.retry.backoff.ms': row(
     duration({ min: 10, max: MINUTE_MS }),
     500,

@@ -327,6 +327,7 @@ export const metricTable = {
     label: 'reason',
     help: 'Records that rules of the uplink left out: expired or thinned',
   },
+  uplinkTailsLost: { name: 'uplink_tails_lost_total', type: 'counter', help: 'Tails gone before they were read back' },
   uplinkPaused: { name: 'uplink_paused', type: 'gauge', help: '1 while an operator has paused the uplink' },
   uplinkRefused: {
     name: 'uplink_refused_partitions',

@@ -94,6 +94,25 @@ export interface LeftOut {
   readonly older: { readonly spans: number; readonly records: number }
 }
 
+/** Under which producer id the log sends where there are no transactions. */
+export interface UplinkProducer {
+  /** Topic id of the positions topic: of another cluster the id means nothing. */
+  readonly positionsId: string
+  readonly producerId: number
+}
+
+/** Where the records of this log ended in a partition upstream. */
+export interface UpstreamTail {
+  /** Of the target. */
+  readonly topicId: string
+  readonly producerId: number
+  readonly epoch: number
+  /** Central offset: what this log has below it, the positions know. */
+  readonly offset: number
+  /** Of the first batch that this log sends behind it. */
+  readonly sequence: number
+}
+
 const positionTag = 'position/'
 const leftOutTag = 'left-out/'
 const skippedTag = 'skipped/'
@@ -101,6 +120,8 @@ const incarnationTag = 'incarnation/'
 const placeKey = 'place'
 const fencedTag = 'fenced/'
 const pausedKey = 'paused'
+const producerTag = 'producer/'
+const tailTag = 'tail/'
 
 /**
  * The copy of what the central cluster says of this log, and what must outlive a restart beside it. It may be old, never ahead. Keys are
@@ -113,6 +134,8 @@ const pausedKey = 'paused'
  *     place                      -> `PositionsPlace`
  *     fenced/LOG_ID              -> text; why this log must not send any more; one restored from it has another id
  *     paused                     -> log age in seconds; since when nothing is to be sent
+ *     producer/LOG_ID            -> `UplinkProducer`
+ *     tail/TARGET/PARTITION      -> `UpstreamTail`
  */
 export class UplinkView implements View {
   readonly name = 'uplink'
@@ -148,6 +171,14 @@ export class UplinkView implements View {
       .filter(([key]) => key.startsWith(incarnationTag))
       .map(([key, value]) => ({ incarnation: key.slice(incarnationTag.length), epoch: decodeState<number>(value) }))
     return found.sort((one, other) => other.epoch - one.epoch)
+  }
+
+  producer(logId: string): UplinkProducer | undefined {
+    return this.#get(producerTag + logId)
+  }
+
+  tail(target: string, partition: number): UpstreamTail | undefined {
+    return this.#get(tailKey(target, partition))
   }
 
   putPosition(topic: string, partition: number, position: UpstreamPosition): StateChange {
@@ -190,6 +221,22 @@ export class UplinkView implements View {
     return { view: this, key: Buffer.from(pausedKey), value: null }
   }
 
+  putProducer(logId: string, producer: UplinkProducer): StateChange {
+    return this.#put(producerTag + logId, producer)
+  }
+
+  removeProducer(logId: string): StateChange {
+    return { view: this, key: Buffer.from(producerTag + logId), value: null }
+  }
+
+  putTail(target: string, partition: number, tail: UpstreamTail): StateChange {
+    return this.#put(tailKey(target, partition), tail)
+  }
+
+  removeTail(target: string, partition: number): StateChange {
+    return { view: this, key: Buffer.from(tailKey(target, partition)), value: null }
+  }
+
   apply(key: Buffer, value: Buffer | null): void {
     // a copy, for the value may be a piece of a large batch
     if (value === null) this.#values.delete(key.toString())
@@ -213,5 +260,7 @@ export class UplinkView implements View {
     return { view: this, key: Buffer.from(key), value: encodeState(value) }
   }
 }
+
+const tailKey = (target: string, partition: number): string => `${tailTag}${target}/${partition}`
 
 const positionKey = (topic: string, partition: number): string => `${positionTag}${topic}/${partition}`

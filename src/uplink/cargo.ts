@@ -37,7 +37,15 @@ export interface Loading {
   /** The topic that the lane goes to; undefined: it will be there soon. Throws `TargetRefused`. */
   readonly targetOf: (lane: Lane) => Promise<TopicMetadata | undefined>
   readonly recordLeftOut: RecordLeftOut
-  readonly packing: Pick<Packing, 'pack' | 'readBytes'>
+  readonly packing: {
+    readonly pack: (
+      lane: Lane,
+      target: TopicMetadata,
+      stored: AsyncIterable<Buffer>,
+      limitBytes: number,
+    ) => Promise<Outgoing>
+    readonly readBytes: Packing['readBytes']
+  }
 }
 
 /** A topic made just now is asked for again after this. */

@@ -1,6 +1,7 @@
 import type { Uuid } from '../core/uuid.ts'
 import { varintLength, writeVarint } from '../core/varint.ts'
 import { encodeHeaders } from '../wire/kafka/batch-encoding.ts'
+import type { RecordHeader } from '../wire/kafka/records.ts'
 
 /** Where a record is from, as headers upstream say it. */
 export interface Origin {
@@ -8,6 +9,7 @@ export interface Origin {
   readonly logId: Uuid
   readonly incarnation: string
   readonly topic: string
+  readonly topicId: Uuid
   readonly partition: number
 }
 
@@ -29,12 +31,13 @@ export const gatewayHeader = ({ gateway }: Origin): AddHeaders => {
   }
 }
 
-/** The header `gateway`, and `gateway.log`, `.topic`, `.partition`, `.incarnation` and `.offset`: a record that names its one origin. */
+/** The header `gateway`, and `gateway.log`, `.topic`, `.topic.id`, `.partition`, `.incarnation` and `.offset`: a record that names its one origin. */
 export const originHeaders = (origin: Origin): AddHeaders => {
   const fixed = [
     ['gateway', origin.gateway],
     ['gateway.log', origin.logId],
     ['gateway.topic', origin.topic],
+    ['gateway.topic.id', origin.topicId],
     ['gateway.partition', String(origin.partition)],
     ['gateway.incarnation', origin.incarnation],
   ].map(([key, value]) => ({ key: key!, value: Buffer.from(value!) }))
@@ -42,6 +45,24 @@ export const originHeaders = (origin: Origin): AddHeaders => {
     const own = [...fixed, { key: 'gateway.offset', value: Buffer.from(String(offset)) }]
     return joined(headers, withoutCount(encodeHeaders(own)), own.length)
   }
+}
+
+/** The one record of a log that a record upstream is. */
+export interface RecordOrigin {
+  readonly logId: string
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** What `originHeaders` wrote; undefined where it did not. Of a record that came up over several gateways the last one counts. */
+export const originOf = (headers: readonly RecordHeader[]): RecordOrigin | undefined => {
+  const read = (name: string): string | undefined =>
+    headers.findLast(({ key }) => key === `gateway.${name}`)?.value?.toString()
+  const [logId, topic, topicId, partition, offset] = ['log', 'topic', 'topic.id', 'partition', 'offset'].map(read)
+  if (logId === undefined || topic === undefined || topicId === undefined || offset === undefined) return undefined
+  return { logId, topic, topicId, partition: Number(partition), offset: Number(offset) }
 }
 
 /** Fewer than 64 headers have a count of one byte. */

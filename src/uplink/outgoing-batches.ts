@@ -1,4 +1,5 @@
 import { partitionOfKey } from '../core/murmur2.ts'
+import type { CentralSpan } from '../state/uplink.ts'
 import { BatchBuilder } from '../wire/kafka/batch-builder.ts'
 import { compressBatch } from '../wire/kafka/batch-encoding.ts'
 import { type CodecName, codecId } from '../wire/kafka/compression/codecs.ts'
@@ -11,6 +12,7 @@ import {
   recordCountOf,
 } from '../wire/kafka/record-batch.ts'
 import { decompressRecords } from '../wire/kafka/records.ts'
+import { joined } from './ledger.ts'
 import type { AddHeaders } from './origin-headers.ts'
 
 /** How records of one partition are written for the central cluster. */
@@ -21,6 +23,8 @@ export interface OutgoingRules {
   readonly partitions: number
   readonly targetPartitions: number
   readonly addHeaders: AddHeaders | undefined
+  /** Records that stand there already, by their offsets here: they count as sent, and do not go again. */
+  readonly present: ReadonlyMap<number, CentralPlace>
   readonly compression: CodecName
   /** Bytes of records in a batch that is written anew, before compression. */
   readonly batchBytes: number
@@ -30,6 +34,12 @@ export interface OutgoingRules {
   readonly limitBytes: number
   /** What devices have sent meanwhile is read between two batches. */
   readonly afterIo: () => Promise<void>
+}
+
+/** Where a record stands upstream. */
+export interface CentralPlace {
+  readonly partition: number
+  readonly offset: number
 }
 
 /** A batch for one partition of the central topic. */
@@ -42,6 +52,9 @@ export interface OutgoingBatch {
 export interface Outgoing {
   /** In the order in which each partition must get them. */
   readonly batches: readonly OutgoingBatch[]
+  /** What stands there already, by partition. */
+  readonly present: ReadonlyMap<number, CentralSpan>
+  /** With those that stand there already. */
   readonly records: number
   readonly bytes: number
   /** Bytes of the stored batches that this is made of. */
@@ -74,6 +87,11 @@ export const outgoingBatches = async (
       while (cursor.next()) {
         if (cursor.offset < next) continue
         if (writer.isFull) return writer.finish(storedBytes, cursor.offset)
+        const place = rules.present.get(cursor.offset)
+        if (place !== undefined) {
+          writer.pass(place)
+          continue
+        }
         const headers = cursor.headerBytes()
         const value = cursor.value()
         const added = rules.addHeaders === undefined ? headers : rules.addHeaders(headers, cursor.offset)
@@ -87,6 +105,7 @@ export const outgoingBatches = async (
 /** Brokers take a client's batch only with dense offsets from 0 and its own timestamps. */
 const goesAsStored = (batch: Buffer, next: number, rules: OutgoingRules): boolean =>
   rules.addHeaders === undefined &&
+  rules.present.size === 0 &&
   rules.targetPartitions === rules.partitions &&
   batch.length <= rules.mostStoredBytes &&
   (batch.length >= rules.batchBytes / 2 || codecOf(batch) !== codecId('none')) &&
@@ -101,6 +120,7 @@ class OutgoingWriter {
   /** One to write into again: they grow to the size of a batch. */
   #spare: BatchBuilder | undefined
   readonly #done: OutgoingBatch[] = []
+  readonly #present = new Map<number, CentralSpan>()
   #openBytes = 0
   #records = 0
   #bytes = 0
@@ -112,6 +132,13 @@ class OutgoingWriter {
   /** Of what is done; nothing is open then. */
   get isFull(): boolean {
     return this.#openBytes === 0 && this.#bytes >= this.#rules.limitBytes
+  }
+
+  /** A record that stands there already. */
+  pass({ partition, offset }: CentralPlace): void {
+    this.#records++
+    const before = this.#present.get(partition)
+    this.#present.set(partition, joined(before, { first: offset, last: offset, records: 1 }))
   }
 
   /** True: what is open is enough for now, `flush` is due. */
@@ -152,7 +179,14 @@ class OutgoingWriter {
 
   async finish(storedBytes: number, next?: number): Promise<Outgoing> {
     await this.flush()
-    return { batches: this.#done, records: this.#records, bytes: this.#bytes, storedBytes, next }
+    return {
+      batches: this.#done,
+      present: this.#present,
+      records: this.#records,
+      bytes: this.#bytes,
+      storedBytes,
+      next,
+    }
   }
 
   #add(partition: number, count: number, batch: Buffer): void {

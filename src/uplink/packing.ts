@@ -5,7 +5,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Lane } from './lane.ts'
 import type { LinkRate } from './link-rate.ts'
 import { type AddHeaders, gatewayHeader, type Origin, originHeaders } from './origin-headers.ts'
-import { type Outgoing, outgoingBatches } from './outgoing-batches.ts'
+import { type CentralPlace, type Outgoing, outgoingBatches } from './outgoing-batches.ts'
 import type { NewTarget } from './target-topics.ts'
 
 /** A batch that is cut for a slow link holds at least this many bytes of records. */
@@ -16,15 +16,27 @@ const mostReadBytes = 1 << 20
 /** Windows of bytes that a batch may take as it is stored: the link carries it in some seconds. */
 const windowsOfStored = 4
 
+type OwnOrigin = Omit<Origin, 'topic' | 'topicId' | 'partition'>
+
+type HeaderKind = 'none' | 'gateway' | 'full'
+
+/** What a session knows of a target. */
+export interface PackingRules {
+  /** Each record names its origin, whatever the settings say. */
+  readonly named: boolean
+  /** Records of the lane that stand there already, by their offsets here. */
+  readonly present: ReadonlyMap<number, CentralPlace>
+}
+
 /** What the settings say of how records are written for the central cluster. */
 export class Packing {
   readonly #settings: Settings
-  readonly #origin: Omit<Origin, 'topic' | 'partition'>
+  readonly #origin: OwnOrigin
   readonly #broker: Broker
-  readonly #headers: 'none' | 'gateway' | 'full'
+  readonly #headers: HeaderKind
   /** Partitions that the targets had when they were last sent to. */
   readonly #targetPartitions = new Map<string, number>()
-  readonly #addHeaders = new WeakMap<Lane, AddHeaders>()
+  readonly #addHeaders = new WeakMap<Lane, { readonly kind: HeaderKind; readonly add: AddHeaders }>()
   /** Stored bytes that made one byte on the link. */
   readonly #expansion = new WeakMap<Lane, number>()
   /** Bytes of records in a batch that brokers took nothing larger than, by target. */
@@ -32,13 +44,7 @@ export class Packing {
   readonly #rate: LinkRate
   readonly #afterIo: () => Promise<void>
 
-  constructor(
-    settings: Settings,
-    origin: Omit<Origin, 'topic' | 'partition'>,
-    broker: Broker,
-    rate: LinkRate,
-    clock: Clock,
-  ) {
+  constructor(settings: Settings, origin: OwnOrigin, broker: Broker, rate: LinkRate, clock: Clock) {
     this.#rate = rate
     this.#afterIo = () => new Promise(resolve => clock.afterIo(resolve))
     this.#settings = settings
@@ -63,7 +69,13 @@ export class Packing {
   }
 
   /** Stored batches as they go to the target, some `limitBytes` of them. */
-  async pack(lane: Lane, target: TopicMetadata, stored: AsyncIterable<Buffer>, limitBytes: number): Promise<Outgoing> {
+  async pack(
+    lane: Lane,
+    target: TopicMetadata,
+    stored: AsyncIterable<Buffer>,
+    limitBytes: number,
+    { named, present }: PackingRules,
+  ): Promise<Outgoing> {
     this.#targetPartitions.set(target.name, target.partitions.length)
     const mostBytes = this.#mostBytes.get(target.name) ?? Number.POSITIVE_INFINITY
     // a batch is not cut on its way: nothing else gets through meanwhile
@@ -73,7 +85,8 @@ export class Packing {
       partition: lane.partition,
       partitions: this.#partitionsOf(lane),
       targetPartitions: target.partitions.length,
-      addHeaders: this.#addHeadersOf(lane),
+      addHeaders: this.#addHeadersOf(lane, named ? 'full' : this.#headers),
+      present,
       compression: this.#settings['uplink.compression.type'],
       batchBytes: Math.min(this.#settings['uplink.batch.size'], carriedBytes, mostBytes),
       mostStoredBytes: Math.min(windowsOfStored * this.#rate.windowBytes, mostBytes),
@@ -94,6 +107,11 @@ export class Packing {
     return this.#expansion.get(lane) ?? 1
   }
 
+  /** Partitions of the target that records of the lane go to. */
+  reached(lane: Lane, { partitions }: TopicMetadata): readonly number[] {
+    return partitions.length === this.#partitionsOf(lane) ? [lane.partition] : [...partitions.keys()]
+  }
+
   /** May a record of the lane stand in this partition of its target? */
   mayReach(lane: Lane, targetPartition: number): boolean {
     const isSame = this.#targetPartitions.get(lane.target) === this.#partitionsOf(lane)
@@ -104,19 +122,19 @@ export class Packing {
     return this.#broker.topics.find(topic)?.partitions.length ?? 1
   }
 
-  #addHeadersOf(lane: Lane): AddHeaders | undefined {
-    if (this.#headers === 'none') return undefined
-    let add = this.#addHeaders.get(lane)
-    if (add === undefined) {
-      const origin = { ...this.#origin, topic: lane.topic, partition: lane.partition }
-      add = this.#headers === 'full' ? originHeaders(origin) : gatewayHeader(origin)
-      this.#addHeaders.set(lane, add)
-    }
+  #addHeadersOf(lane: Lane, kind: HeaderKind): AddHeaders | undefined {
+    if (kind === 'none') return undefined
+    const known = this.#addHeaders.get(lane)
+    if (known?.kind === kind) return known.add
+    const { topic, topicId, partition } = lane
+    const origin = { ...this.#origin, topic, topicId, partition }
+    const add = kind === 'full' ? originHeaders(origin) : gatewayHeader(origin)
+    this.#addHeaders.set(lane, { kind, add })
     return add
   }
 }
 
-const headersOf = (settings: Settings): 'none' | 'gateway' | 'full' => {
+const headersOf = (settings: Settings): HeaderKind => {
   const { 'uplink.headers': wanted, 'uplink.rename': rename } = settings
   if (wanted !== 'auto') return wanted
   return rename.parts.some(part => 'name' in part && part.name === 'gateway') ? 'none' : 'gateway'

@@ -52,6 +52,10 @@ export class PositionsTopic {
     this.#partition = partitionOfKey(Buffer.from(logId), partitions.length)
   }
 
+  get topicId(): string {
+    return this.#topicId
+  }
+
   /** Where all positions of the log are. */
   get source(): TopicPartition {
     return { topic: this.#name, partition: this.#partition }

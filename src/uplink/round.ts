@@ -11,8 +11,11 @@ import { carried, joined } from './ledger.ts'
 import type { LinkRate } from './link-rate.ts'
 import { encodePosition, type Position } from './position.ts'
 
+/** Begins a round, stores its batches and then its positions, and ends it. */
+export type RoundProducer = Pick<TransactionalProducer, 'begin' | 'send' | 'commit'>
+
 export interface RoundParts {
-  readonly producer: TransactionalProducer
+  readonly producer: RoundProducer
   readonly clock: Clock
   readonly rate: LinkRate
   readonly logId: string
@@ -46,7 +49,7 @@ export const carry = async (parts: RoundParts, cargo: readonly Cargo[]): Promise
   const { producer, positions: place, logId, clock } = parts
   const parcels = cargo.flatMap(parcelsOf)
   await producer.begin([...distinct(parcels), place])
-  const central = new Map<Cargo, Map<number, CentralSpan>>(cargo.map(one => [one, new Map()]))
+  const central = new Map<Cargo, Map<number, CentralSpan>>(cargo.map(one => [one, new Map(one.outgoing.present)]))
   await deliver(parts, parcels, ({ cargo: owner, partition, count }, first) => {
     const spans = central.get(owner)!
     spans.set(partition, joined(spans.get(partition), { first, last: first + count - 1, records: count }))

@@ -1,5 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
-import type { Cluster } from '../client/cluster.ts'
+import type { Cluster, TopicMetadata } from '../client/cluster.ts'
 import { KafkaError } from '../client/kafka-error.ts'
 import { BatchRefused } from '../client/produce-together.ts'
 import { TransactionalProducer } from '../client/transactional-producer.ts'
@@ -15,10 +15,12 @@ import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import { recordLeftOut } from './left-out.ts'
 import type { LinkRate } from './link-rate.ts'
-import type { Packing } from './packing.ts'
+import type { Packing, PackingRules } from './packing.ts'
 import { PositionsTopic } from './positions-topic.ts'
-import { carry } from './round.ts'
-import type { TargetTopics } from './target-topics.ts'
+import { carry, type RoundProducer } from './round.ts'
+import { TailProducer } from './tail-producer.ts'
+import type { Tails } from './tails.ts'
+import { TargetRefused, type TargetTopics } from './target-topics.ts'
 import { UplinkStopped } from './uplink-errors.ts'
 import type { UpstreamPositions } from './upstream-positions.ts'
 
@@ -37,6 +39,13 @@ export interface SessionParts {
   readonly caps: Caps
   readonly state: StateLog
   readonly view: UplinkView
+  readonly tails: Tails
+}
+
+/** How a session brings up what it has, and why no better way. */
+export interface Delivery {
+  readonly kind: 'transactions' | 'read-back' | 'at-least-once'
+  readonly reason: string | undefined
 }
 
 /**
@@ -45,14 +54,16 @@ export interface SessionParts {
  */
 export class Session {
   readonly #parts: SessionParts
-  readonly #producer: TransactionalProducer
+  readonly #producer: RoundProducer
   readonly #positions: PositionsTopic
   readonly #loading: Loading
+  /** Why there are no transactions; undefined: there are. */
+  readonly #withoutTransactions: string | undefined
   #isBehind = false
 
   /** Reads what is upstream, fences who sent before, and reads what came in between. Throws what the client and `UpstreamPositions` throw. */
   static async open(parts: SessionParts): Promise<Session> {
-    const { settings, broker, cluster, upstream } = parts
+    const { settings, broker, cluster, upstream, tails } = parts
     upstream.check()
     cluster.forgetAll()
     const replicas = settings['uplink.replication.factor']
@@ -60,26 +71,52 @@ export class Session {
     // looked at before anybody is fenced: a clone must not stop the log that it was made of
     await readPositions(parts, positions, { look: true })
     await upstream.claim()
-    const producer = await TransactionalProducer.open(cluster, {
-      transactionalId: broker.logId,
-      transactionTimeoutMs: settings['uplink.transaction.timeout.ms'],
-      produceTimeoutMs: settings['uplink.request.timeout.ms'],
-    }).catch(error => withoutTransactions(error, broker.logId))
+    const produceTimeoutMs = settings['uplink.request.timeout.ms']
+    let producer: RoundProducer
+    let withoutTransactions: string | undefined
+    try {
+      const transactionTimeoutMs = settings['uplink.transaction.timeout.ms']
+      const options = { transactionalId: broker.logId, transactionTimeoutMs, produceTimeoutMs }
+      producer = await TransactionalProducer.open(cluster, options)
+    } catch (error) {
+      withoutTransactions = reasonAgainst(error, broker.logId)
+      producer = new TailProducer(cluster, tails, produceTimeoutMs)
+    }
+    await tails.open(withoutTransactions === undefined ? 'leaves' : 'sends', positions.topicId)
     await readPositions(parts, positions)
-    return new Session(parts, producer, positions)
+    return new Session(parts, producer, positions, withoutTransactions)
   }
 
-  private constructor(parts: SessionParts, producer: TransactionalProducer, positions: PositionsTopic) {
+  private constructor(
+    parts: SessionParts,
+    producer: RoundProducer,
+    positions: PositionsTopic,
+    withoutTransactions: string | undefined,
+  ) {
     this.#parts = parts
     this.#producer = producer
     this.#positions = positions
-    const { targets, packing } = parts
+    this.#withoutTransactions = withoutTransactions
+    const { packing } = parts
     const recording = { ...parts, metrics: parts.broker.metrics }
     this.#loading = {
       ...parts,
-      targetOf: lane => targets.find(lane.target, packing.newTarget(lane)),
+      targetOf: lane => this.#targetOf(lane),
       recordLeftOut: (lane, span) => recordLeftOut(recording, lane, span),
+      packing: {
+        readBytes: (lane, bytes) => packing.readBytes(lane, bytes),
+        pack: (lane, target, stored, limitBytes) =>
+          packing.pack(lane, target, stored, limitBytes, this.#packingRules(lane, target)),
+      },
     }
+  }
+
+  get delivery(): Delivery {
+    if (this.#withoutTransactions === undefined) return { kind: 'transactions', reason: undefined }
+    const { unreadable } = this.#parts.tails
+    return unreadable === undefined
+      ? { kind: 'read-back', reason: this.#withoutTransactions }
+      : { kind: 'at-least-once', reason: unreadable }
   }
 
   /** The last round had no room for all: the next one need not wait for more records. */
@@ -89,7 +126,7 @@ export class Session {
 
   /** Brings one load of batches and their positions upstream; false: there was nothing to bring. */
   async round(): Promise<boolean> {
-    const { broker, clock, rate, caps, upstream, gatewayId: gateway } = this.#parts
+    const { broker, clock, rate, caps, upstream, tails, gatewayId: gateway } = this.#parts
     const cargo = await load(this.#loading, caps.room(rate.roundBytes))
     this.#isBehind = cargo.some(({ hasMore }) => hasMore)
     if (cargo.length === 0) return false
@@ -105,6 +142,7 @@ export class Session {
         upstream.take(position)
         lane.sent(position)
       }
+      tails.positioned()
     } catch (error) {
       if (error instanceof BatchRefused && !error.retriable) this.#refuse(error, cargo)
       throw error
@@ -114,6 +152,26 @@ export class Session {
     }
     this.#count(cargo, heldBytes)
     return true
+  }
+
+  /** The topic that the lane goes to, once it is known what of the lane stands there. */
+  async #targetOf(lane: Lane): Promise<TopicMetadata | undefined> {
+    const { targets, packing, tails, settings } = this.#parts
+    const target = await targets.find(lane.target, packing.newTarget(lane))
+    if (target === undefined) return undefined
+    await tails.ready(target, packing.reached(lane, target))
+    const isRefused = this.#withoutTransactions !== undefined && settings['uplink.exactly.once'] === 'required'
+    if (isRefused && tails.isUnreadable(target.name))
+      throw new TargetRefused(
+        `${tails.unreadable}, or set uplink.exactly.once=preferred (${this.#withoutTransactions})`,
+      )
+    return target
+  }
+
+  #packingRules(lane: Lane, target: TopicMetadata): PackingRules {
+    const { packing, tails } = this.#parts
+    const present = tails.present(lane, target, packing.reached(lane, target))
+    return { named: this.#withoutTransactions !== undefined, present }
   }
 
   #count(cargo: readonly Cargo[], bytes: number): void {
@@ -154,13 +212,21 @@ const readPositions = async (
   upstream.check()
 }
 
+/** These say that the cluster gives this log no transactions: not to it, or to nobody. */
+const refusals: readonly number[] = [
+  errorCodes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+  errorCodes.UNSUPPORTED_VERSION,
+  errorCodes.INVALID_REQUEST,
+]
+
 /** Another producer of this transactional id came in between. */
 const fencings: readonly number[] = [errorCodes.INVALID_PRODUCER_EPOCH, errorCodes.PRODUCER_FENCED]
 
-/** Says what would help where the cluster gives no transactions. */
-const withoutTransactions = (error: unknown, logId: string): never => {
+/** Why the cluster gives no transactions. Throws what says something else. */
+const reasonAgainst = (error: unknown, logId: string): string => {
   if (!(error instanceof KafkaError) || error.retriable || fencings.includes(error.code)) throw error
-  throw new UplinkStopped(
-    `${error.message}; allow WRITE on transactional id ${logId}: without transactions nothing goes up`,
-  )
+  const isForbidden = error.code === errorCodes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+  const reason = isForbidden ? `${error.message}; allow WRITE on transactional id ${logId}` : error.message
+  if (refusals.includes(error.code)) return reason
+  throw new UplinkStopped(`${reason}: without transactions nothing goes up`)
 }

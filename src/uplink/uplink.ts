@@ -21,8 +21,9 @@ import { joinedSpans, leftOutOf } from './left-out.ts'
 import { LinkRate } from './link-rate.ts'
 import { Packing } from './packing.ts'
 import { Selection } from './selection.ts'
-import { Session, type SessionParts } from './session.ts'
+import { type Delivery, Session, type SessionParts } from './session.ts'
 import { ownSpans, skipBatch, skipFault } from './skip.ts'
+import { Tails } from './tails.ts'
 import { TargetTopics } from './target-topics.ts'
 import { UplinkFenced, UplinkStopped } from './uplink-errors.ts'
 import { UpstreamPositions } from './upstream-positions.ts'
@@ -64,7 +65,11 @@ export class Uplink implements UplinkControls {
   readonly #cluster: Cluster
   readonly #upstream: UpstreamPositions
   readonly #rate = new LinkRate()
+  readonly #tails: Tails
   readonly #sessions: SessionParts
+  #session: Session | undefined
+  /** As it was said last. */
+  #said: Delivery['kind'] | undefined
   readonly #backoff: Backoff
   #state: Exclude<UplinkState, 'paused' | 'fenced'> = 'connecting'
   #lastError: string | undefined
@@ -87,6 +92,7 @@ export class Uplink implements UplinkControls {
     const positionOf = (topic: string, partition: number) => this.#upstream.of(topic, partition)
     this.lanes = new Lanes({ ...parts, selection, positionOf, caps })
     const { lanes } = this
+    this.#tails = new Tails({ ...parts, cluster: this.#cluster, lanes })
     this.#sessions = {
       ...parts,
       cluster: this.#cluster,
@@ -102,6 +108,7 @@ export class Uplink implements UplinkControls {
       ),
       rate: this.#rate,
       caps,
+      tails: this.#tails,
     }
     broker.metrics.gauge('uplinkLag', () => lanes.lagInAll)
     broker.metrics.gauge('uplinkRefused', () => lanes.refused)
@@ -134,6 +141,11 @@ export class Uplink implements UplinkControls {
     return this.#rate.bytesPerSecond
   }
 
+  /** How the present session, or the last one, brings records up; undefined before the first. */
+  get delivery(): Delivery | undefined {
+    return this.#session?.delivery
+  }
+
   /** The offset below which all of the partition is upstream; undefined when it does not go up. */
   upstreamThrough(topic: string, partition: number): number | undefined {
     return this.lanes.find(topic, partition)?.next
@@ -151,7 +163,7 @@ export class Uplink implements UplinkControls {
     await Promise.race([this.#running, sleep(clock, finishMs)])
     // what still waits for a connection finds the cluster closed
     this.#cluster.close()
-    this.#upstream.copy({ now: true })
+    this.#upstream.copy(this.#tails, { now: true })
   }
 
   async pause(): Promise<void> {
@@ -236,7 +248,7 @@ export class Uplink implements UplinkControls {
     while (!this.#isEnding) {
       try {
         if (this.#isHeld) await this.#wait(Number.POSITIVE_INFINITY)
-        else await this.#session().finally(() => replica.disconnected())
+        else await this.#connect().finally(() => replica.disconnected())
       } catch (error) {
         if (this.#isEnding) return
         await this.#failed(error)
@@ -244,11 +256,12 @@ export class Uplink implements UplinkControls {
     }
   }
 
-  async #session(): Promise<void> {
+  async #connect(): Promise<void> {
     const { settings, broker } = this.#parts
     const { replica } = broker
     this.#state = 'connecting'
     const session = await Session.open(this.#sessions)
+    this.#session = session
     this.lanes.restart()
     this.#state = 'connected'
     replica.connected()
@@ -258,10 +271,21 @@ export class Uplink implements UplinkControls {
       const hasSent = !this.#isHeld && (await session.round())
       replica.advanced()
       if (!hasSent) continue
-      this.#upstream.copy()
+      this.#upstream.copy(this.#tails)
       this.#backoff.reset()
       this.#lastError = undefined
+      this.#sayDelivery(session.delivery)
     }
+  }
+
+  #sayDelivery({ kind, reason }: Delivery): void {
+    if (kind === this.#said) return
+    const { logger } = this.#parts
+    this.#said = kind
+    if (kind === 'transactions') logger.info({}, 'what goes up goes up in transactions')
+    else if (kind === 'read-back')
+      logger.warn({ reason }, 'without transactions what goes up is read back after failures')
+    else logger.warn({ reason }, 'after failures records may be upstream twice: what stands there cannot be read back')
   }
 
   async #failed(error: unknown): Promise<void> {

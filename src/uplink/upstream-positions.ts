@@ -7,6 +7,7 @@ import type { PositionsPlace, StartOffset, UplinkView, UpstreamPosition } from '
 import type { StateChange } from '../state/view.ts'
 import type { Lane } from './lane.ts'
 import type { Position } from './position.ts'
+import type { Tails } from './tails.ts'
 import { UplinkFenced } from './uplink-errors.ts'
 
 export interface UpstreamParts {
@@ -50,8 +51,11 @@ export class UpstreamPositions {
     return this.#known.get(`${topic}/${partition}`) ?? this.#parts.view.position(topic, partition)
   }
 
+  /** One that comes after a newer one is of a request that was late: without transactions nothing holds it off. */
   take(position: Position): void {
     const key = `${position.topic}/${position.partition}`
+    const known = this.#known.get(key)
+    if (known?.topicId === position.topicId && known.last > position.last) return
     this.#known.set(key, position)
     this.#uncopied.add(key)
   }
@@ -95,8 +99,8 @@ export class UpstreamPositions {
       })
   }
 
-  /** Copies what is known to the log, when the last copy is old enough; a failure leaves it for later. */
-  copy(options: { now?: boolean } = {}): void {
+  /** Copies what is known to the log, with the starts of the tails, when the last copy is old enough; a failure leaves it for later. */
+  copy(tails: Pick<Tails, 'changes' | 'copied'>, options: { now?: boolean } = {}): void {
     const { view, state, clock } = this.#parts
     const nowMs = clock.monotonicMs()
     if (this.#uncopied.size === 0 || (!options.now && nowMs - this.#copiedAtMs < copyEveryMs)) return
@@ -105,8 +109,11 @@ export class UpstreamPositions {
       return view.putPosition(topic, partition, position)
     })
     if (this.#place !== undefined) changes.push(view.putPlace(this.#place))
+    // in one group: a start that were newer than these positions would hide what they do not know
+    changes.push(...tails.changes())
     try {
       state.write(changes)
+      tails.copied()
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error
       return

@@ -13,6 +13,10 @@ it.each(seedsOf(20))('each stored record is upstream once and in order, whatever
   await simulate(seed)
 })
 
+it.each(seedsOf(12))('so it is without transactions: seed %i', async seed => {
+  await simulate(seed, { isWithoutTransactions: true })
+})
+
 it('an end of a transaction that never arrived is settled by the next session, not by its timeout', async () => {
   const pausesMs: number[] = []
   for (let seed = 1; seed <= 5; seed++) {

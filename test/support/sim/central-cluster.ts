@@ -74,6 +74,8 @@ export class CentralCluster {
   refusal: (batch: Buffer) => number = () => 0
   /** Node id of all transaction coordinators; -1 while there is none. */
   coordinator = 1
+  /** Error code for who asks for the coordinator of a transactional id; 0: it is told. */
+  withoutTransactions = 0
   /** Requests served, by API. */
   readonly served = new Map<string, number>()
   readonly brokers: readonly CentralBroker[]

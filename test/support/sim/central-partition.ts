@@ -11,6 +11,7 @@ import {
   isTransactional,
   lastOffsetDeltaOf,
   lastOffsetOf,
+  NO_PRODUCER_ID,
   nextOffsetOf,
   producerEpochOf,
   producerIdOf,
@@ -80,6 +81,8 @@ export class CentralPartition {
     if (lastOffsetDeltaOf(given) !== recordCountOf(given) - 1 || baseOffsetOf(given) !== 0)
       return refused(errorCodes.INVALID_RECORD)
     const producerId = producerIdOf(given)
+    if (producerId === NO_PRODUCER_ID)
+      return { errorCode: errorCodes.NONE, baseOffset: this.#store(Buffer.from(given)) }
     const epoch = producerEpochOf(given)
     const base = baseSequenceOf(given)
     const last = base + recordCountOf(given) - 1
@@ -91,8 +94,7 @@ export class CentralPartition {
     const isNext = known === undefined || base === (isSameEpoch ? known.lastSequence + 1 : 0)
     if (!isNext) return refused(errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER)
 
-    const baseOffset = this.#end
-    this.#store(Buffer.from(given))
+    const baseOffset = this.#store(Buffer.from(given))
     const recent = [...(isSameEpoch ? known.recent : []), { base, last, offset: baseOffset }].slice(-rememberedBatches)
     this.#producers.set(producerId, { epoch, lastSequence: last, recent })
     if (isTransactional(given) && !this.#open.has(producerId)) this.#open.set(producerId, baseOffset)
@@ -151,10 +153,13 @@ export class CentralPartition {
     this.#batches = this.#batches.filter(batch => batch === newest || !committed.has(batch) || !isSuperseded(batch))
   }
 
-  #store(batch: Buffer): void {
-    stamp(batch, this.#end, this.leaderEpoch)
+  /** Its base offset. */
+  #store(batch: Buffer): number {
+    const baseOffset = this.#end
+    stamp(batch, baseOffset, this.leaderEpoch)
     this.#batches.push(batch)
     this.#end = nextOffsetOf(batch)
+    return baseOffset
   }
 }
 

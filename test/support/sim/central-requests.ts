@@ -156,15 +156,17 @@ export const centralHandlers: Handlers = new Map([
   })),
 
   serve(findCoordinator, ({ key, coordinatorKeys }, { cluster, version }) => {
-    const errorCode = cluster.coordinator < 0 ? errorCodes.COORDINATOR_NOT_AVAILABLE : errorCodes.NONE
+    const missing = cluster.coordinator < 0 ? errorCodes.COORDINATOR_NOT_AVAILABLE : errorCodes.NONE
+    const errorCode = cluster.withoutTransactions || missing
     const found = { ...addressOf(cluster, cluster.coordinator), errorCode, errorMessage: null }
     return version >= 4 ? { coordinators: coordinatorKeys.map(each => ({ key: each, ...found })) } : { ...found, key }
   }),
 
   serve(initProducerId, ({ transactionalId, transactionTimeoutMs }, request) => {
+    if (transactionalId === null) return request.cluster.transactions.newProducerId()
     if (!coordinates(request)) return { errorCode: errorCodes.NOT_COORDINATOR, producerEpoch: -1 }
     const { cluster } = request
-    return cluster.transactions.initProducerId(transactionalId ?? '', transactionTimeoutMs)
+    return cluster.transactions.initProducerId(transactionalId, transactionTimeoutMs)
   }),
 
   serve(addPartitionsToTxn, (body, request) => {

@@ -54,6 +54,11 @@ export class CentralTransactions {
     return [...this.#transactions.values()].filter(({ state }) => state === 'ongoing' || state === 'ending').length
   }
 
+  /** Of a producer without transactions. */
+  newProducerId(): Answered {
+    return { errorCode: errorCodes.NONE, producerId: this.#nextProducerId++, producerEpoch: 0 }
+  }
+
   initProducerId(id: string, timeoutMs: number): Answered {
     const found = this.#transactions.get(id)
     if (found === undefined) {

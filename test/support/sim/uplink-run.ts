@@ -11,6 +11,7 @@ import type { Log } from '../../../src/storage/log.ts'
 import { openCommitLog } from '../../../src/storage/open-commit-log.ts'
 import type { Uplink } from '../../../src/uplink/uplink.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { errorCodes } from '../../../src/wire/kafka/error-codes.ts'
 import { allRecords, decompressRecords, type LogRecord } from '../../../src/wire/kafka/records.ts'
 import { type CentralBugs, CentralCluster, type CentralRelease, type Fate } from './central-cluster.ts'
 import { tinyLog } from './log-run.ts'
@@ -26,8 +27,13 @@ const lives = 3
 const drainMs = 300_000
 const badFates: readonly Fate[] = ['lost', 'cut', 'unheard', 'cutAfter', 'late', 'unreplicated']
 
+/** What says that there are no transactions: to this log, or at all. */
+const refusals = [errorCodes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, errorCodes.INVALID_REQUEST]
+
 export interface UplinkRunOptions {
   readonly bugs?: CentralBugs
+  /** The cluster gives no transactions. */
+  readonly isWithoutTransactions?: boolean
 }
 
 /** A record of a source partition, as its value says it. */
@@ -56,17 +62,20 @@ export class UplinkRun {
   #log!: Log
   #uplink!: Uplink
 
-  constructor(seed: number, { bugs = {} }: UplinkRunOptions = {}) {
+  constructor(seed: number, { bugs = {}, isWithoutTransactions = false }: UplinkRunOptions = {}) {
     this.machine = new SimMachine(seed)
     this.random = new SimRandom(seed + 1)
     const release: CentralRelease = this.random.pick(['tv2', 'tv2', 'tv1', 'old'])
     this.central = new CentralCluster(this.random.fork(), release, bugs)
+    if (isWithoutTransactions) this.central.withoutTransactions = this.random.pick(refusals)
     this.central.fate = api => this.#fate(api)
     const isRepartitioned = this.random.chance(0.3)
+    const isMerged = isWithoutTransactions && this.random.chance(0.4)
     this.#settings = {
       ...defaultSettings,
       'num.partitions': partitions,
       'uplink.bootstrap.servers': this.central.bootstrap,
+      ...(isMerged ? { 'uplink.rename': { text: 'all', parts: [{ literal: 'all' }] } } : {}),
       'uplink.partitions': isRepartitioned ? 3 : 0,
       'uplink.compression.type': this.random.pick(['none', 'zstd'] as const),
       'uplink.batch.size': this.random.pick([KiB, 16 * KiB]),
@@ -96,7 +105,7 @@ export class UplinkRun {
 
   /** Records upstream that committed readers see, as their values name them, by target partition. */
   async upstream(): Promise<Seen[][]> {
-    const targets = topics.flatMap(topic => this.central.topics.get(topic)?.partitions ?? [])
+    const targets = [...topics, 'all'].flatMap(topic => this.central.topics.get(topic)?.partitions ?? [])
     return Promise.all(targets.map(async partition => valuesOf(partition.committed())))
   }
 
@@ -304,9 +313,9 @@ export class UplinkRun {
         seen.push(...own)
       }
       seen.sort((one, other) => one - other)
-      // one transaction comes to its partitions one after the other
-      const isComing = seen.length < stored.length && upstream.length > topics.length * partitions
-      if (isComing && this.central.transactions.unfinished > 0) {
+      // one round comes to its partitions one after the other
+      const isComing = seen.length < stored.length && this.#settings['uplink.partitions'] > 0
+      if (isComing && (this.central.transactions.unfinished > 0 || this.central.withoutTransactions !== 0)) {
         if (new Set(seen).size < seen.length) throw new Error(`${source}: ${seen} upstream`)
         continue
       }

@@ -58,7 +58,14 @@ it('on a link that carries one partition in a round all have their turn', async 
     readBytes: (_lane: unknown, bytes: number) => bytes,
     pack: async (_lane: unknown, _target: unknown, stored: AsyncIterable<Buffer>) => {
       for await (const _ of stored) break
-      return { batches: [], records: 1, bytes: roundBytes, storedBytes: roundBytes, next: undefined }
+      return {
+        batches: [],
+        present: new Map(),
+        records: 1,
+        bytes: roundBytes,
+        storedBytes: roundBytes,
+        next: undefined,
+      }
     },
   }
   const recordLeftOut = async () => undefined

@@ -11,13 +11,21 @@ const rules: OutgoingRules = {
   partitions: 4,
   targetPartitions: 4,
   addHeaders: undefined,
+  present: new Map(),
   compression: 'zstd',
   batchBytes: 10_000,
   mostStoredBytes: 1 << 20,
   limitBytes: 1 << 20,
   afterIo: async () => undefined,
 }
-const origin = { gateway: 'g7', logId: 'a'.repeat(32), incarnation: 'b'.repeat(16), topic: 't', partition: 1 }
+const origin = {
+  gateway: 'g7',
+  logId: 'a'.repeat(32),
+  incarnation: 'b'.repeat(16),
+  topic: 't',
+  topicId: 'c'.repeat(32),
+  partition: 1,
+}
 
 const record = (value: string, key: string | null = 'k', headers: NewRecord['headers'] = []): NewRecord => ({
   timestampMs: 1000,
@@ -139,7 +147,7 @@ describe('batches on their way up', () => {
     expect(lines[1]).toBe('1:1 k=y site=s,gateway=g7')
     const full = await outgoingBatches([large], 8, { ...rules, addHeaders: originHeaders(origin) })
     expect(await contentOf(full.batches)).toEqual([
-      `1:0 k=y site=s,gateway=g7,gateway.log=${origin.logId},gateway.topic=t,gateway.partition=1,` +
+      `1:0 k=y site=s,gateway=g7,gateway.log=${origin.logId},gateway.topic=t,gateway.topic.id=${origin.topicId},gateway.partition=1,` +
         `gateway.incarnation=${origin.incarnation},gateway.offset=8`,
     ])
   })
@@ -153,5 +161,17 @@ describe('batches on their way up', () => {
     const [only] = allRecords(await decompressRecords(batches[0]!.batch, 1 << 20))
     expect(only!.headers).toHaveLength(64)
     expect(only!.headers.at(-1)!.key).toBe('gateway')
+  })
+
+  it('what stands upstream already counts as sent, with its place there, and does not go again', async () => {
+    const batch = stored(5, record('a'), record('b'), record('c'))
+    const present = new Map([
+      [5, { partition: 1, offset: 70 }],
+      [7, { partition: 1, offset: 90 }],
+    ])
+    const outgoing = await outgoingBatches([batch], 5, { ...rules, present })
+    expect(await contentOf(outgoing.batches)).toEqual(['1:0 k=b'])
+    expect(outgoing.records).toBe(3)
+    expect([...outgoing.present]).toEqual([[1, { first: 70, last: 90, records: 2 }]])
   })
 })
