@@ -2,6 +2,7 @@ import { baseOffsetOf, byteLengthOf, hasValidCrc, maxTimestampOf } from '../wire
 import type { BlockIndex } from './block-index.ts'
 import { frameCompactedAt, frameHeaderBytes, frameLastOffsetDelta, frameLogAge, framePartition } from './frame.ts'
 import { FrameWalk, type NewestBytes, type StoredBytes } from './frame-walk.ts'
+import { indexBlockBytes } from './layout.ts'
 import type { ReadBatches } from './log.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { PartitionSpan } from './partition-span.ts'
@@ -132,6 +133,7 @@ export class BatchReader {
     const offset = Math.max(wanted, span.from)
     // its slot is not reused while somebody reads in it
     segment.readers++
+    let shared: FrameWalk | undefined
     try {
       const blocks = await this.#loadBlocks(span)
       if (blocks.count === 0) return
@@ -140,9 +142,12 @@ export class BatchReader {
       let entry = blocks.entryOf(offset)
       const start = blocks.position(entry)
       const lastEntry = blocks.entryHolding(reach.batchBytes, entry)
-      const isShared = reach !== wholeSpan && this.#crowd.join(log.id, segment, start, this.#cache.sharedBytes)
-      const sharedEnd = isShared ? Math.min(start + reach.logBytes, segment.end) : 0
+      // the others may be a stretch behind
+      const isShared = reach !== wholeSpan && this.#crowd.join(log.id, segment, start, 2 * this.#cache.sharedBytes)
+      // the last batch may end in the next block
+      const sharedEnd = isShared ? Math.min(start + reach.logBytes + indexBlockBytes, segment.end) : 0
       const walk = new FrameWalk(segment, start, this.#tail, this.#cache)
+      if (isShared) shared = walk
       // offsets within a hot segment are dense: a hole is damage. In a cold one only where the walk had to pass some
       const isMissing = (): boolean => !segment.isCold || walk.skippedDamage
       let expected = blocks.firstOffset(entry)
@@ -154,7 +159,9 @@ export class BatchReader {
           walk.aheadEnd = Math.max(sharedEnd, blocks.runEnd(entry, lastEntry))
           continue
         }
-        if (walk.position >= blocks.endPosition || !(await walk.find())) break
+        if (walk.position >= blocks.endPosition) break
+        const finding = walk.find()
+        if (!(typeof finding === 'boolean' ? finding : await finding)) break
         const { buffer, at } = walk
         const baseOffset = baseOffsetOf(buffer, at + frameHeaderBytes)
         // a cold segment may hold other stretches of the partition
@@ -173,8 +180,9 @@ export class BatchReader {
         }
         const logAge = frameLogAge(buffer, at)
         const compactedAt = segment.isCold ? frameCompactedAt(buffer, at) : 0
-        const { batch, trusted } = await walk.batch()
-        if (trusted || (byteLengthOf(batch) === batch.length && hasValidCrc(batch))) {
+        const loading = walk.batch()
+        const batch = loading instanceof Promise ? await loading : loading
+        if (walk.isTrusted || (byteLengthOf(batch) === batch.length && hasValidCrc(batch))) {
           expected = lastOffset + 1
           yield { baseOffset, lastOffset, batch, logAge, compactedAt, position: walk.position }
         } else {
@@ -185,6 +193,7 @@ export class BatchReader {
       }
       if (expected < endOffset && isMissing()) this.#lost(log, segment, Math.max(expected, offset), endOffset - 1)
     } finally {
+      if (shared !== undefined) this.#cache.prefetch(segment, shared.position)
       segment.readers--
     }
   }

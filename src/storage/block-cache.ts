@@ -7,11 +7,17 @@ import type { Window } from './window.ts'
 /** Read at once at most, where a reader says that it goes on. */
 const readBytes = 4 * indexBlockBytes
 const maxReads = 2
+/** Of a slot: positions have 32 bits. */
+const mostBlocks = 2 ** 32 / indexBlockBytes
+/** Of the stretch that readers share, so that what they are busy with stays beside it. */
+const prefetchShare = 3 / 4
 
 interface CachedBlock {
   readonly window: Window
   /** Of the durable data when the block was read; the active segment grows past it. */
   readonly validEnd: number
+  /** The higher, the later. */
+  usedAt: number
 }
 
 /**
@@ -22,11 +28,11 @@ export class BlockCache {
   readonly #limitBytes: number
   readonly #memory: MemoryBudget
   readonly #metrics: Metrics
-  /** In order of use. */
-  readonly #blocks = new Map<string, CachedBlock>()
-  readonly #loads = new Map<string, Promise<void>>()
+  readonly #blocks = new Map<number, CachedBlock>()
+  readonly #loads = new Map<number, Promise<void>>()
   readonly #queue: (() => void)[] = []
   #reads = 0
+  #uses = 0
   #bytes = 0
 
   constructor(limitBytes: number, memory: MemoryBudget, metrics: Metrics) {
@@ -42,8 +48,7 @@ export class BlockCache {
     const block = this.#blocks.get(key)
     if (block === undefined || position + length > start + block.window.buffer.length) return undefined
     if (position + length > block.validEnd) return undefined
-    this.#blocks.delete(key)
-    this.#blocks.set(key, block)
+    block.usedAt = ++this.#uses
     this.#metrics.add('storageBlockCacheHits')
     return block.window
   }
@@ -68,22 +73,41 @@ export class BlockCache {
     return this.window(segment, position, length) ?? (await this.#join(segment, position, length))
   }
 
-  /** Begins to read what follows the block at `position`, up to `aheadEnd` and no further than one read, while that is worked on. */
+  /**
+   * Begins to read what follows the block at `position`, up to `aheadEnd` and no further than one read, while that is worked on. What is here of it
+   * stays.
+   */
   ahead(segment: Segment, position: number, aheadEnd: number): void {
     const next = alignDown(position, indexBlockBytes) + indexBlockBytes
     const end = Math.min(aheadEnd, next + readBytes, segment.end)
     for (let start = next; start < end; start += indexBlockBytes) {
-      if (this.#blocks.has(blockKey(segment, start))) continue
+      const block = this.#blocks.get(blockKey(segment, start))
+      if (block !== undefined) {
+        block.usedAt = ++this.#uses
+        continue
+      }
       // whoever needs it reads it again, and hears why that fails
       this.#loadFrom(segment, start, aheadEnd).catch(() => {})
       return
     }
   }
 
+  /** Many are about to read on from `position`: while they are busy with what is here, one read goes on with the stretch that comes next. */
+  prefetch(segment: Segment, position: number): void {
+    if (this.#reads >= maxReads) return
+    const end = Math.min(position + this.sharedBytes * prefetchShare, segment.end)
+    for (let start = alignDown(position, indexBlockBytes); start + readBytes <= end; start += indexBlockBytes) {
+      const key = blockKey(segment, start)
+      if (this.#blocks.has(key) || this.#loads.has(key)) continue
+      this.#loadFrom(segment, start, end).catch(() => {})
+      return
+    }
+  }
+
   /** The slot is about to be reused. */
   drop(segment: Segment): void {
-    const prefix = `${segment.name}:`
-    for (const [key, block] of this.#blocks) if (key.startsWith(prefix)) this.#forget(key, block)
+    const first = blockKey(segment, 0)
+    for (const [key, block] of this.#blocks) if (key >= first && key < first + mostBlocks) this.#forget(key, block)
   }
 
   /** Gives back all memory. */
@@ -145,16 +169,19 @@ export class BlockCache {
     const key = blockKey(segment, window.start)
     const before = this.#blocks.get(key)
     if (before !== undefined) this.#forget(key, before)
-    this.#blocks.set(key, { window, validEnd })
+    this.#blocks.set(key, { window, validEnd, usedAt: ++this.#uses })
     this.#bytes += window.buffer.length
     this.#memory.take(window.buffer.length)
-    for (const [oldest, block] of this.#blocks) {
-      if (this.#bytes <= this.#limitBytes || oldest === key) break
-      this.#forget(oldest, block)
-    }
+    while (this.#bytes > this.#limitBytes && this.#blocks.size > 1) this.#forgetOldest()
   }
 
-  #forget(key: string, block: CachedBlock): void {
+  #forgetOldest(): void {
+    let [oldest, usedAt] = [0, Number.POSITIVE_INFINITY]
+    for (const [key, block] of this.#blocks) if (block.usedAt < usedAt) [oldest, usedAt] = [key, block.usedAt]
+    this.#forget(oldest, this.#blocks.get(oldest)!)
+  }
+
+  #forget(key: number, block: CachedBlock): void {
     this.#blocks.delete(key)
     this.#bytes -= block.window.buffer.length
     this.#memory.give(block.window.buffer.length)
@@ -185,4 +212,6 @@ export class BlockCache {
   }
 }
 
-const blockKey = (segment: Segment, start: number): string => `${segment.name}:${start}`
+/** Numbers, since each batch that is read asks for its block. */
+const blockKey = ({ sequence, isCold }: Segment, start: number): number =>
+  (sequence * 2 + (isCold ? 1 : 0)) * mostBlocks + start / indexBlockBytes

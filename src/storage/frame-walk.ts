@@ -22,6 +22,8 @@ export interface StoredBytes {
   load(segment: Segment, position: number, length: number, aheadEnd: number): Promise<Window>
   /** Whoever walks behind the block at `position` needs all up to `aheadEnd`. */
   ahead(segment: Segment, position: number, aheadEnd: number): void
+  /** Others who read the same come to `position` soon, and go on there. */
+  prefetch(segment: Segment, position: number): void
   /** Who read so many bytes on lets others go first, who may find these here. */
   readonly sharedBytes: number
 }
@@ -61,14 +63,13 @@ export class FrameWalk {
     return this.position - this.#window.start
   }
 
-  /** Finds the frame at or after `position`; false at the end of the segment's durable data. */
-  async find(): Promise<boolean> {
+  /** Finds the frame at or after `position`; false at the end of the segment's durable data. No promise where memory has the bytes. */
+  find(): boolean | Promise<boolean> {
     for (;;) {
-      // most steps stay within the window at hand: no promise for them
       const found = this.#findInWindow()
       if (found !== undefined) return found
       this.position = this.#tail.nextGroup(this.#segment, this.position)
-      await this.#load(this.position, this.#probeBytes)
+      if (!this.#open(this.position, this.#probeBytes)) return this.#loadAndFind()
     }
   }
 
@@ -77,12 +78,30 @@ export class FrameWalk {
     this.position += frameHeaderBytes + frameBatchBytes(this.buffer, this.at)
   }
 
-  /** The batch of the present frame, as a view that stays unchanged, and whether it is to be verified. */
-  async batch(): Promise<{ batch: Buffer; trusted: boolean }> {
+  /** Came from memory that this process wrote: needs no checksum. */
+  get isTrusted(): boolean {
+    return this.#window.trusted
+  }
+
+  /** The batch of the present frame, as a view that stays unchanged. No promise where memory has it. */
+  batch(): Buffer | Promise<Buffer> {
     const length = frameHeaderBytes + frameBatchBytes(this.buffer, this.at)
-    if (!this.#holds(this.position, length)) await this.#load(this.position, length)
-    const { at } = this
-    return { batch: this.buffer.subarray(at + frameHeaderBytes, at + length), trusted: this.#window.trusted }
+    const isHere = this.#holds(this.position, length) || this.#open(this.position, length)
+    return isHere ? this.#batchHere(length) : this.#loadBatch(length)
+  }
+
+  async #loadAndFind(): Promise<boolean> {
+    await this.#load(this.position, this.#probeBytes)
+    return this.find()
+  }
+
+  async #loadBatch(length: number): Promise<Buffer> {
+    await this.#load(this.position, length)
+    return this.#batchHere(length)
+  }
+
+  #batchHere(length: number): Buffer {
+    return this.buffer.subarray(this.at + frameHeaderBytes, this.at + length)
   }
 
   #findInWindow(): boolean | undefined {
@@ -137,12 +156,21 @@ export class FrameWalk {
     return position >= start && position + length <= end
   }
 
-  async #load(position: number, length: number): Promise<void> {
+  /** Takes the bytes from memory; false when they are not there. */
+  #open(position: number, length: number): boolean {
     const segment = this.#segment
-    this.#window =
-      this.#tail.window(segment, position, length) ??
-      this.#cache.window(segment, position, length) ??
-      (await this.#cache.load(segment, position, length, this.aheadEnd))
-    if (!this.#window.trusted) this.#cache.ahead(segment, position, this.aheadEnd)
+    const window = this.#tail.window(segment, position, length) ?? this.#cache.window(segment, position, length)
+    if (window === undefined) return false
+    this.#take(window, position)
+    return true
+  }
+
+  async #load(position: number, length: number): Promise<void> {
+    this.#take(await this.#cache.load(this.#segment, position, length, this.aheadEnd), position)
+  }
+
+  #take(window: Window, position: number): void {
+    this.#window = window
+    if (!window.trusted) this.#cache.ahead(this.#segment, position, this.aheadEnd)
   }
 }

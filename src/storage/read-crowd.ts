@@ -5,10 +5,13 @@ const rememberedReads = 16
 /** So many different partitions among them, near to each other, are a crowd. */
 const crowdSize = 8
 
-interface Read {
-  readonly partition: number
+interface Place {
   readonly segment: Segment
   readonly position: number
+}
+
+interface Read extends Place {
+  readonly partition: number
 }
 
 /**
@@ -22,10 +25,17 @@ export class ReadCrowd {
   join(partition: number, segment: Segment, position: number, nearBytes: number): boolean {
     const near = new Set([partition])
     for (const other of this.#recent) {
-      if (other.segment === segment && Math.abs(other.position - position) < nearBytes) near.add(other.partition)
+      if (distance(other, { segment, position }) < nearBytes) near.add(other.partition)
     }
     this.#recent.push({ partition, segment, position })
     if (this.#recent.length > rememberedReads) this.#recent.shift()
     return near.size >= crowdSize
   }
+}
+
+/** In bytes of the log; from what was cleaned to what was not it is infinite. */
+const distance = (one: Place, other: Place): number => {
+  const [{ sequence, isCold, header }, { segment }] = [one.segment, other]
+  if (isCold !== segment.isCold) return Number.POSITIVE_INFINITY
+  return Math.abs((sequence - segment.sequence) * header.slotBytes + one.position - other.position)
 }

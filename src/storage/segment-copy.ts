@@ -57,7 +57,7 @@ export const copySegment = async (segment: Segment, cold: ColdSegment, parts: Co
     }
     const logAge = frameLogAge(walk.buffer, walk.at)
     const compactedAt = segment.isCold ? frameCompactedAt(walk.buffer, walk.at) : 0
-    const { batch } = await walk.batch()
+    const batch = await walk.batch()
     if (!cold.hasRoomFor(batch.length)) {
       isWhole = false
       break

@@ -28,6 +28,8 @@ export class SegmentScan implements StoredBytes {
 
   /** A window is read whatever comes. */
   ahead(): void {}
+
+  prefetch(): void {}
 }
 
 /** No memory of newest groups: everything is read from the device, and verified. */

@@ -17,6 +17,7 @@ const parts = {
   encodeBatch: 'wire/kafka/batch-encoding.ts',
   recoverLog: 'storage/recover-log.ts',
   BatchReader: 'storage/batch-reader.ts',
+  host: 'platform/node/host.ts',
 }
 
 /** What `parts` names, of this checkout. */

@@ -22,6 +22,7 @@ const exactBytes = (bytes: Buffer): StoredBytes => ({
   sharedBytes: Number.POSITIVE_INFINITY,
   window: () => undefined,
   ahead: () => {},
+  prefetch: () => {},
   load: async (_, start, length) => {
     const buffer = Buffer.from(bytes.subarray(start, start + length))
     return { buffer, start, end: start + length, trusted: false }
