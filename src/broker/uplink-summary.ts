@@ -9,6 +9,13 @@ export interface UplinkSummary {
   readonly error: string | null
   /** Milliseconds to the next attempt; null when none is due. */
   readonly retryInMs: number | null
+  /**
+   * `transactions`; `read-back`: exactly once without them; `at-least-once`: after failures some records may be upstream twice. Null before the first
+   * session.
+   */
+  readonly delivery: 'transactions' | 'read-back' | 'at-least-once' | null
+  /** Why not better; null: it is transactions. */
+  readonly deliveryReason: string | null
   /** What the link carried; null before it was measured. */
   readonly bytesPerSecond: number | null
   /** What waits for a cap or the end of a metered window, though the link could carry it. */

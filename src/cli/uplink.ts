@@ -41,6 +41,14 @@ const headline = ({ state, error, retryInMs, bytesPerSecond, partitions }: Uplin
   return `${parts.join(', ')}\n${error === null ? '' : `last error: ${error}\n`}`
 }
 
+/** One line where there are no transactions: what that means, and what would help. */
+const delivery = ({ delivery: kind, deliveryReason }: UplinkSummary): string => {
+  if (kind === 'read-back') return `exactly once by reading back, without transactions: ${deliveryReason}\n`
+  if (kind === 'at-least-once')
+    return `at-least-once: after a failure records may be upstream twice: ${deliveryReason}\n`
+  return ''
+}
+
 /** One line for each cap and window that keeps something back. */
 const holds = (summary: UplinkSummary): string => {
   const classes = new Map<string, string[]>()
@@ -74,7 +82,7 @@ const status = async ({ http, json }: StatusFlags): Promise<void> => {
   const { partitions } = summary
   const rows = partitions.map(row => Object.values(columns).map(cell => cell(row)))
   process.stdout.write(
-    `${headline(summary)}${holds(summary)}${leftOut(summary)}${troubles(summary)}${formatTable(Object.keys(columns), rows)}`,
+    `${headline(summary)}${delivery(summary)}${holds(summary)}${leftOut(summary)}${troubles(summary)}${formatTable(Object.keys(columns), rows)}`,
   )
 }
 

@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
+import type { UplinkSummary } from '../broker/uplink-summary.ts'
 import type { Cluster, TopicMetadata } from '../client/cluster.ts'
 import { KafkaError } from '../client/kafka-error.ts'
 import { BatchRefused } from '../client/produce-together.ts'
@@ -44,7 +45,7 @@ export interface SessionParts {
 
 /** How a session brings up what it has, and why no better way. */
 export interface Delivery {
-  readonly kind: 'transactions' | 'read-back' | 'at-least-once'
+  readonly kind: NonNullable<UplinkSummary['delivery']>
   readonly reason: string | undefined
 }
 

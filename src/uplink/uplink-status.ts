@@ -15,6 +15,8 @@ export const uplinkSummary = async (uplink: Uplink, broker: Broker, clock: Clock
     state: uplink.state,
     error: uplink.lastError ?? null,
     retryInMs: uplink.retryAtMs === undefined ? null : leftMs(uplink.retryAtMs, nowMs),
+    delivery: uplink.delivery?.kind ?? null,
+    deliveryReason: uplink.delivery?.reason ?? null,
     bytesPerSecond: uplink.bytesPerSecond === undefined ? null : Math.round(uplink.bytesPerSecond),
     holds: holdsOf(uplink, nowMs),
     partitions,

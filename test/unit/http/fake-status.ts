@@ -59,6 +59,8 @@ export class FakeStatus implements GatewayStatus {
     state: 'connected',
     error: null,
     retryInMs: null,
+    delivery: null,
+    deliveryReason: null,
     bytesPerSecond: null,
     holds: [],
     partitions: [],
