@@ -45,11 +45,12 @@ import { SparkplugView } from './state/sparkplug.ts'
 import { UplinkView } from './state/uplink.ts'
 import { serveBackups } from './storage/backup-service.ts'
 import { CommitLinger } from './storage/commit-linger.ts'
-import { claimDataDirectory, unusableDirectory } from './storage/data-directory.ts'
+import { ancestorsOf, claimDataDirectory, unusableDirectory } from './storage/data-directory.ts'
 import type { Log } from './storage/log.ts'
 import { openCommitLog } from './storage/open-commit-log.ts'
 import { viewBytesFor } from './storage/options.ts'
 import { rememberingStore, type WearMeter } from './storage/wear-meter.ts'
+import { rememberStart } from './uplink/known-starts.ts'
 import type { Uplink } from './uplink/uplink.ts'
 
 /** Addresses bound, `host:port`; the words of the ready line. */
@@ -193,6 +194,7 @@ const openParts = async (
     staysHere: stayingTopics(settings, gatewayId(loaded, log)),
   })
   const { broker, groups, state, topicConfigs } = opened
+  rememberStart(state, uplinkView, log.incarnation, log.logEpoch)
   uplink = openUplink({
     ...platform,
     broker,
@@ -201,6 +203,7 @@ const openParts = async (
     view: uplinkView,
     clockQuality: () => clockWatch.quality(),
     incarnation: log.incarnation,
+    ancestors: await ancestorsOf(platform.files, directory),
     gatewayId: gatewayId(loaded, log),
     logger: logger.child('uplink'),
   })

@@ -7,14 +7,15 @@ import { nodeClock } from '../platform/node/clock.ts'
 import { openThreadedCommitWriter } from '../platform/node/commit-writer.ts'
 import { nodeFiles } from '../platform/node/files.ts'
 import { host } from '../platform/node/host.ts'
-import { lockNodeDirectory } from '../platform/node/lock.ts'
 import { nodeRandom } from '../platform/node/random.ts'
-import { logDirectory, unusableDirectory } from '../storage/data-directory.ts'
+import { unusableDirectory } from '../storage/data-directory.ts'
 import type { VerifyReport } from '../storage/inspect-report.ts'
 import { viewBytesFor } from '../storage/options.ts'
 import { quarantineDirectory } from '../storage/quarantine.ts'
 import { carryOutRepair } from '../storage/repair.ts'
 import { isNothing, planRepair, type RepairPlan } from '../storage/repair-plan.ts'
+import { agrees } from './agreement.ts'
+import { withLock } from './directory-lock.ts'
 import { addDirectoryOptions, chosenDirectory, type DirectoryFlags, inspectPlatform } from './log-directory.ts'
 import { PartitionNames } from './log-partitions.ts'
 import { reportLines } from './log-verify.ts'
@@ -64,12 +65,6 @@ const tellingLogger = (notes: string[]): Logger => {
   return logger
 }
 
-const agrees = async (question: string): Promise<boolean> => {
-  process.stderr.write(`${question} [y/N] `)
-  for await (const chunk of process.stdin) return /^\s*y(es)?\s*$/i.test(String(chunk))
-  return false
-}
-
 const plan = (directory: string, names: PartitionNames, output: Output): Promise<RepairPlan> =>
   planRepair(inspectPlatform, directory, {
     batch: (partition, batch) => names.learn(partition, batch),
@@ -98,24 +93,6 @@ const carryOut = async (directory: string, planned: RepairPlan, output: Output):
   } finally {
     await checkpoints.close()
     for (const note of notes) await output.line(`note: ${note}`)
-  }
-}
-
-/** Nobody writes while this runs: neither a gateway nor another repair. In a directory of others no lock is made. */
-const withLock = async (directory: string, work: () => Promise<void>): Promise<void> => {
-  if (!(await nodeFiles.exists(logDirectory(directory)))) {
-    throw new StartError(65, `${directory} holds no Brooklet log; name the data.dir of a gateway`)
-  }
-  const lock = await lockNodeDirectory(directory).catch(error => {
-    throw unusableDirectory(directory, error)
-  })
-  if (lock === undefined) {
-    throw new StartError(65, `${directory} is in use: stop the gateway first; log verify and --dry-run only read`)
-  }
-  try {
-    await work()
-  } finally {
-    await lock.release()
   }
 }
 
@@ -157,6 +134,6 @@ export const repairCommand = (): Command =>
             'there is no terminal to ask at: --yes repairs, --dry-run only says what would be done',
           )
         }
-        await withLock(directory, () => repair(directory, flags, output))
+        await withLock(directory, 'log verify and --dry-run only read', () => repair(directory, flags, output))
       }),
     )

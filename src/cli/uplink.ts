@@ -6,6 +6,7 @@ import { maxPartitions, wholeNumber } from './option-values.ts'
 import { plural } from './plural.ts'
 import { sizeText } from './size-text.ts'
 import { formatTable, printList } from './table.ts'
+import { forkCommand } from './uplink-fork.ts'
 
 interface HttpFlag {
   readonly http: string
@@ -139,3 +140,4 @@ export const uplinkCommand = (): Command =>
         .action(skip),
     )
     .addCommand(overHttp('resume', 'go on after a pause').action(resume))
+    .addCommand(forkCommand())

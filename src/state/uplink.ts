@@ -58,9 +58,20 @@ export interface UpstreamPosition {
   readonly starts: readonly StartOffset[]
 }
 
+/** A start of the log, as the log remembers it. */
+export interface KnownStart {
+  readonly incarnation: string
+  /** Leader epoch of what it appended. */
+  readonly epoch: number
+  /** It had a session with the central cluster: a position upstream may name it. */
+  readonly mayHaveSent: boolean
+}
+
 /** Where the positions of this log stand upstream, and how far they were read. */
 export interface PositionsPlace {
   readonly topicId: Uuid
+  /** Partitions that the topic had when the first position was written: they said which one it is. */
+  readonly partitions: number
   readonly partition: number
   /** Offset to read on from. */
   readonly next: number
@@ -117,6 +128,7 @@ const positionTag = 'position/'
 const leftOutTag = 'left-out/'
 const skippedTag = 'skipped/'
 const incarnationTag = 'incarnation/'
+const inheritedTag = 'inherited/'
 const placeKey = 'place'
 const fencedTag = 'fenced/'
 const pausedKey = 'paused'
@@ -130,7 +142,8 @@ const tailTag = 'tail/'
  *     position/TOPIC/PARTITION   -> `UpstreamPosition`
  *     skipped/TOPIC/PARTITION    -> array of `SkippedSpan`, ascending
  *     left-out/TOPIC/PARTITION   -> `LeftOut`, spans ascending
- *     incarnation/HEX            -> leader epoch of a start of this log that had an uplink
+ *     incarnation/HEX            -> `epoch` and `mayHaveSent` of a start of this log
+ *     inherited/LOG_ID           -> log age in seconds; what this log has of its parents is in its positions
  *     place                      -> `PositionsPlace`
  *     fenced/LOG_ID              -> text; why this log must not send any more; one restored from it has another id
  *     paused                     -> log age in seconds; since when nothing is to be sent
@@ -160,17 +173,30 @@ export class UplinkView implements View {
     return this.#values.has(pausedKey)
   }
 
-  /** Leader epoch of a start of this log; undefined: this log has not had it. */
-  epochOf(incarnation: string): number | undefined {
-    return this.#get(incarnationTag + incarnation)
+  /** Undefined: this log has not had that start. */
+  start(incarnation: string): KnownStart | undefined {
+    const start = this.#get<Omit<KnownStart, 'incarnation'>>(incarnationTag + incarnation)
+    return start && { incarnation, ...start }
   }
 
   /** Starts of this log, newest first. */
-  starts(): { readonly incarnation: string; readonly epoch: number }[] {
-    const found = [...this.#values]
-      .filter(([key]) => key.startsWith(incarnationTag))
-      .map(([key, value]) => ({ incarnation: key.slice(incarnationTag.length), epoch: decodeState<number>(value) }))
-    return found.sort((one, other) => other.epoch - one.epoch)
+  starts(): KnownStart[] {
+    const found = this.#tagged<Omit<KnownStart, 'incarnation'>>(incarnationTag)
+    const starts = found.map(([incarnation, start]) => ({ incarnation, ...start }))
+    return starts.sort((one, other) => other.epoch - one.epoch)
+  }
+
+  /** Of all partitions that have one, those of deleted topics included. */
+  positions(): { readonly topic: string; readonly partition: number; readonly position: UpstreamPosition }[] {
+    return this.#tagged<UpstreamPosition>(positionTag).map(([name, position]) => {
+      const [topic = '', partition] = name.split('/')
+      return { topic, partition: Number(partition), position }
+    })
+  }
+
+  /** The log of this id has taken over what the logs have sent that it was made of. */
+  hasInherited(logId: string): boolean {
+    return this.#values.has(inheritedTag + logId)
   }
 
   producer(logId: string): UplinkProducer | undefined {
@@ -205,8 +231,16 @@ export class UplinkView implements View {
     return this.#put(placeKey, place)
   }
 
-  putIncarnation(incarnation: string, epoch: number): StateChange {
-    return this.#put(incarnationTag + incarnation, epoch)
+  putStart({ incarnation, ...start }: KnownStart): StateChange {
+    return this.#put(incarnationTag + incarnation, start)
+  }
+
+  removeStart(incarnation: string): StateChange {
+    return { view: this, key: Buffer.from(incarnationTag + incarnation), value: null }
+  }
+
+  putInherited(logId: string, logAge: number): StateChange {
+    return this.#put(inheritedTag + logId, logAge)
   }
 
   putFenced(logId: string, reason: string): StateChange {
@@ -249,6 +283,13 @@ export class UplinkView implements View {
 
   clear(): void {
     this.#values.clear()
+  }
+
+  /** What stands behind the tag in the keys, and their values. */
+  #tagged<Value>(tag: string): [string, Value][] {
+    return [...this.#values]
+      .filter(([key]) => key.startsWith(tag))
+      .map(([key, value]) => [key.slice(tag.length), decodeState<Value>(value)])
   }
 
   #get<Value>(key: string): Value | undefined {

@@ -6,7 +6,7 @@ import type { Files } from '../platform/files.ts'
 import type { DirectoryLock, LockDirectory } from '../platform/lock.ts'
 import type { Random } from '../platform/random.ts'
 import { blockBytes } from './layout.ts'
-import { decodeMeta, encodeMeta, type Meta } from './meta.ts'
+import { type Ancestor, decodeMeta, encodeMeta, type Meta } from './meta.ts'
 
 const logDirectoryName = 'log'
 
@@ -105,6 +105,12 @@ const isSystemError = (error: unknown): error is Error => {
 
 /** What a first start may have left behind when it was cut off before `meta` was there. */
 const ownNames = new Set(['LOCK', 'BACKUP', 'log', 'views', 'meta.new', 'settings', 'settings.new', 'lost+found'])
+
+/** The logs that the one in the directory was restored or forked from, oldest first. */
+export const ancestorsOf = async (files: Files, directory: string): Promise<readonly Ancestor[]> => {
+  const file = await files.readSmall(metaPath(directory))
+  return file === undefined ? [] : readMeta(file, directory).ancestors
+}
 
 /** The content of `meta`; throws `StartError` 65 when it is of a newer format or not ours. */
 export const readMeta = (file: Buffer, directory: string): Meta => {

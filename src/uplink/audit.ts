@@ -7,7 +7,7 @@ import { topicConfigs } from '../client/topic-admin.ts'
 import type { PartitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { UpstreamPosition } from '../state/uplink.ts'
+import type { UplinkView, UpstreamPosition } from '../state/uplink.ts'
 import { baseTimestampOf } from '../wire/kafka/record-batch.ts'
 import { type Judgement, judge, type TargetFacts } from './audit-equations.ts'
 import type { Lane } from './lane.ts'
@@ -21,6 +21,7 @@ export interface AuditParts {
   readonly broker: Broker
   readonly clock: Clock
   readonly lanes: Lanes
+  readonly view: UplinkView
   readonly positionsTopic: string
   /** Connections of its own: what it waits for holds up no round. */
   readonly openCluster: () => Cluster
@@ -119,9 +120,9 @@ const ageOfFirst = async (broker: Broker, clock: Clock, id: PartitionId): Promis
   }
 }
 
-const askCentral = async ({ broker, lanes, positionsTopic }: AuditParts, cluster: Cluster): Promise<Upstream> => {
+const askCentral = async ({ broker, lanes, view, positionsTopic }: AuditParts, cluster: Cluster): Promise<Upstream> => {
   const positions = new Map<string, UpstreamPosition>()
-  const topic = await PositionsTopic.find(cluster, positionsTopic, broker.logId)
+  const topic = await PositionsTopic.find(cluster, positionsTopic, broker.logId, view.place)
   // from the start: what was read before may be gone
   await topic?.read(undefined, position => positions.set(keyOf(position), position))
   const wanted = new Map<string, Set<number>>()

@@ -30,26 +30,48 @@ export class PositionsTopic {
   readonly #logId: string
   readonly #topicId: string
   readonly #partition: number
+  /** That say which one it is. */
+  readonly #partitions: number
+  /** More than when the positions of the log began: they stay where they are. */
+  readonly hasGrown: boolean
 
   /** Makes the topic when it is missing. Throws `UplinkStopped` where only somebody with more rights can help. */
-  static async open(cluster: Cluster, name: string, logId: string, replicas: number): Promise<PositionsTopic> {
+  static async open(
+    cluster: Cluster,
+    name: string,
+    logId: string,
+    replicas: number,
+    place: PositionsPlace | undefined,
+  ): Promise<PositionsTopic> {
     const topic = (await find(cluster, name)) ?? (await create(cluster, name, replicas))
     await checkPolicy(cluster, name)
-    return new PositionsTopic(cluster, topic, logId)
+    return new PositionsTopic(cluster, topic, logId, place)
   }
 
   /** As it is; undefined: there is none. */
-  static async find(cluster: Cluster, name: string, logId: string): Promise<PositionsTopic | undefined> {
+  static async find(
+    cluster: Cluster,
+    name: string,
+    logId: string,
+    place: PositionsPlace | undefined,
+  ): Promise<PositionsTopic | undefined> {
     const topic = await find(cluster, name)
-    return topic === undefined ? undefined : new PositionsTopic(cluster, topic, logId)
+    return topic === undefined ? undefined : new PositionsTopic(cluster, topic, logId, place)
   }
 
-  private constructor(cluster: Cluster, { name, id, partitions }: TopicMetadata, logId: string) {
+  private constructor(
+    cluster: Cluster,
+    { name, id, partitions }: TopicMetadata,
+    logId: string,
+    place: PositionsPlace | undefined,
+  ) {
     this.#cluster = cluster
     this.#name = name
     this.#logId = logId
     this.#topicId = id
-    this.#partition = partitionOfKey(Buffer.from(logId), partitions.length)
+    this.#partitions = place?.topicId === id ? place.partitions : partitions.length
+    this.#partition = partitionOfKey(Buffer.from(logId), this.#partitions)
+    this.hasGrown = this.#partitions !== partitions.length
   }
 
   get topicId(): string {
@@ -62,7 +84,7 @@ export class PositionsTopic {
   }
 
   placeAt(next: number): PositionsPlace {
-    return { topicId: this.#topicId, partition: this.#partition, next }
+    return { topicId: this.#topicId, partitions: this.#partitions, partition: this.#partition, next }
   }
 
   /**

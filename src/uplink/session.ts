@@ -7,11 +7,13 @@ import { TransactionalProducer } from '../client/transactional-producer.ts'
 import type { RetentionClass } from '../config/metered-windows.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { UplinkView } from '../state/uplink.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import type { Caps } from './caps.ts'
 import { type Cargo, type Loading, load } from './cargo.ts'
+import { inherit } from './inheritance.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import { recordLeftOut } from './left-out.ts'
@@ -31,6 +33,7 @@ export interface SessionParts {
   readonly settings: Settings
   readonly gatewayId: string
   readonly clock: Clock
+  readonly logger: Logger
   readonly cluster: Cluster
   readonly upstream: UpstreamPositions
   readonly lanes: Lanes
@@ -64,14 +67,18 @@ export class Session {
 
   /** Reads what is upstream, fences who sent before, and reads what came in between. Throws what the client and `UpstreamPositions` throw. */
   static async open(parts: SessionParts): Promise<Session> {
-    const { settings, broker, cluster, upstream, tails } = parts
+    const { settings, broker, cluster, upstream, tails, logger } = parts
     upstream.check()
     cluster.forgetAll()
-    const replicas = settings['uplink.replication.factor']
-    const positions = await PositionsTopic.open(cluster, settings['uplink.positions.topic'], broker.logId, replicas)
+    const { 'uplink.positions.topic': topic, 'uplink.replication.factor': replicas } = settings
+    const positions = await PositionsTopic.open(cluster, topic, broker.logId, replicas, upstream.place)
+    if (positions.hasGrown)
+      logger.warn(
+        positions.source,
+        'the topic of positions has got more partitions: those of this log stay in this one',
+      )
     // looked at before anybody is fenced: a clone must not stop the log that it was made of
     await readPositions(parts, positions, { look: true })
-    await upstream.claim()
     const produceTimeoutMs = settings['uplink.request.timeout.ms']
     let producer: RoundProducer
     let withoutTransactions: string | undefined
@@ -85,6 +92,9 @@ export class Session {
     }
     await tails.open(withoutTransactions === undefined ? 'leaves' : 'sends', positions.topicId)
     await readPositions(parts, positions)
+    const ancestors = upstream.heirOf
+    if (ancestors.length > 0) await inherit({ ...parts, positionsTopic: topic, ancestors })
+    await upstream.claim()
     return new Session(parts, producer, positions, withoutTransactions)
   }
 
@@ -186,7 +196,14 @@ export class Session {
   }
 
   /** Whose batch it was stops, or all that may have had a record in it; the others go on. */
-  #refuse({ target, message }: BatchRefused, cargo: readonly Cargo[]): void {
+  #refuse({ target, message, code }: BatchRefused, cargo: readonly Cargo[]): void {
+    const { topic } = this.#positions.source
+    if (target.topic === topic) {
+      const isForbidden = code === errorCodes.TOPIC_AUTHORIZATION_FAILED
+      throw new UplinkStopped(
+        `${message}${isForbidden ? `; allow WRITE on topic ${topic}` : ''}: without positions nothing goes up`,
+      )
+    }
     const { clock, packing, lanes } = this.#parts
     const nowMs = clock.monotonicMs()
     const mayHaveIt = (lane: Lane): boolean => lane.target === target.topic && packing.mayReach(lane, target.partition)

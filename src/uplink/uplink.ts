@@ -13,6 +13,7 @@ import type { Network } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { LeftOutSpan, SkippedSpan, UplinkView } from '../state/uplink.ts'
+import type { Ancestor } from '../storage/meta.ts'
 import { auditUplink, type UplinkAudit } from './audit.ts'
 import { Backoff } from './backoff.ts'
 import { Caps } from './caps.ts'
@@ -35,6 +36,8 @@ export interface UplinkParts {
   readonly settings: Settings
   readonly gatewayId: string
   readonly incarnation: string
+  /** The logs that this one was made of, oldest first; absent: none. */
+  readonly ancestors?: readonly Ancestor[]
   readonly network: Network
   readonly credentials: Credentials
   readonly clock: Clock
@@ -217,10 +220,10 @@ export class Uplink implements UplinkControls {
 
   /** Compares what was sent with what the central cluster says; one at a time. */
   audit(): Promise<UplinkAudit> {
-    const { broker, clock, settings } = this.#parts
-    const positionsTopic = settings['uplink.positions.topic']
+    const { lanes } = this
+    const positionsTopic = this.#parts.settings['uplink.positions.topic']
     const openCluster = (): Cluster => this.#openCluster()
-    this.#auditing ??= auditUplink({ broker, clock, lanes: this.lanes, positionsTopic, openCluster }).finally(() => {
+    this.#auditing ??= auditUplink({ ...this.#parts, lanes, positionsTopic, openCluster }).finally(() => {
       this.#auditing = undefined
     })
     return this.#auditing

@@ -1,10 +1,12 @@
 import type { Broker } from '../broker/broker.ts'
-import type { PartitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { StateLog } from '../state/state-log.ts'
-import type { PositionsPlace, StartOffset, UplinkView, UpstreamPosition } from '../state/uplink.ts'
+import type { KnownStart, PositionsPlace, StartOffset, UplinkView, UpstreamPosition } from '../state/uplink.ts'
 import type { StateChange } from '../state/view.ts'
+import type { Ancestor } from '../storage/meta.ts'
+import { broughtByParents, endBefore } from './inheritance.ts'
+import { startSends } from './known-starts.ts'
 import type { Lane } from './lane.ts'
 import type { Position } from './position.ts'
 import type { Tails } from './tails.ts'
@@ -16,6 +18,8 @@ export interface UpstreamParts {
   readonly view: UplinkView
   readonly clock: Clock
   readonly incarnation: string
+  /** The logs that this one was made of, oldest first; absent: none. */
+  readonly ancestors?: readonly Ancestor[]
 }
 
 /** Between copies: a copy costs a commit, and an old one only costs reading a little more at the next session. */
@@ -34,6 +38,8 @@ export class UpstreamPositions {
   /** Known here, and newer than the copy. */
   readonly #uncopied = new Set<string>()
   #copiedAtMs: number
+  /** The newest starts, as positions name them. */
+  #starts: readonly KnownStart[] = []
 
   constructor(parts: UpstreamParts) {
     this.#parts = parts
@@ -48,7 +54,16 @@ export class UpstreamPositions {
 
   /** Undefined: nothing of the partition was ever sent. */
   of(topic: string, partition: number): UpstreamPosition | undefined {
-    return this.#known.get(`${topic}/${partition}`) ?? this.#parts.view.position(topic, partition)
+    const known = this.#known.get(`${topic}/${partition}`)
+    if (known !== undefined) return known
+    const copied = this.#parts.view.position(topic, partition)
+    return copied !== undefined && this.heirOf.length > 0 ? broughtByParents(copied, copied.last + 1) : copied
+  }
+
+  /** The logs whose positions upstream are this one's, too, and are still to be read; oldest first. */
+  get heirOf(): readonly Ancestor[] {
+    const { view, broker, ancestors = [] } = this.#parts
+    return view.hasInherited(broker.logId) ? [] : ancestors
   }
 
   /** One that comes after a newer one is of a request that was late: without transactions nothing holds it off. */
@@ -78,30 +93,40 @@ export class UpstreamPositions {
     }
   }
 
-  /** From now on positions by this start of the log are its own; durable when it resolves. */
+  /** All positions are known; those that this start of the log sends from now on are its own. Durable when it resolves. */
   async claim(): Promise<void> {
     const { view, state, broker, incarnation } = this.#parts
-    if (view.epochOf(incarnation) === undefined) state.write([view.putIncarnation(incarnation, broker.leaderEpoch)])
+    if (view.start(incarnation)?.mayHaveSent !== true)
+      state.write(startSends(view, incarnation, broker.leaderEpoch, this.#namedStarts()))
+    this.#starts = view.starts().slice(0, namedStarts)
     await state.durable(view)
+  }
+
+  /** Those that positions upstream are by. */
+  #namedStarts(): ReadonlySet<string> {
+    const copied = this.#parts.view
+      .positions()
+      .filter(({ topic, partition }) => !this.#known.has(`${topic}/${partition}`))
+    const positions = [...this.#known.values(), ...copied.map(({ position }) => position)]
+    return new Set(positions.flatMap(({ starts }) => starts.slice(0, 1)).map(({ incarnation }) => incarnation))
   }
 
   /** This start of the log and those before it, newest first, each with the offset at which it began in the partition. */
   startsOf({ id, topic, topicId, partition }: Lane): readonly StartOffset[] {
     const position = this.of(topic, partition)
     const said = position?.topicId === topicId ? position.starts : []
-    return this.#parts.view
-      .starts()
-      .slice(0, namedStarts)
-      .map(({ incarnation, epoch }) => {
-        // as long as its records were there that was the better witness
-        const before = said.find(start => start.incarnation === incarnation)
-        return before ?? { incarnation, from: this.#endBefore(id, epoch) }
-      })
+    return this.#starts.map(({ incarnation, epoch }) => {
+      // said while its records were there
+      const before = said.find(start => start.incarnation === incarnation)
+      return before ?? { incarnation, from: endBefore(this.#parts.broker, id, epoch) }
+    })
   }
 
   /** Copies what is known to the log, with the starts of the tails, when the last copy is old enough; a failure leaves it for later. */
   copy(tails: Pick<Tails, 'changes' | 'copied'>, options: { now?: boolean } = {}): void {
-    const { view, state, clock } = this.#parts
+    const { view, state, clock, broker } = this.#parts
+    // what another copy of the log has sent is nothing to remember
+    if (view.fenced(broker.logId) !== undefined) return
     const nowMs = clock.monotonicMs()
     if (this.#uncopied.size === 0 || (!options.now && nowMs - this.#copiedAtMs < copyEveryMs)) return
     const changes: StateChange[] = [...this.#uncopied].map(key => {
@@ -125,23 +150,16 @@ export class UpstreamPositions {
   /** Why the position cannot be of this log. */
   #strangeness({ topic, partition, topicId, last, starts, gateway }: Position): string | undefined {
     const { view, broker } = this.#parts
-    const advice = 'a log restored from a backup of this one (brooklet restore) has a name of its own'
-    const epoch = view.epochOf(starts[0]!.incarnation)
-    if (epoch === undefined)
+    const advice = 'brooklet uplink fork gives this log a name of its own'
+    const start = view.start(starts[0]!.incarnation)
+    if (start === undefined)
       return `another copy of this log has sent as ${gateway} (a clone, or this is an old backup); ${advice}`
     const local = broker.topics.find(topic)
     const id = local?.id === topicId ? local.partitions[partition] : undefined
     if (id === undefined) return undefined
     // what a start has sent stands before what the next one took in
-    const end = this.#endBefore(id, epoch + 1)
+    const end = endBefore(broker, id, start.epoch + 1)
     if (last < end) return undefined
     return `partition ${partition} of ${topic} ends before ${end}, but ${last} was sent (an old backup, or its end was lost); ${advice}`
-  }
-
-  /** Where the partition ended when the first start of this epoch, or of a later one, began to write into it. */
-  #endBefore(id: PartitionId, epoch: number): number {
-    const { broker } = this.#parts
-    const first = broker.leaderEpochs(id).find(one => one.epoch >= epoch)
-    return first?.startOffset ?? broker.offsets(id).highWatermark
   }
 }

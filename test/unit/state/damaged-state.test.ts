@@ -119,7 +119,9 @@ const fill = async (machine: SimMachine): Promise<{ producerId: number }> => {
   const { uplink } = first
   for (const last of [4, 8]) {
     const position = uplink.putPosition('kept', 0, positionAt(topics.get('kept').id, last))
-    await first.broker.whenDurable(first.state.write([position, uplink.putIncarnation(`start ${last}`, 1)]))
+    await first.broker.whenDurable(
+      first.state.write([position, uplink.putStart({ incarnation: `start ${last}`, epoch: 1, mayHaveSent: true })]),
+    )
   }
   for (const next of [7, 9]) {
     const counts = { taken: next, expired: 0, refused: 0, lost: 0 }

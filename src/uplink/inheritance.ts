@@ -1,0 +1,116 @@
+import type { Broker } from '../broker/broker.ts'
+import type { Cluster } from '../client/cluster.ts'
+import type { PartitionId } from '../core/brand.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { StateLog } from '../state/state-log.ts'
+import type { UplinkView, UpstreamPosition } from '../state/uplink.ts'
+import type { StateChange } from '../state/view.ts'
+import type { Ancestor } from '../storage/meta.ts'
+import { restoredEpochStep } from '../storage/restore.ts'
+import { emptyLedger } from './ledger.ts'
+import type { Position } from './position.ts'
+import { PositionsTopic } from './positions-topic.ts'
+
+export interface InheritanceParts {
+  readonly broker: Broker
+  readonly state: StateLog
+  readonly view: UplinkView
+  readonly logger: Logger
+  readonly cluster: Cluster
+  readonly positionsTopic: string
+  /** Oldest first. */
+  readonly ancestors: readonly Ancestor[]
+}
+
+/** What one state write takes. */
+const positionsAtOnce = 200
+
+/**
+ * Takes over what the logs have sent that this one was restored or forked from: no record of a history that both have goes up twice. Done once in
+ * the life of a log, before it sends; durable when it resolves.
+ */
+export const inherit = async (parts: InheritanceParts): Promise<void> => {
+  const { broker, state, view } = parts
+  const parents = await Promise.all(parts.ancestors.map(ancestor => positionsOf(parts, ancestor)))
+  const changes: StateChange[] = []
+  for (const topic of broker.topics.all()) {
+    for (const [partition, id] of topic.partitions.entries()) {
+      const copied = view.position(topic.name, partition)
+      const sent = parents.map(positions => positions.get(`${topic.name}/${partition}`))
+      const ends = sent.map((position, index) => {
+        if (position?.topicId !== topic.id) return 0
+        return commonEnd(parts, id, position, index) ?? unknownEnd(parts, position)
+      })
+      const next = Math.max(0, ...ends, copied?.topicId === topic.id ? copied.last + 1 : 0)
+      const own = { ...emptyPosition, topicId: topic.id }
+      if (next > 0) changes.push(view.putPosition(topic.name, partition, broughtByParents(own, next)))
+    }
+  }
+  changes.push(view.putInherited(broker.logId, state.logAge))
+  for (let at = 0; at < changes.length; at += positionsAtOnce) state.write(changes.slice(at, at + positionsAtOnce))
+  await state.durable(view)
+}
+
+const emptyPosition = { ...emptyLedger, last: -1, starts: [] }
+
+/** A position of a log that has sent nothing itself: all below `next` came there from its parents. */
+export const broughtByParents = ({ topicId }: Pick<UpstreamPosition, 'topicId'>, next: number): UpstreamPosition => ({
+  ...emptyPosition,
+  topicId,
+  last: next - 1,
+  unsent: { parent: next },
+})
+
+/** Where the partition ended when the first start of this epoch, or of a later one, began to write into it. */
+export const endBefore = (broker: Broker, id: PartitionId, epoch: number): number => {
+  const first = broker.leaderEpochs(id).find(one => one.epoch >= epoch)
+  return first?.startOffset ?? broker.offsets(id).highWatermark
+}
+
+const positionsOf = async (
+  { cluster, positionsTopic, view }: InheritanceParts,
+  { logId }: Ancestor,
+): Promise<ReadonlyMap<string, Position>> => {
+  const positions = new Map<string, Position>()
+  const topic = await PositionsTopic.find(cluster, positionsTopic, logId, view.place)
+  await topic?.read(undefined, position => positions.set(`${position.topic}/${position.partition}`, position))
+  return positions
+}
+
+/**
+ * The offset below which the ancestor has sent what this log has, too: through its position, but no further than their histories are one. They
+ * part where the newest start ends that both have had; or, for a backup, where it ends. Undefined: nobody can tell.
+ */
+const commonEnd = (
+  { broker, view, ancestors }: InheritanceParts,
+  id: PartitionId,
+  { last, starts }: Position,
+  index: number,
+): number | undefined => {
+  const end = last + 1
+  const common = starts.findIndex(({ incarnation }) => view.start(incarnation) !== undefined)
+  if (common >= 0) {
+    const { epoch } = view.start(starts[common]!.incarnation)!
+    const theirs = common === 0 ? end : starts[common - 1]!.from
+    return Math.min(end, theirs, endBefore(broker, id, epoch + 1))
+  }
+  // a fork does not know where it parted from the log that it was copied of
+  const isBackup = ancestors[index]!.lastGroup > 0
+  const epoch = isBackup ? firstEpochs(view).at(index - ancestors.length) : undefined
+  return epoch === undefined ? undefined : Math.min(end, endBefore(broker, id, epoch))
+}
+
+/** Oldest first: where this log and its ancestors began; the epochs of each are far above those of the one before. */
+const firstEpochs = (view: UplinkView): number[] => {
+  const epochs = view
+    .starts()
+    .map(({ epoch }) => epoch)
+    .reverse()
+  return epochs.filter((epoch, at) => at > 0 && epoch - epochs[at - 1]! >= restoredEpochStep)
+}
+
+const unknownEnd = ({ logger }: InheritanceParts, { topic, partition, last }: Position): number => {
+  const why = 'another copy of this log has sent it, and has started too often since to tell what both have'
+  logger.warn({ topic, partition, through: last, why }, 'records may go up a second time')
+  return 0
+}
