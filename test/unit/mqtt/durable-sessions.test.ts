@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { RawMqttClient } from '../../support/mqtt-client.ts'
 import { MqttServer, type MqttServerOptions } from '../../support/mqtt-server.ts'
+import { numbers, publish, settle, take, values } from '../../support/numbered-publishes.ts'
 import { SkippingClock } from '../../support/skipping-clock.ts'
 
 /** A session that outlives its connection reads what it missed from the log. */
@@ -30,34 +31,7 @@ const leave = async (client: RawMqttClient): Promise<void> => {
   while (server.front.clients().some(({ clientId }) => clientId === 's')) await turn()
 }
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
-const values = (client: RawMqttClient): string[] =>
-  client.packets.flatMap(packet => (packet.cmd === 'publish' ? [packet.payload.toString()] : []))
 const isPresent = (client: RawMqttClient): boolean => (client.packets[0] as { sessionPresent: boolean }).sessionPresent
-const publish = async (client: RawMqttClient, topic: string, from: number, to: number): Promise<void> => {
-  const before = client.packets.filter(({ cmd }) => cmd === 'puback').length
-  for (let id = from; id <= to; id++) client.publish(topic, String(id), 1, (id % 60_000) + 1)
-  await client.waitCount('puback', before + to - from + 1)
-}
-const numbers = (from: number, to: number): string[] =>
-  Array.from({ length: to - from + 1 }, (_, index) => String(from + index))
-/** Takes and acknowledges until `count` publishes are here. */
-const take = async (client: RawMqttClient, count: number): Promise<string[]> => {
-  let acknowledged = 0
-  for (;;) {
-    const found = client.packets.filter(({ cmd }) => cmd === 'publish')
-    for (; acknowledged < found.length; acknowledged++)
-      client.send({ cmd: 'puback', messageId: found[acknowledged]!.messageId! })
-    if (found.length >= count) return values(client)
-    await client.waitCount('publish', acknowledged + 1)
-  }
-}
-const settle = async (client: RawMqttClient): Promise<void> => {
-  const before = client.packets.filter(({ cmd }) => cmd === 'pingresp').length
-  for (let round = 1; round <= 5; round++) {
-    client.send({ cmd: 'pingreq' })
-    await client.waitCount('pingresp', before + round)
-  }
-}
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy()

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { maxReplaysInPast } from '../../../src/mqtt/replays.ts'
 import { RawMqttClient } from '../../support/mqtt-client.ts'
 import { MqttServer, type MqttServerOptions } from '../../support/mqtt-server.ts'
+import { numbers, publish, settle, take, values } from '../../support/numbered-publishes.ts'
 
 /** `$replay/{start}/{filter}`: what the log holds of MQTT topics, then what comes. */
 
@@ -22,35 +23,6 @@ const subscribe = async (client: RawMqttClient, topic: string, qos: 0 | 1 | 2, m
   client.send({ cmd: 'subscribe', messageId, subscriptions: [{ topic, qos, ...more }] })
   const suback = await client.waitFor(packet => packet.cmd === 'suback' && packet.messageId === messageId)
   return (suback as { granted: number[] }).granted[0]!
-}
-const values = (client: RawMqttClient): string[] =>
-  client.packets.flatMap(packet => (packet.cmd === 'publish' ? [packet.payload.toString()] : []))
-const publish = async (client: RawMqttClient, topic: string, from: number, to: number): Promise<void> => {
-  const before = client.packets.filter(({ cmd }) => cmd === 'puback').length
-  for (let id = from; id <= to; id++) client.publish(topic, String(id), 1, (id % 60_000) + 1)
-  await client.waitCount('puback', before + to - from + 1)
-}
-const numbers = (from: number, to: number): string[] =>
-  Array.from({ length: to - from + 1 }, (_, index) => String(from + index))
-/** Takes and acknowledges until `count` publishes are here. */
-const take = async (client: RawMqttClient, count: number): Promise<string[]> => {
-  let acknowledged = 0
-  for (;;) {
-    const found = client.packets.filter(({ cmd }) => cmd === 'publish')
-    for (; acknowledged < found.length; acknowledged++) {
-      const { qos, messageId } = found[acknowledged] as { qos: number; messageId: number }
-      if (qos > 0) client.send({ cmd: 'puback', messageId })
-    }
-    if (found.length >= count) return values(client)
-    await client.waitCount('publish', acknowledged + 1)
-  }
-}
-const settle = async (client: RawMqttClient): Promise<void> => {
-  const before = client.packets.filter(({ cmd }) => cmd === 'pingresp').length
-  for (let round = 1; round <= 5; round++) {
-    client.send({ cmd: 'pingreq' })
-    await client.waitCount('pingresp', before + round)
-  }
 }
 const ended = async (clientId: string): Promise<void> => {
   while (server.front.clients().some(client => client.clientId === clientId))

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { RawMqttClient } from '../../support/mqtt-client.ts'
 import { MqttServer } from '../../support/mqtt-server.ts'
+import { numbers, values } from '../../support/numbered-publishes.ts'
 
 let server: MqttServer
 const clients: RawMqttClient[] = []
@@ -20,8 +21,6 @@ const publish = async (count: number): Promise<void> => {
   for (let id = 1; id <= count; id++) publisher.publish('a/x', String(id), 1, id)
   await publisher.waitCount('puback', count)
 }
-const values = (client: RawMqttClient): string[] =>
-  client.packets.flatMap(packet => (packet.cmd === 'publish' ? [packet.payload.toString()] : []))
 const gone = async (clientId: string): Promise<void> => {
   while (server.front.clients().some(one => one.clientId === clientId))
     await new Promise(resolve => setImmediate(resolve))
@@ -53,7 +52,7 @@ describe('a shared subscription', () => {
     await gone('slow')
     // two are on their way to the slow one, which has a session
     await quick.waitCount('publish', 8)
-    expect(values(quick)).toEqual(Array.from({ length: 8 }, (_, index) => String(index + 3)))
+    expect(values(quick)).toEqual(numbers(3, 10))
     const again = await connect('slow', session)
     await again.waitCount('publish', 2)
     expect(values(again)).toEqual(['1', '2'])
@@ -68,7 +67,7 @@ describe('a shared subscription', () => {
     first.destroy()
     await gone('first')
     await second.waitCount('publish', 5)
-    expect(values(second)).toEqual(['1', '2', '3', '4', '5'])
+    expect(values(second)).toEqual(numbers(1, 5))
   })
 
   it('keeps for an absent member when nobody else is there, and counts what nobody can take', async () => {
