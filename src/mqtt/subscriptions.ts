@@ -1,14 +1,22 @@
 import type { Metrics } from '../core/metrics.ts'
-import { FilterTree } from '../wire/mqtt/topic-filter.ts'
+import { FilterTree, filterMatches } from '../wire/mqtt/topic-filter.ts'
 import { Audience, nobody, type Receiver } from './audience.ts'
 import type { MemoryShare } from './memory-share.ts'
 import type { Replay } from './replay.ts'
 import { SharedSubscription } from './shared-subscription.ts'
 import { type Subscription, sharedFilterOf, subscriptionBytes } from './subscription.ts'
 
+/** After so many changes all audiences are forgotten: those that nobody asks for would keep sessions that have ended. */
+const maxChanges = 512
 const maxAudiences = 16_384
 /** Characters of the topics whose audience is remembered. */
 const maxAudienceLength = 1 << 20
+
+interface KnownAudience {
+  readonly audience: Audience
+  /** How many of the changes it takes into account. */
+  seen: number
+}
 
 /** Subscriptions of all sessions, present or not, found by topic. `generation` rises with every change: an audience is good as long as it stands. */
 export class Subscriptions {
@@ -16,9 +24,10 @@ export class Subscriptions {
   readonly #memory: MemoryShare
   readonly #tree = new FilterTree<Subscription | SharedSubscription | Replay>()
   readonly #shares = new Map<string, SharedSubscription>()
-  readonly #audiences = new Map<string, Audience>()
+  readonly #audiences = new Map<string, KnownAudience>()
   #audienceLength = 0
-  #audienceGeneration = 0
+  /** Filters that were added and removed since the audiences were forgotten. */
+  #changes: string[] = []
   #size = 0
   #sharedSize = 0
   #systemSize = 0
@@ -61,12 +70,12 @@ export class Subscriptions {
   add(subscription: Subscription): void {
     const { filter } = subscription
     const shared = sharedFilterOf(filter)
-    if (shared === undefined) this.#tree.add(filter, subscription)
+    if (shared === undefined) this.#addTo(filter, subscription)
     else {
       let share = this.#shares.get(filter)
       if (share === undefined) {
         this.#shares.set(filter, (share = new SharedSubscription(this.#metrics)))
-        this.#tree.add(shared.filter, share)
+        this.#addTo(shared.filter, share)
       }
       share.add(subscription)
     }
@@ -76,13 +85,13 @@ export class Subscriptions {
   remove(subscription: Subscription): void {
     const { filter } = subscription
     const shared = sharedFilterOf(filter)
-    if (shared === undefined) this.#tree.delete(filter, subscription)
+    if (shared === undefined) this.#deleteFrom(filter, subscription)
     else {
       const share = this.#shares.get(filter)
       share?.remove(subscription)
       if (share?.isEmpty) {
         this.#shares.delete(filter)
-        this.#tree.delete(shared.filter, share)
+        this.#deleteFrom(shared.filter, share)
       }
     }
     this.#count(filter, -1)
@@ -90,28 +99,54 @@ export class Subscriptions {
 
   /** What matches its filter goes to the replay too. */
   addReplay(replay: Replay): void {
-    this.#tree.add(replay.filter, replay)
+    this.#addTo(replay.filter, replay)
     this.#memory.hold(replay.bytes)
     this.#size++
   }
 
   removeReplay(replay: Replay): void {
-    this.#tree.delete(replay.filter, replay)
+    this.#deleteFrom(replay.filter, replay)
     this.#memory.hold(-replay.bytes)
     this.#size--
   }
 
   /** Whose subscriptions match the topic. */
   audienceOf(topic: string): Audience {
-    if (this.#audienceGeneration !== this.#tree.generation) this.#forgetAudiences()
     const known = this.#audiences.get(topic)
-    if (known !== undefined) return known
+    if (known !== undefined && this.#holds(known, topic)) return known.audience
     const audience = this.#find(topic)
-    if (this.#audiences.size >= maxAudiences || this.#audienceLength + topic.length > maxAudienceLength)
-      this.#forgetAudiences()
-    this.#audiences.set(topic, audience)
-    this.#audienceLength += topic.length
+    if (known === undefined) {
+      if (this.#audiences.size >= maxAudiences || this.#audienceLength + topic.length > maxAudienceLength)
+        this.#forgetAudiences()
+      this.#audienceLength += topic.length
+    }
+    this.#audiences.set(topic, { audience, seen: this.#changes.length })
     return audience
+  }
+
+  /** No filter that came or went since then matches the topic. Where more changed than there are subscribers, to find them again costs less than to look. */
+  #holds(known: KnownAudience, topic: string): boolean {
+    const changes = this.#changes
+    if (changes.length - known.seen > known.audience.size) return false
+    for (let index = known.seen; index < changes.length; index++)
+      if (filterMatches(changes[index]!, topic)) return false
+    known.seen = changes.length
+    return true
+  }
+
+  #addTo(filter: string, value: Subscription | SharedSubscription | Replay): void {
+    this.#tree.add(filter, value)
+    this.#changed(filter)
+  }
+
+  #deleteFrom(filter: string, value: Subscription | SharedSubscription | Replay): void {
+    this.#tree.delete(filter, value)
+    this.#changed(filter)
+  }
+
+  #changed(filter: string): void {
+    if (this.#changes.length >= maxChanges) this.#forgetAudiences()
+    else this.#changes.push(filter)
   }
 
   #count(filter: string, by: 1 | -1): void {
@@ -125,7 +160,7 @@ export class Subscriptions {
   #forgetAudiences(): void {
     this.#audiences.clear()
     this.#audienceLength = 0
-    this.#audienceGeneration = this.#tree.generation
+    this.#changes = []
   }
 
   #find(topic: string): Audience {

@@ -10,6 +10,9 @@ export const connectFrame = clientId => packet(0x10, Buffer.from([...text('MQTT'
 /** One filter, packet id 1. */
 export const subscribeFrame = (filter, qos) => packet(0x82, Buffer.from([0, 1, ...text(filter), qos]))
 
+/** The same. */
+export const unsubscribeFrame = filter => packet(0xa2, Buffer.from([0, 1, ...text(filter)]))
+
 /** `packetId` is left out with QoS 0. */
 export const publishFrame = (topic, qos, packetId, payload) => {
   const id = qos === 0 ? [] : [packetId >> 8, packetId & 255]

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { RawMqttClient } from '../../support/mqtt-client.ts'
 import { MqttServer } from '../../support/mqtt-server.ts'
-import { numbers, values } from '../../support/numbered-publishes.ts'
+import { numbers, settle, values } from '../../support/numbered-publishes.ts'
 
 let server: MqttServer
 const clients: RawMqttClient[] = []
@@ -21,9 +21,9 @@ const publish = async (count: number): Promise<void> => {
   for (let id = 1; id <= count; id++) publisher.publish('a/x', String(id), 1, id)
   await publisher.waitCount('puback', count)
 }
+const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 const gone = async (clientId: string): Promise<void> => {
-  while (server.front.clients().some(one => one.clientId === clientId))
-    await new Promise(resolve => setImmediate(resolve))
+  while (server.front.clients().some(one => one.clientId === clientId)) await turn()
 }
 
 afterEach(async () => {
@@ -70,6 +70,25 @@ describe('a shared subscription', () => {
     expect(values(second)).toEqual(numbers(1, 5))
   })
 
+  it('keeps no more for absent members than their sessions may hold, nothing over a restart, and is there again', async () => {
+    server = await MqttServer.start({ settings: { 'mqtt.subscriber.max.bytes': 4096 } })
+    const session = { properties: { sessionExpiryInterval: 100 }, clean: false }
+    const before = await member('only', session)
+    before.destroy()
+    await gone('only')
+    await publish(100)
+    while (server.metrics.count('mqttDropped', 'session queue full') === 0) await turn()
+    const { log } = server
+    await server.stop()
+    server = await MqttServer.start({ log })
+    const again = await connect('only', session)
+    await publish(3)
+    await again.waitCount('publish', 3)
+    await settle(again)
+    expect(values(again)).toEqual(numbers(1, 3))
+    expect((await server.records('a')).length).toBe(103)
+  })
+
   it('keeps for an absent member when nobody else is there, and counts what nobody can take', async () => {
     server = await MqttServer.start()
     const only = await member('only', { properties: { sessionExpiryInterval: 100 }, clean: false })
@@ -84,7 +103,6 @@ describe('a shared subscription', () => {
     publisher.publish('a/x', 'lost', 0)
     publisher.send({ cmd: 'pingreq' })
     await publisher.waitCount('pingresp', 1)
-    while (server.metrics.count('mqttDropped', 'no member of the share') === 0)
-      await new Promise(resolve => setImmediate(resolve))
+    while (server.metrics.count('mqttDropped', 'no member of the share') === 0) await turn()
   })
 })
