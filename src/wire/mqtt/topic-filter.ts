@@ -15,13 +15,32 @@ export function topicFilterFault(filter: string): string | undefined {
 /** Does the filter match the topic name? A leading wildcard does not match topics that begin with `$`. [MQTT-4.7.3-4] */
 export function filterMatches(filter: string, topic: string): boolean {
   if (isSystemTopic(topic) && (filter.startsWith('+') || filter.startsWith('#'))) return false
-  const wanted = filter.split('/')
-  const levels = topic.split('/')
-  for (const [index, level] of wanted.entries()) {
-    if (level === '#') return true
-    if (index >= levels.length || (level !== '+' && level !== levels[index])) return false
+  let at = 0
+  let topicAt = 0
+  // level by level, in place: it is asked for many filters
+  for (;;) {
+    const end = levelEnd(filter, at)
+    const wildcard = end === at + 1 ? filter[at] : undefined
+    if (wildcard === '#') return true
+    if (topicAt > topic.length) return false
+    const topicEnd = levelEnd(topic, topicAt)
+    if (wildcard !== '+' && !isSame(filter, at, end, topic, topicAt, topicEnd)) return false
+    if (end === filter.length) return topicEnd === topic.length
+    at = end + 1
+    topicAt = topicEnd + 1
   }
-  return wanted.length === levels.length
+}
+
+function levelEnd(text: string, from: number): number {
+  const end = text.indexOf('/', from)
+  return end < 0 ? text.length : end
+}
+
+function isSame(one: string, from: number, to: number, other: string, otherFrom: number, otherTo: number): boolean {
+  if (to - from !== otherTo - otherFrom) return false
+  for (let index = 0; index < to - from; index++)
+    if (one.charCodeAt(from + index) !== other.charCodeAt(otherFrom + index)) return false
+  return true
 }
 
 /** Does `outer` match every topic that `filter` matches? */
