@@ -241,6 +241,7 @@ const openParts = async (
     outbound,
     wills,
     sparkplug,
+    downlink: downlinkView,
     settings,
     gatewayId: gatewayId(loaded, log),
     clock,

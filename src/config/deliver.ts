@@ -9,12 +9,18 @@ export interface DeliverRule {
   /** MQTT topic; `{key}`, `{topic}`, `{gateway}` and `{header.NAME}` are filled in per record. */
   readonly mqtt: Template
   readonly qos: 0 | 1 | 2
+  /** A record counts as delivered once the device has acknowledged it; otherwise once it is handed over to the subscribers of now. */
+  readonly awaitsDevice: boolean
+  /** Topic here that is told what became of each record. */
+  readonly report: string | undefined
 }
 
 /** `{header.site}` is the value of the record's first header `site`; `header.NAME` stands for all of them in error messages. */
 export const headerPlaceholder = /^header\.([A-Za-z0-9._-]+)$/
 
 export const deliverPlaceholders = ['key', 'topic', 'gateway', 'header.NAME'] as const
+
+const topicName = /^[A-Za-z0-9._-]{1,249}$/
 
 /** Rules that a gateway may have; each reads its topic all the time. */
 export const MAX_DELIVER_RULES = 100
@@ -36,10 +42,9 @@ export function parseDeliver(tree: unknown): Parsed<readonly DeliverRule[]> {
 }
 
 function readRule(tree: unknown, place: string): { item: DeliverRule | undefined; problems: readonly ValueProblem[] } {
-  const reader = new TreeReader(tree, place, ['topic', 'mqtt', 'qos'])
+  const reader = new TreeReader(tree, place, ['topic', 'mqtt', 'qos', 'ack', 'report'])
   const topic = reader.text('topic', true)
-  if (topic !== undefined && !/^[A-Za-z0-9._-]{1,249}$/.test(topic))
-    reader.fail('topic', `${quoted(topic)} is not a topic name`)
+  if (topic !== undefined && !topicName.test(topic)) reader.fail('topic', `${quoted(topic)} is not a topic name`)
   const text = reader.text('mqtt', true)
   const mqtt =
     text === undefined ? undefined : reader.take('mqtt', parseTemplate(text, deliverPlaceholders, headerPlaceholder))
@@ -48,10 +53,26 @@ function readRule(tree: unknown, place: string): { item: DeliverRule | undefined
   }
   const qos = reader.text('qos', false) ?? '1'
   if (!['0', '1', '2'].includes(qos)) reader.fail('qos', `${quoted(qos)} is not a QoS`, Number(qos) > 2 ? '2' : '1')
+  const ack = reader.text('ack', false)
+  if (ack !== undefined && ack !== 'device') reader.fail('ack', `${quoted(ack)} is not known`, 'device')
+  if (ack === 'device' && qos === '0') reader.fail('qos', 'a device acknowledges QoS 1 and 2 only', '1')
+  const report = reader.text('report', false)
+  if (report !== undefined && !topicName.test(report)) reader.fail('report', `${quoted(report)} is not a topic name`)
+  if (report !== undefined && ack === undefined)
+    reader.fail('report', 'needs `ack: device`: without it nobody hears what became of a record')
   const bad = reader.problems.length > 0 || topic === undefined || mqtt === undefined
-  return { item: bad ? undefined : { topic, mqtt, qos: Number(qos) as 0 | 1 | 2 }, problems: reader.problems }
+  const rule = { qos: Number(qos) as 0 | 1 | 2, awaitsDevice: ack === 'device', report }
+  return { item: bad ? undefined : { topic, mqtt, ...rule }, problems: reader.problems }
 }
 
 function formatDeliver(rules: readonly DeliverRule[]): string {
-  return JSON.stringify(rules.map(rule => ({ topic: rule.topic, mqtt: rule.mqtt.text, qos: rule.qos })))
+  return JSON.stringify(
+    rules.map(({ topic, mqtt, qos, awaitsDevice, report }) => ({
+      topic,
+      mqtt: mqtt.text,
+      qos,
+      ...(awaitsDevice ? { ack: 'device' } : {}),
+      ...(report === undefined ? {} : { report }),
+    })),
+  )
 }

@@ -230,7 +230,11 @@ export const settingTable = {
       'Below the list stands the default route: the first level of the MQTT topic is the topic, the whole MQTT topic the key. ' +
       'With `decode: sparkplug` each metric of a Sparkplug payload is a record, see the guide.',
   }),
-  deliver: row(deliver, noRules, 'From the log to MQTT subscribers; what is delivered is not stored again'),
+  deliver: row(deliver, noRules, 'From the log to MQTT subscribers; what is delivered is not stored again', {
+    docs:
+      'Rules such as `{ topic: commands, mqtt: "devices/{key}/commands", qos: 1 }`. With `ack: device` a record counts as delivered only once the device has ' +
+      'acknowledged it, over restarts, and `report` names a topic that is told what became of it.',
+  }),
 
   // Kafka clients
   'connections.max.idle.ms': row(

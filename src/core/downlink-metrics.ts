@@ -34,4 +34,15 @@ export const downlinkMetrics = {
     type: 'gauge',
     help: 'Offsets of the central cluster that were not read yet, as far as it is known',
   },
+  deviceDeliveries: {
+    name: 'device_deliveries_total',
+    type: 'counter',
+    label: 'result',
+    help: 'Records of deliver rules with `ack: device` that came to their end',
+  },
+  devicePending: {
+    name: 'device_deliveries_pending',
+    type: 'gauge',
+    help: 'Records of deliver rules with `ack: device` that wait for their devices',
+  },
 } as const

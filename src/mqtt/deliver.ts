@@ -1,25 +1,30 @@
 import type { Broker } from '../broker/broker.ts'
 import type { Groups } from '../broker/groups/groups.ts'
 import type { Topic } from '../broker/topics.ts'
-import { type DeliverRule, headerPlaceholder } from '../config/deliver.ts'
+import type { DeliverRule } from '../config/deliver.ts'
 import { BrokerError } from '../core/errors.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { type Clock, sleep } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
+import type { DownlinkView } from '../state/downlink.ts'
+import type { StateLog } from '../state/state-log.ts'
 import { baseOffsetOf } from '../wire/kafka/record-batch.ts'
 import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
-import { encodeForwarded } from '../wire/mqtt/publish-properties.ts'
-import { isSystemTopic, topicNameFault } from '../wire/mqtt/topic-name.ts'
+import { DeliveryLog } from './commands/delivery-log.ts'
+import { DeviceDelivery } from './commands/device-delivery.ts'
+import { mqttTopicOf, rulePublication } from './commands/rule-publication.ts'
 import type { Distribution } from './distribution.ts'
-import { Publication } from './publication.ts'
-import { propertiesOf } from './record-headers.ts'
-import { fill } from './routes.ts'
+import type { Subscriptions } from './subscriptions.ts'
 
 export interface DeliveriesParts {
   readonly broker: Broker
   readonly groups: Groups
   readonly distribution: Distribution
+  readonly subscriptions: Subscriptions
+  readonly state: StateLog
+  /** How far rules with `ack: device` have come. */
+  readonly view: DownlinkView
   readonly rules: readonly DeliverRule[]
   readonly gatewayId: string
   readonly clock: Clock
@@ -32,6 +37,8 @@ const readBytes = 256 * 1024
 const decompressedBytes = 16 * 1024 * 1024
 const waitMs = 60_000
 const retryMs = 1000
+/** Whatever `commit.max.bytes` is, they fit. */
+const changesPerWrite = 100
 
 /** The group whose committed offsets are the position of a rule; several rules on one topic are told apart by their order. */
 export const deliverGroupId = (rules: readonly DeliverRule[], index: number): string => {
@@ -48,6 +55,7 @@ export const deliverGroupId = (rules: readonly DeliverRule[], index: number): st
 export class Deliveries {
   readonly #parts: DeliveriesParts
   readonly #running = new Map<string, Promise<void>>()
+  readonly #devices = new Set<DeviceDelivery>()
   #stopped = false
   #started = false
   #stopWaits: (() => void)[] = []
@@ -56,11 +64,14 @@ export class Deliveries {
     this.#parts = parts
     parts.broker.topics.onChange((topic, change) => {
       if (change !== 'deleted' && this.#started) this.#begin(topic, true)
+      if (change === 'deleted') this.#forgetDeleted()
     })
+    parts.metrics.gauge('devicePending', () => this.#pendingCount)
   }
 
   start(): void {
     this.#started = true
+    this.#forgetDeleted()
     for (const topic of this.#parts.broker.topics.all()) this.#begin(topic, false)
   }
 
@@ -68,7 +79,26 @@ export class Deliveries {
   async stop(): Promise<void> {
     this.#stopped = true
     for (const cancel of this.#stopWaits) cancel()
+    for (const delivery of this.#devices) delivery.stop()
     await Promise.all(this.#running.values())
+  }
+
+  get #pendingCount(): number {
+    let count = 0
+    for (const { pendingCount } of this.#devices) count += pendingCount
+    return count
+  }
+
+  /** Deliveries of topics that are not there any more; what cannot be written now goes at the next start. */
+  #forgetDeleted(): void {
+    const { state, view, broker } = this.#parts
+    const changes = view.removeDeliveries(topicId => broker.topics.findById(topicId) !== undefined)
+    try {
+      for (let from = 0; from < changes.length; from += changesPerWrite)
+        state.write(changes.slice(from, from + changesPerWrite))
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
+    }
   }
 
   #begin(topic: Topic, isNew: boolean): void {
@@ -77,10 +107,29 @@ export class Deliveries {
       for (const partition of topic.partitions.keys()) {
         const key = `${index}/${topic.id}/${partition}`
         if (this.#running.has(key)) continue
-        const work = this.#run(rule, index, topic, partition, isNew).finally(() => this.#running.delete(key))
+        const run = rule.awaitsDevice ? this.#runDevice : this.#run
+        const work = run.call(this, rule, index, topic, partition, isNew).finally(() => this.#running.delete(key))
         this.#running.set(key, work)
       }
     }
+  }
+
+  async #runDevice(rule: DeliverRule, index: number, topic: Topic, partition: number, isNew: boolean): Promise<void> {
+    const { rules, broker } = this.#parts
+    const name = deliverGroupId(rules, index)
+    const place = { rule: name, topicId: topic.id, partition }
+    const logParts = { ...this.#parts, report: rule.report }
+    const delivery = new DeviceDelivery(
+      { ...this.#parts, rule, topic, partition },
+      pending => new DeliveryLog({ ...logParts, pending }, place),
+    )
+    this.#devices.add(delivery)
+    const first = (): number => {
+      const { logStart, highWatermark } = broker.offsets(topic.partitions[partition]!)
+      // where the rule was before it waited for devices
+      return this.#committed(name, topic, partition) ?? (isNew ? logStart : highWatermark)
+    }
+    await delivery.run(first).finally(() => this.#devices.delete(delivery))
   }
 
   async #run(rule: DeliverRule, index: number, topic: Topic, partition: number, isNew: boolean): Promise<void> {
@@ -102,16 +151,19 @@ export class Deliveries {
 
   /** The committed offset; else the end, and for a topic made just now its start. The choice is committed at once. */
   async #startOffset(groupId: string, topic: Topic, partition: number, isNew: boolean): Promise<number> {
-    const { broker, groups } = this.#parts
-    const found = [...groups.committedOffsets(groupId)].find(
-      one => one.topic === topic.name && one.partition === partition,
-    )
+    const { broker } = this.#parts
     const { logStart, highWatermark } = broker.offsets(topic.partitions[partition]!)
-    if (found !== undefined && found.offset >= 0 && found.offset <= highWatermark)
-      return Math.max(found.offset, logStart)
+    const committed = this.#committed(groupId, topic, partition)
+    if (committed !== undefined && committed <= highWatermark) return Math.max(committed, logStart)
     const offset = isNew ? logStart : highWatermark
     await this.#commit(groupId, topic, partition, offset)
     return offset
+  }
+
+  #committed(groupId: string, topic: Topic, partition: number): number | undefined {
+    const offsets = [...this.#parts.groups.committedOffsets(groupId)]
+    const found = offsets.find(one => one.topic === topic.name && one.partition === partition)
+    return found !== undefined && found.offset >= 0 ? found.offset : undefined
   }
 
   /** Hands over what is there, commits, and waits for more. Returns the new position. */
@@ -122,7 +174,7 @@ export class Deliveries {
     partition: number,
     from: number,
   ): Promise<number> {
-    const { broker, metrics } = this.#parts
+    const { broker, metrics, clock } = this.#parts
     const id = topic.partitions[partition]!
     if (from >= broker.offsets(id).highWatermark) {
       const wait = broker.waitForAdvance([id], waitMs)
@@ -131,9 +183,13 @@ export class Deliveries {
       this.#stopWaits = this.#stopWaits.filter(cancel => cancel !== wait.cancel)
       return from
     }
-    const { batches, nextOffset } = await broker.read(id, from, readBytes)
+    const { batches, logAges, nextOffset } = await broker.read(id, from, readBytes)
     let count = 0
-    for (const batch of batches) count += await this.#deliverBatch(rule, topic, partition, batch, from)
+    for (const [index, batch] of batches.entries()) {
+      // its own timestamp is of a wall clock that may have jumped since
+      const receivedMs = clock.monotonicMs() - Math.max(0, broker.logAge - logAges[index]!) * 1000
+      count += await this.#deliverBatch(rule, topic, partition, batch, from, receivedMs)
+    }
     metrics.add('mqttDelivered', count, rule.topic)
     await this.#commit(groupId, topic, partition, nextOffset)
     return nextOffset
@@ -146,6 +202,7 @@ export class Deliveries {
     partition: number,
     batch: Buffer,
     from: number,
+    receivedMs: number,
   ): Promise<number> {
     const { metrics, logger } = this.#parts
     let count = 0
@@ -154,7 +211,7 @@ export class Deliveries {
       const cursor = await decompressRecords(batch, decompressedBytes)
       while (cursor.next()) {
         if (cursor.offset < from) continue
-        if (await this.#publish(rule, topic, cursor.record())) count++
+        if (await this.#publish(rule, topic, cursor.record(), receivedMs)) count++
         else unnamed++
       }
     } catch (error) {
@@ -177,36 +234,13 @@ export class Deliveries {
     return count
   }
 
-  /** False: the record gives no topic that can be published to. Topics of the broker are not for records either. */
-  async #publish(rule: DeliverRule, topic: Topic, record: LogRecord): Promise<boolean> {
-    const mqttTopic = this.#mqttTopic(rule, topic, record)
-    if (topicNameFault(mqttTopic) !== undefined || isSystemTopic(mqttTopic)) return false
-    const payload = record.value ?? Buffer.alloc(0)
-    const publication = new Publication({
-      topic: mqttTopic,
-      payload,
-      qos: rule.qos,
-      retain: false,
-      properties: encodeForwarded(propertiesOf(record)),
-      publisher: '',
-      receivedMs: this.#parts.clock.monotonicMs(),
-    })
-    await this.#parts.distribution.deliver(publication)
+  /** False: the record gives no topic that can be published to. */
+  async #publish(rule: DeliverRule, topic: Topic, record: LogRecord, receivedMs: number): Promise<boolean> {
+    const { gatewayId, distribution } = this.#parts
+    const mqttTopic = mqttTopicOf(rule, topic, record, gatewayId)
+    if (mqttTopic === undefined) return false
+    await distribution.deliver(rulePublication(rule, mqttTopic, record, receivedMs))
     return true
-  }
-
-  #mqttTopic(rule: DeliverRule, topic: Topic, record: LogRecord): string {
-    const names = new Map([
-      ['key', record.key?.toString() ?? ''],
-      ['topic', topic.name],
-      ['gateway', this.#parts.gatewayId],
-    ])
-    for (const part of rule.mqtt.parts) {
-      const header = 'name' in part ? headerPlaceholder.exec(part.name)?.[1] : undefined
-      if (header === undefined || !('name' in part)) continue
-      names.set(part.name, record.headers.find(one => one.key === header)?.value?.toString() ?? '')
-    }
-    return fill(rule.mqtt, names)
   }
 
   async #commit(groupId: string, topic: Topic, partition: number, offset: number): Promise<void> {

@@ -11,6 +11,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Connection, Listener } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
 import type { ConnectionRefusal, SetupRefusal } from '../platform/stream-server.ts'
+import type { DownlinkView } from '../state/downlink.ts'
 import type { MqttInflightView } from '../state/mqtt-inflight.ts'
 import type { MqttOutboundView } from '../state/mqtt-outbound.ts'
 import type { MqttSessionsView } from '../state/mqtt-sessions.ts'
@@ -60,6 +61,7 @@ export interface MqttFrontParts {
   readonly outbound: MqttOutboundView
   readonly wills: MqttWillsView
   readonly sparkplug: SparkplugView
+  readonly downlink: DownlinkView
   readonly settings: Settings
   /** `{gateway}` of deliver rules. */
   readonly gatewayId: string
@@ -122,6 +124,9 @@ export class MqttFront {
       broker,
       groups: parts.groups,
       distribution: this.#services.distribution,
+      subscriptions: this.#services.subscriptions,
+      state: parts.state,
+      view: parts.downlink,
       rules: settings.deliver,
       gatewayId: parts.gatewayId,
       clock,

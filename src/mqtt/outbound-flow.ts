@@ -103,6 +103,7 @@ export class OutboundFlow {
     const { limitBytes, memory } = this.#parts
     if (this.#bytes > 0 && (this.#bytes + bytes > limitBytes || !memory.hasRoom(bytes))) return false
     this.#hold(bytes)
+    outgoing.publication.receipt?.taken()
     if (this.isIdle) this.#begin(outgoing)
     else this.#waiting.push(outgoing)
     return true
@@ -130,6 +131,7 @@ export class OutboundFlow {
       if (!isMissed && !share?.hasConnectedMember) return true
       if (isMissed) missed.push(publication)
       else shared.push(outgoing)
+      publication.receipt?.abandoned()
       this.#hold(-sizeOf(outgoing))
       return false
     })
@@ -139,6 +141,9 @@ export class OutboundFlow {
 
   /** The session ends. Returns what may go to other members of shared subscriptions. [MQTT-4.8.2-5]: no QoS 2 that was sent. */
   end(): Outgoing[] {
+    const unanswered = [...this.#inflight.values()].filter(({ isUnreceived }) => isUnreceived)
+    for (const { outgoing } of unanswered) outgoing?.publication.receipt?.abandoned()
+    for (const { publication } of this.#waiting.slice(this.#gone)) publication.receipt?.abandoned()
     const begun = [...this.#inflight.values()].filter(({ qos, stage }) => qos === 1 || stage === 'logging')
     const left = begun.flatMap(({ outgoing }) => outgoing ?? []).concat(this.#waiting.slice(this.#gone))
     this.#hold(-this.#bytes)
@@ -166,9 +171,11 @@ export class OutboundFlow {
   }
 
   /** PUBACK, with whatever reason. [MQTT-4.3.2-3] [MQTT-4.4.0-2] */
-  acknowledged(packetId: number): void {
+  acknowledged(packetId: number, reasonCode: number): void {
     const exchange = this.#inflight.get(packetId)
-    if (exchange?.qos === 1) this.#done(exchange)
+    if (exchange?.qos !== 1) return
+    exchange.outgoing?.publication.receipt?.answered(reasonCode)
+    this.#done(exchange)
   }
 
   /** PUBREC: an error ends it [MQTT-4.8.2-6], else PUBREL is the next step. [MQTT-4.3.3-3] */
@@ -179,6 +186,8 @@ export class OutboundFlow {
       this.#sender?.sendPubrel(packetId, reasonCodes.packetIdentifierNotFound)
       return
     }
+    // before the window: by the time that PUBREL leaves, who waited for this has written it
+    if (exchange.stage === 'sent') exchange.outgoing?.publication.receipt?.answered(reasonCode)
     const isNews = exchange.stage === 'sent' && exchange.window >= 0
     if (isNews) this.#windows.receive(exchange)
     if (reasonCode >= reasonCodes.unspecified) this.#done(exchange)
@@ -240,6 +249,7 @@ export class OutboundFlow {
     if (outgoing.publication.hasExpired(this.#sender!.nowMs)) {
       this.#hold(-sizeOf(outgoing))
       this.#parts.metrics.add('mqttDropped', 1, 'expired')
+      outgoing.publication.receipt?.expired()
       return
     }
     const exchange = Exchange.begin(this.#nextId(), outgoing)
@@ -262,10 +272,12 @@ export class OutboundFlow {
     // [MQTT-3.3.1-1] [MQTT-3.3.1-3]
     const dup = exchange.wasSent
     exchange.wasSent = true
+    publication.receipt?.sent()
     if (this.#sender!.send(publication, qos, retain, dup, exchange.packetId, identifiers)) return
     // [MQTT-3.1.2-25]: as if it had been delivered
     this.#end(exchange)
     this.#parts.metrics.add('mqttDropped', 1, 'larger than the subscriber takes')
+    publication.receipt?.answered(reasonCodes.packetTooLarge)
   }
 
   // [MQTT-4.3.3-4] [MQTT-4.6.0-4]

@@ -1,6 +1,7 @@
 import type { PartitionId } from '../core/brand.ts'
 import { encodePublish, packetIdOffset } from '../wire/mqtt/publish-frame.ts'
 import { expiryPosition } from '../wire/mqtt/publish-properties.ts'
+import type { Receipt } from './commands/receipt.ts'
 
 const noIdentifiers: readonly number[] = []
 
@@ -15,6 +16,8 @@ export interface PublicationParts {
   readonly publisher: string
   /** Monotonic time at which the Message Expiry Interval, if there is one, began to run. */
   readonly receivedMs: number
+  /** Somebody waits until it is acknowledged. */
+  readonly receipt?: Receipt
 }
 
 /** What was published, on its way to subscribers. Its packets are encoded once for each version, QoS and retain flag. */
@@ -25,6 +28,7 @@ export class Publication {
   readonly qos: 0 | 1 | 2
   readonly retain: boolean
   readonly publisher: string
+  readonly receipt: Receipt | undefined
   /** Where it stands in the log; undefined: nowhere. */
   partition: PartitionId | undefined
   offset = -1
@@ -42,6 +46,7 @@ export class Publication {
     this.qos = parts.qos
     this.retain = parts.retain
     this.publisher = parts.publisher
+    this.receipt = parts.receipt
     this.#properties = parts.properties
     this.#receivedMs = parts.receivedMs
     this.#expiryAt = parts.properties.length === 0 ? -1 : expiryPosition(parts.properties)
@@ -67,9 +72,14 @@ export class Publication {
     return this.payload.length + this.#properties.length
   }
 
+  /** Monotonic time at which it expires; Infinity: never. */
+  get expiresAtMs(): number {
+    return this.#expiryAt < 0 ? Number.POSITIVE_INFINITY : this.#receivedMs + this.#expirySeconds * 1000
+  }
+
   /** [MQTT-3.3.2-5] */
   hasExpired(nowMs: number): boolean {
-    return this.#expiryAt >= 0 && nowMs - this.#receivedMs >= this.#expirySeconds * 1000
+    return nowMs >= this.expiresAtMs
   }
 
   /** The properties with what is left of the Message Expiry Interval. [MQTT-3.3.2-6] */

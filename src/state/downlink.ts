@@ -25,20 +25,34 @@ export interface DownlinkPosition {
   readonly lost: number
 }
 
+/** A partition of a topic here as a deliver rule reads it. */
+export interface DeliveryPlace {
+  /** Name of the rule, as that of the group of rules without acknowledgements. */
+  readonly rule: string
+  readonly topicId: Uuid
+  readonly partition: number
+}
+
 const topicTag = 'topic/'
 const positionTag = 'position/'
+const deliveryTag = 'delivery/'
+const waitingTag = 'waiting/'
 
 /**
- * Where the downlink stands. A position is written in the group of the records that it speaks of: both are there or neither. Keys are text,
- * values CBOR:
+ * Where the downlink stands, and deliver rules that wait for acknowledgements. A position is written in the group of the records that it speaks
+ * of: both are there or neither. Keys are text, values CBOR:
  *
  *     topic/TOPIC                -> `CentralTopic`
  *     position/TOPIC/PARTITION   -> `DownlinkPosition`
+ *     delivery/RULE/TOPIC_ID/PARTITION         -> offset; devices have what lies below, but for what waits
+ *     waiting/RULE/TOPIC_ID/PARTITION/OFFSET   -> log age in seconds; below the offset above, and no device has it
  */
 export class DownlinkView implements View {
   readonly name = 'downlink'
   readonly partition = internalPartitions.downlink
   readonly #values = new Map<string, Buffer>()
+  /** Offsets by the key of their delivery. */
+  readonly #waiting = new Map<string, Set<number>>()
 
   topic(topic: string): CentralTopic | undefined {
     return this.#get(topicTag + topic)
@@ -56,10 +70,47 @@ export class DownlinkView implements View {
     return this.#put(positionKey(topic, partition), position)
   }
 
+  /** How far the rule has delivered a partition; undefined: it has not begun. */
+  delivered(place: DeliveryPlace): number | undefined {
+    return this.#get(deliveryKey(place))
+  }
+
+  /** Offsets below that no device has, ascending. */
+  waiting(place: DeliveryPlace): number[] {
+    return [...(this.#waiting.get(waitingKey(place)) ?? [])].sort((one, other) => one - other)
+  }
+
+  isWaiting(place: DeliveryPlace, offset: number): boolean {
+    return this.#waiting.get(waitingKey(place))?.has(offset) ?? false
+  }
+
+  putDelivered(place: DeliveryPlace, offset: number): StateChange {
+    return this.#put(deliveryKey(place), offset)
+  }
+
+  putWaiting(place: DeliveryPlace, offset: number, logAge: number): StateChange {
+    return this.#put(waitingKey(place) + offset, logAge)
+  }
+
+  removeWaiting(place: DeliveryPlace, offset: number): StateChange {
+    return { view: this, key: Buffer.from(waitingKey(place) + offset), value: null }
+  }
+
+  /** All that is kept of deliveries of topics that are not there any more. */
+  removeDeliveries(isPresent: (topicId: Uuid) => boolean): StateChange[] {
+    const gone = [...this.#values.keys()].filter(key => {
+      const [tag, , topicId = ''] = key.split('/')
+      return (tag === 'delivery' || tag === 'waiting') && !isPresent(topicId)
+    })
+    return gone.map(key => ({ view: this, key: Buffer.from(key), value: null }))
+  }
+
   apply(key: Buffer, value: Buffer | null): void {
+    const name = key.toString()
     // a copy, for the value may be a piece of a large batch
-    if (value === null) this.#values.delete(key.toString())
-    else this.#values.set(key.toString(), Buffer.from(value))
+    if (value === null) this.#values.delete(name)
+    else this.#values.set(name, Buffer.from(value))
+    if (name.startsWith(waitingTag)) this.#applyWaiting(name, value !== null)
   }
 
   *entries(): Iterable<StateRecord> {
@@ -68,6 +119,15 @@ export class DownlinkView implements View {
 
   clear(): void {
     this.#values.clear()
+    this.#waiting.clear()
+  }
+
+  #applyWaiting(name: string, isThere: boolean): void {
+    const end = name.lastIndexOf('/') + 1
+    const [place, offset] = [name.slice(0, end), Number(name.slice(end))]
+    const offsets = this.#waiting.get(place) ?? new Set()
+    if (isThere) this.#waiting.set(place, offsets.add(offset))
+    else if (offsets.delete(offset) && offsets.size === 0) this.#waiting.delete(place)
   }
 
   #get<Value>(key: string): Value | undefined {
@@ -81,3 +141,9 @@ export class DownlinkView implements View {
 }
 
 const positionKey = (topic: string, partition: number): string => `${positionTag}${topic}/${partition}`
+
+const deliveryKey = ({ rule, topicId, partition }: DeliveryPlace): string =>
+  `${deliveryTag}${rule}/${topicId}/${partition}`
+
+const waitingKey = ({ rule, topicId, partition }: DeliveryPlace): string =>
+  `${waitingTag}${rule}/${topicId}/${partition}/`

@@ -5,6 +5,7 @@ import type { Metrics } from '../../src/core/metrics.ts'
 import type { EnhancedAuthentication } from '../../src/mqtt/enhanced-authentication.ts'
 import { MqttFront } from '../../src/mqtt/front.ts'
 import { nodeRandom } from '../../src/platform/node/random.ts'
+import { DownlinkView } from '../../src/state/downlink.ts'
 import { MqttInflightView } from '../../src/state/mqtt-inflight.ts'
 import { MqttOutboundView } from '../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../src/state/mqtt-sessions.ts'
@@ -46,6 +47,7 @@ export class MqttServer {
     const outbound = new MqttOutboundView()
     const wills = new MqttWillsView()
     const sparkplug = new SparkplugView()
+    const downlink = new DownlinkView()
     const settings = {
       'mqtt.listen': [
         { scheme: 'mqtt', host: '127.0.0.1', port: 0 },
@@ -56,7 +58,7 @@ export class MqttServer {
     const under = await openMemoryBroker({
       ...options,
       settings,
-      frontViews: [retained, inflight, sessions, outbound, wills, sparkplug],
+      frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, downlink],
     })
     const { open, loaded, clock, logger, metrics } = under
     const front = new MqttFront({
@@ -69,6 +71,7 @@ export class MqttServer {
       outbound,
       wills,
       sparkplug,
+      downlink,
       settings: loaded.settings,
       gatewayId: 'gw-1',
       clock,

@@ -9,7 +9,8 @@ const retryAfterMs = 50
 
 /** PUBACK: the client has a QoS 1 publish. */
 export function handlePuback(client: Client, bytes: Buffer, start: number, end: number): void {
-  client.session.flow.acknowledged(decodeAck(bytes, start, end, client.version).packetId)
+  const { packetId, reasonCode } = decodeAck(bytes, start, end, client.version)
+  client.session.flow.acknowledged(packetId, reasonCode)
 }
 
 /** PUBREC: the client has a QoS 2 publish. */

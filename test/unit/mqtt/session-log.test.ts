@@ -71,7 +71,7 @@ it('what waited for free packet ids goes on when the position passes those that 
   for (const id of ids.slice(1)) flow.received(id, 0)
   write()
   for (const id of ids.slice(1)) flow.completed(id)
-  flow.acknowledged(ids[0]!)
+  flow.acknowledged(ids[0]!, 0)
   write()
   expect([windows.isFull, ids.length]).toEqual([true, idsLimit + 1])
   log.advance(session)

@@ -1,0 +1,281 @@
+import type { Packet } from 'mqtt-packet'
+import { afterEach, expect, it, vi } from 'vitest'
+import { parseDeliver } from '../../../src/config/deliver.ts'
+import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { RawMqttClient } from '../../support/mqtt-client.ts'
+import { MqttServer, type MqttServerOptions } from '../../support/mqtt-server.ts'
+
+// deliver rules with `ack: device`
+
+let server: MqttServer
+const clients: RawMqttClient[] = []
+
+const rule = { topic: 'commands', mqtt: 'devices/{key}/commands', ack: 'device', report: 'results' }
+
+const start = async (options: MqttServerOptions & { readonly rule?: object } = {}): Promise<void> => {
+  const parsed = parseDeliver([options.rule ?? rule])
+  if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems))
+  server = await MqttServer.start({ ...options, settings: { deliver: parsed.value, 'num.partitions': 1 } })
+  if (options.log === undefined) server.open.broker.topics.ensure('commands')
+}
+
+const restart = async (): Promise<void> => {
+  const { log } = server
+  await server.stop()
+  await start({ log })
+}
+
+const connect = async (clientId: string, options: object = {}): Promise<RawMqttClient> => {
+  const client = await RawMqttClient.connect(server.port, { clientId, clean: false, ...options })
+  clients.push(client)
+  return client
+}
+
+const subscribe = async (client: RawMqttClient, topic: string, qos: 0 | 1 | 2 = 1): Promise<void> => {
+  client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos }] })
+  await client.waitFor(({ cmd }) => cmd === 'suback')
+}
+
+const leave = async (client: RawMqttClient, clientId: string): Promise<void> => {
+  client.send({ cmd: 'disconnect' })
+  await client.waitClosed()
+  await vi.waitFor(() => expect(server.front.clients().map(one => one.clientId)).not.toContain(clientId))
+}
+
+const command = (key: string, value: string, headers: Readonly<Record<string, string>> = {}): void => {
+  const encoded = Object.entries(headers).map(([name, text]) => ({ key: name, value: Buffer.from(text) }))
+  const record = { timestampMs: 0, key: Buffer.from(key), value: Buffer.from(value), headers: encoded }
+  const partition = server.open.broker.topics.get('commands').partitions[0]!
+  server.log.append([{ partition, batch: encodeBatch([record]) }])
+}
+
+type Publish = Packet & { cmd: 'publish' }
+const publishes = (client: RawMqttClient): Publish[] =>
+  client.packets.filter((packet): packet is Publish => packet.cmd === 'publish')
+const values = (client: RawMqttClient): string[] => publishes(client).map(({ payload }) => payload.toString())
+
+/** Waits for the publish with this number, counted from 0, and acknowledges it. */
+const acknowledge = async (client: RawMqttClient, index: number, reasonCode = 0): Promise<void> => {
+  await client.waitCount('publish', index + 1)
+  client.send({ cmd: 'puback', messageId: publishes(client)[index]!.messageId!, reasonCode } as Packet)
+}
+
+/** What was reported so far. */
+const reports = async (count: number): Promise<Record<string, unknown>[]> => {
+  await vi.waitFor(async () => expect((await server.records('results')).length).toBeGreaterThanOrEqual(count), 5000)
+  const found = await server.records('results')
+  return found.map(({ key, value }) => ({ key: key?.toString(), ...JSON.parse(value!.toString()) }))
+}
+
+const pending = (): string | undefined => /brooklet_device_deliveries_pending (\d+)/.exec(server.metrics.text())?.[1]
+
+/** Longer than it takes to notice that somebody has come. */
+const quiet = (): Promise<void> => new Promise(resolve => setTimeout(resolve, 400))
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.destroy()
+  await server.stop()
+})
+
+it('a record is done once the device has acknowledged it, and the result is reported', async () => {
+  await start()
+  const device = await connect('d1', { version: 5 })
+  await subscribe(device, 'devices/d1/commands')
+  command('d1', 'on', {
+    'central.topic': 'orders',
+    'central.partition': '3',
+    'central.offset': '42',
+    'central.key': 'g7/d1',
+  })
+  await device.waitCount('publish', 1)
+  await quiet()
+  expect(await server.records('results')).toEqual([])
+  expect(pending()).toBe('1')
+  await acknowledge(device, 0)
+  expect(await reports(1)).toEqual([
+    {
+      key: 'g7/d1',
+      result: 'delivered',
+      topic: 'orders',
+      partition: 3,
+      offset: 42,
+      gateway: 'gw-1',
+      time: expect.stringMatching(/^20.*Z$/),
+    },
+  ])
+  expect(pending()).toBe('0')
+  await restart()
+  const again = await connect('d1', { version: 5 })
+  await quiet()
+  expect(values(again)).toEqual([])
+})
+
+it('waits for a device that was never here, over a restart; those of other devices go past it', async () => {
+  await start()
+  const here = await connect('d2')
+  await subscribe(here, 'devices/d2/commands')
+  command('d1', '1')
+  command('d2', '2')
+  command('d1', '3')
+  command('d2', '4')
+  await acknowledge(here, 0)
+  await acknowledge(here, 1)
+  expect((await reports(2)).map(({ offset }) => offset)).toEqual([1, 3])
+  await restart()
+  expect(await connect('d2').then(quiet)).toBe(undefined)
+  expect(pending()).toBe('2')
+  const late = await connect('d1')
+  await subscribe(late, 'devices/d1/commands')
+  await acknowledge(late, 0)
+  await acknowledge(late, 1)
+  expect(values(late)).toEqual(['1', '3'])
+  expect((await reports(4)).map(({ offset }) => offset)).toEqual([1, 3, 0, 2])
+  await restart()
+  await quiet()
+  expect(pending()).toBe('0')
+})
+
+it('waits for a device whose session is absent, and gives it one record at a time, in order', async () => {
+  await start()
+  const before = await connect('d1')
+  await subscribe(before, 'devices/#')
+  await leave(before, 'd1')
+  for (const value of ['1', '2', '3']) command('d1', value)
+  await quiet()
+  const after = await connect('d1')
+  await after.waitCount('publish', 1)
+  await quiet()
+  expect(values(after)).toEqual(['1'])
+  for (const index of [0, 1, 2]) await acknowledge(after, index)
+  expect(values(after)).toEqual(['1', '2', '3'])
+  expect((await reports(3)).map(({ result }) => result)).toEqual(['delivered', 'delivered', 'delivered'])
+})
+
+it('a device that goes without an answer gets it again; one with a new session, too', async () => {
+  await start()
+  const first = await connect('d1', { clean: true })
+  await subscribe(first, 'devices/d1/commands')
+  command('d1', 'on')
+  await first.waitCount('publish', 1)
+  first.destroy()
+  const second = await connect('d1', { clean: true })
+  await subscribe(second, 'devices/d1/commands')
+  await acknowledge(second, 0)
+  expect((await reports(1))[0]).toMatchObject({ result: 'delivered' })
+})
+
+it('who subscribes with QoS 0 does not count, nor gets it more than once', async () => {
+  await start()
+  const watcher = await connect('w', { clean: true })
+  await subscribe(watcher, '#', 0)
+  command('d1', 'on')
+  await quiet()
+  expect([values(watcher), pending()]).toEqual([[], '1'])
+  const device = await connect('d1')
+  await subscribe(device, 'devices/d1/commands')
+  await acknowledge(device, 0)
+  expect((await reports(1))[0]).toMatchObject({ result: 'delivered' })
+  expect(values(watcher)).toEqual(['on'])
+})
+
+it('all who took it have to answer', async () => {
+  await start()
+  const [one, other] = [await connect('d1'), await connect('d2')]
+  for (const client of [one, other]) await subscribe(client, 'devices/#')
+  command('d1', 'on')
+  await acknowledge(one, 0)
+  await quiet()
+  expect(pending()).toBe('1')
+  await acknowledge(other, 0)
+  expect((await reports(1))[0]).toMatchObject({ result: 'delivered' })
+})
+
+it('what the device refuses is reported with its reason', async () => {
+  await start()
+  const device = await connect('d1', { version: 5 })
+  await subscribe(device, 'devices/d1/commands')
+  command('d1', 'on')
+  command('d1', 'off')
+  await acknowledge(device, 0, 0x97)
+  await acknowledge(device, 1)
+  expect(await reports(2)).toMatchObject([
+    { result: 'refused', reason: 'the device answered with reason code 0x97', offset: 0 },
+    { result: 'delivered', offset: 1 },
+  ])
+})
+
+it('what expires before the device has it is not delivered, and reported', async () => {
+  await start()
+  const before = await connect('d2')
+  await subscribe(before, 'devices/d2/commands')
+  await leave(before, 'd2')
+  command('d1', 'nobody', { 'mqtt.message.expiry': '1' })
+  command('d2', 'absent', { 'mqtt.message.expiry': '1' })
+  command('d2', 'lives on')
+  const expired = await reports(2)
+  expect(expired.map(({ offset, result }) => `${offset} ${result}`).toSorted()).toEqual(['0 expired', '1 expired'])
+  const after = await connect('d2')
+  await acknowledge(after, 0)
+  expect(values(after)).toEqual(['lives on'])
+})
+
+it('a record that gives no MQTT topic is refused, and holds nothing up', async () => {
+  await start()
+  const device = await connect('d1')
+  await subscribe(device, 'devices/#')
+  command('a/#', 'wild')
+  command('d1', 'on')
+  await acknowledge(device, 0)
+  expect(await reports(2)).toMatchObject([
+    { result: 'refused', reason: 'it gives no MQTT topic', offset: 0 },
+    { result: 'delivered', offset: 1 },
+  ])
+})
+
+it('a log without room holds up what is written, not the devices; nothing is lost', async () => {
+  await start()
+  const device = await connect('d1')
+  await subscribe(device, 'devices/d1/commands')
+  command('d1', '1')
+  command('d1', '2')
+  await device.waitCount('publish', 1)
+  server.log.full = true
+  await acknowledge(device, 0)
+  await acknowledge(device, 1)
+  await quiet()
+  server.log.full = false
+  expect((await reports(2)).map(({ offset }) => offset)).toEqual([0, 1])
+})
+
+it('begins where the rule was before it waited for devices', async () => {
+  const plain = { topic: rule.topic, mqtt: rule.mqtt }
+  await start({ rule: plain })
+  const before = await connect('d1')
+  await subscribe(before, 'devices/d1/commands')
+  command('d1', '1')
+  await acknowledge(before, 0)
+  await vi.waitFor(() => {
+    const [committed] = [...server.open.groups.committedOffsets('brooklet.deliver.commands')]
+    expect(committed?.offset).toBe(1)
+  })
+  await server.front.close()
+  command('d1', '2')
+  await restart()
+  const after = await connect('d1')
+  await acknowledge(after, 0)
+  expect(values(after)).toEqual(['2'])
+})
+
+it('its state goes with its topic', async () => {
+  await start()
+  command('d1', '1')
+  await vi.waitFor(() => expect(pending()).toBe('1'))
+  server.open.broker.topics.delete('commands')
+  server.open.broker.topics.ensure('commands')
+  const device = await connect('d1')
+  await subscribe(device, 'devices/d1/commands')
+  command('d1', 'anew')
+  await acknowledge(device, 0)
+  expect(values(device)).toEqual(['anew'])
+  await vi.waitFor(() => expect(pending()).toBe('0'))
+})
