@@ -2,19 +2,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import type { AuditReport } from '../../src/broker/audit-report.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
-import { isTransient } from '../../src/client/kafka-error.ts'
 import { earliestOffset, offsetFor } from '../../src/client/partition-offsets.ts'
 import { Producer } from '../../src/client/producer.ts'
-import { retrying } from '../../src/client/retry.ts'
 import { createTopic, deleteTopic } from '../../src/client/topic-admin.ts'
-import { TransactionalProducer } from '../../src/client/transactional-producer.ts'
-import { encodeBatch } from '../../src/wire/kafka/batch-encoding.ts'
 import { deleteRecords } from '../../src/wire/kafka/contracts/delete-records.ts'
 import { errorCodes } from '../../src/wire/kafka/error-codes.ts'
 import { ApacheKafka, missingApacheKafka, testWithApacheKafka } from '../support/apache-kafka.ts'
 import { CommittedRecords, openCentral } from '../support/central-records.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
+import { TransactionalCommands } from '../support/transactional-commands.ts'
 
 // the uplink against real Apache Kafka: whatever is killed or cut, central readers of committed records see each record once and in order
 
@@ -327,54 +324,6 @@ describe('the audit', { timeout: 2 * patienceMs }, () => {
   })
 })
 
-/** Writes numbered commands in transactions, some of which are left to be aborted. */
-class TransactionalCommands {
-  /** Values of those that were committed, by key. */
-  readonly committed = new Map<string, string[]>()
-  #sent = 0
-  readonly #topic: string
-
-  constructor(topic: string) {
-    this.#topic = topic
-  }
-
-  /** Each attempt fences the one before, which aborts what that had left open. */
-  async write(transactions: number): Promise<void> {
-    for (let left = transactions; left > 0; left--) {
-      const options = { transactionalId: 'commands', transactionTimeoutMs: 10_000, produceTimeoutMs: 5_000 }
-      // a cluster that has just started moves its coordinators
-      const producer = await retrying(central.clock, 10_000, isTransient, () => {
-        central.forgetAll()
-        return TransactionalProducer.open(central, options)
-      })
-      const partitions = [0, 1].map(partition => ({ topic: this.#topic, partition }))
-      await producer.begin(partitions)
-      const isCommitted = left % 3 !== 0
-      const numbers = [0, 1].map(() =>
-        Array.from({ length: 3 }, () => `${isCommitted ? '' : 'aborted '}${this.#sent++}`),
-      )
-      const batches = partitions.map((to, index) => ({ ...to, batch: this.#batch(to.partition, numbers[index]!) }))
-      await producer.send(batches)
-      if (!isCommitted) continue
-      await producer.commit()
-      for (const [index, values] of numbers.entries())
-        this.committed.set(`d${index}`, [...(this.committed.get(`d${index}`) ?? []), ...values])
-    }
-  }
-
-  #batch(partition: number, values: readonly string[]): Buffer {
-    return encodeBatch(
-      values.flatMap(value =>
-        ['g7', 'g8'].map(gateway => ({
-          timestampMs: Date.now(),
-          key: Buffer.from(`${gateway}/d${partition}`),
-          value: Buffer.from(value),
-        })),
-      ),
-    )
-  }
-}
-
 describe('the downlink', { timeout: 3 * patienceMs }, () => {
   testWithApacheKafka('brings down what was committed, once and in order, whatever is killed or cut', async () => {
     await createTopic(central, { name: 'orders', partitions: 2, replicationFactor: 1, configs: new Map() })
@@ -385,7 +334,7 @@ describe('the downlink', { timeout: 3 * patienceMs }, () => {
       downlink: JSON.stringify([rule]),
     })
     try {
-      const commands = new TransactionalCommands('orders')
+      const commands = new TransactionalCommands(central, 'orders')
       const troubles: (() => unknown)[] = [
         () => link.reset(),
         () => gateway.kill().then(() => gateway.restart()),
