@@ -32,6 +32,8 @@ export class SlotPool {
   readonly #slotBytes: number
   readonly #reserve: boolean
   readonly #slots = new Map<number, Slot>()
+  /** Numbers of files that are being deleted: a new one of that name would go with them. */
+  readonly #leaving = new Set<number>()
   readonly #quarantine: DamagedSlots
   readonly #bad: BadSlots
   /** May be taken: all of it is prepared. */
@@ -312,8 +314,10 @@ export class SlotPool {
 
   async #remove(slot: Slot): Promise<void> {
     this.#slots.delete(slot.number)
+    this.#leaving.add(slot.number)
     await slot.file.close()
     await this.#files.remove(slot.path)
+    this.#leaving.delete(slot.number)
   }
 
   async #prepareAll(): Promise<void> {
@@ -385,7 +389,8 @@ export class SlotPool {
 
   async #createFile(taken: boolean): Promise<Slot> {
     let number = 1
-    while (this.#slots.has(number) || this.#quarantine.hasNumber(number) || this.#bad.has(number)) number++
+    const given = [this.#slots, this.#leaving, this.#bad]
+    while (given.some(numbers => numbers.has(number)) || this.#quarantine.hasNumber(number)) number++
     const slot = await openSlotFile(this.#files, this.#directory, number, { create: true }, this.#logger)
     slot.taken = taken
     this.#slots.set(number, slot)

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { Metrics } from '../../../src/core/metrics.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
@@ -37,5 +37,29 @@ test('a budget that shrinks leaves the reserve, made if need be, until what is i
   await pool.release(used.pop()!, logId)
   expect(slots()).toBe(8)
   expect(pool.available).toBe(reservedSlots + 1)
+  await pool.close()
+})
+
+test('a budget that shrinks and grows at once makes no slot in the place of a file that is being deleted', async () => {
+  const directory = temporaryDirectory()
+  let areDeleted = (): void => {}
+  const deleting = new Promise<void>(resolve => (areDeleted = resolve))
+  let deleted = 0
+  const remove = async (path: string): Promise<void> => {
+    await deleting
+    await nodeFiles.remove(path)
+    deleted++
+  }
+  const platform = { files: { ...nodeFiles, remove }, clock: nodeClock, logger: silentLogger }
+  const pool = new SlotPool(platform, new Metrics(), { directory, slotBytes, maxSlots: 16, reserve: true })
+  pool.settled()
+  pool.prepare()
+  await expect.poll(() => pool.freeCount, { timeout: 10_000 }).toBe(16)
+  pool.resize(8)
+  pool.resize(16)
+  await expect.poll(() => pool.freeCount, { timeout: 10_000 }).toBe(16)
+  areDeleted()
+  await expect.poll(() => deleted).toBe(8)
+  expect([...pool.slots].filter(({ path }) => !existsSync(path))).toEqual([])
   await pool.close()
 })
