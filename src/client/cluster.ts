@@ -5,6 +5,7 @@ import { metadata } from '../wire/kafka/contracts/metadata.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { BrokerConnection, type ConnectOptions } from './broker-connection.ts'
 import { ConnectionLost, checkCode, isUnknownTopic, KafkaError } from './kafka-error.ts'
+import type { TopicPartition } from './partition-offsets.ts'
 import { retrying } from './retry.ts'
 import { SharedConnection } from './shared-connection.ts'
 
@@ -20,6 +21,18 @@ export interface TopicMetadata {
   readonly internal: boolean
   /** Index 0 first. `leader` is a node id, -1 while there is none. */
   readonly partitions: readonly { readonly leader: number; readonly leaderEpoch: number; readonly replicas: number }[]
+}
+
+/** A leader as the answers of brokers name it; ids and epochs of -1 say nothing. */
+export interface LeaderAndEpoch {
+  readonly leaderId: number
+  readonly leaderEpoch: number
+}
+
+export interface NodeEndpoint {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
 }
 
 /** A cluster that has no coordinator yet, or no leader of a topic made just now, has it within this time. */
@@ -129,6 +142,28 @@ export class Cluster {
     const about = `partition ${partition} of ${topic}`
     if (partition < partitions.length) throw new KafkaError(errorCodes.LEADER_NOT_AVAILABLE, about)
     throw new KafkaError(errorCodes.UNKNOWN_TOPIC_OR_PARTITION, about, `the topic has ${partitions.length} partitions`)
+  }
+
+  /**
+   * Takes the leader that a broker names where it refuses because it leads the partition no more (KIP-951). False: it names none, or none that is newer
+   * than what is known.
+   */
+  follow(
+    { topic, partition }: TopicPartition,
+    errorCode: number,
+    { leaderId, leaderEpoch }: LeaderAndEpoch,
+    endpoints: readonly NodeEndpoint[],
+  ): boolean {
+    const known = this.#topics.get(topic)
+    const before = known?.partitions[partition]
+    if (errorCode !== errorCodes.NOT_LEADER_OR_FOLLOWER || leaderId < 0 || known === undefined || before === undefined)
+      return false
+    if (leaderEpoch <= before.leaderEpoch) return false
+    for (const { nodeId, host, port } of endpoints) this.#nodes.set(nodeId, { host, port })
+    if (!this.#nodes.has(leaderId)) return false
+    const partitions = known.partitions.with(partition, { ...before, leader: leaderId, leaderEpoch })
+    this.#topics.set(topic, { ...known, partitions })
+    return true
   }
 
   /** What was known of the topic is stale: the next use asks again. */

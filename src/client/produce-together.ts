@@ -23,10 +23,13 @@ export interface ProduceOptions {
 export class BatchRefused extends KafkaError {
   override name = 'BatchRefused'
   readonly target: TopicPartition
+  /** Undefined: it was not sent. */
+  readonly batch: Buffer | undefined
 
-  constructor(code: number, target: TopicPartition, detail?: string | null) {
+  constructor(code: number, target: TopicPartition, detail?: string | null, batch?: Buffer) {
     super(code, `produce to partition ${target.partition} of ${target.topic}`, detail)
     this.target = target
+    this.batch = batch
   }
 }
 
@@ -50,14 +53,25 @@ export interface HandedOver {
 }
 
 /**
- * Sends the batches, at most one of a partition, to be stored on all replicas, with one request to each of their leaders. Nothing is sent twice.
- * Throws what finding the leaders throws.
+ * Sends the batches, at most one of a partition, to be stored on all replicas, with one request to each of their leaders. Nothing is sent twice, but
+ * to the leader that a broker names when it is none (KIP-951): who has the batch by then knows its sequence. Throws what finding the leaders throws.
  */
 export const handOver = async (
   cluster: Cluster,
   batches: readonly PartitionBatch[],
   options: ProduceOptions,
 ): Promise<HandedOver> => {
+  const offsets = new Map<string, number>()
+  const answers = await sendToLeaders(cluster, batches, options, offsets)
+  return { offsets: allOffsets(batches, answers, offsets) }
+}
+
+const sendToLeaders = async (
+  cluster: Cluster,
+  batches: readonly PartitionBatch[],
+  options: ProduceOptions,
+  offsets: Map<string, number>,
+): Promise<readonly Promise<void>[]> => {
   const byLeader = new Map<BrokerConnection, PartitionBatch[]>()
   const topicIds = new Map<string, string>()
   for (const batch of batches) {
@@ -65,11 +79,12 @@ export const handOver = async (
     byLeader.set(leader, [...(byLeader.get(leader) ?? []), batch])
     topicIds.set(batch.topic, (await cluster.topic(batch.topic)).id)
   }
-  const offsets = new Map<string, number>()
-  const answers = [...byLeader].map(([leader, own]) =>
-    retrying(cluster.clock, markersMs, isFinishing, () => produceTo(leader, own, topicIds, options, offsets)),
-  )
-  return { offsets: allOffsets(batches, answers, offsets) }
+  return [...byLeader].map(async ([leader, own]) => {
+    const moved = await retrying(cluster.clock, markersMs, isFinishing, () =>
+      produceTo(cluster, leader, own, topicIds, options, offsets),
+    )
+    if (moved.length > 0) await Promise.all(await sendToLeaders(cluster, moved, options, offsets))
+  })
 }
 
 const allOffsets = async (
@@ -87,30 +102,36 @@ const allOffsets = async (
   })
 }
 
+/** Those of the batches that have another leader by now. */
 const produceTo = async (
+  cluster: Cluster,
   leader: BrokerConnection,
   batches: readonly PartitionBatch[],
   topicIds: ReadonlyMap<string, string>,
   { transactionalId, timeoutMs, newest }: ProduceOptions,
   offsets: Map<string, number>,
-): Promise<void> => {
+): Promise<readonly PartitionBatch[]> => {
   const topicData = [...byTopic(batches)].map(([name, members]) => ({
     name,
     topicId: topicIds.get(name)!,
     partitionData: members.map(({ partition, batch }) => ({ index: partition, records: batch })),
   }))
   const request = { transactionalId, acks: allReplicas, timeoutMs, topicData }
-  const { responses } = await leader.request(produce, request, 0, newest)
+  const { responses, nodeEndpoints } = await leader.request(produce, request, 0, newest)
+  const moved: PartitionBatch[] = []
   let failed: BatchRefused | undefined
   for (const { name, topicId, partitionResponses } of responses) {
     const topic = name || (topicData.find(asked => asked.topicId === topicId)?.name ?? '')
-    for (const { index, errorCode, errorMessage, baseOffset } of partitionResponses) {
+    for (const { index, errorCode, errorMessage, baseOffset, currentLeader } of partitionResponses) {
       const target = { topic, partition: index }
+      const sent = batches.find(one => one.partition === index && one.topic === topic)
       if (errorCode === errorCodes.NONE) offsets.set(partitionKey(target), baseOffset)
-      else failed = firstOf(failed, new BatchRefused(errorCode, target, errorMessage))
+      else if (sent !== undefined && cluster.follow(target, errorCode, currentLeader, nodeEndpoints)) moved.push(sent)
+      else failed = firstOf(failed, new BatchRefused(errorCode, target, errorMessage, sent?.batch))
     }
   }
   if (failed !== undefined) throw failed
+  return moved
 }
 
 /** A refusal that stays says more than one that passes. */

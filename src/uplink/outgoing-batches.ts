@@ -86,7 +86,6 @@ export const outgoingBatches = async (
       const cursor = await decompressRecords(batch, maxUnpackedBytes)
       while (cursor.next()) {
         if (cursor.offset < next) continue
-        if (writer.isFull) return writer.finish(storedBytes, cursor.offset)
         const place = rules.present.get(cursor.offset)
         if (place !== undefined) {
           writer.pass(place)
@@ -94,8 +93,11 @@ export const outgoingBatches = async (
         }
         const headers = cursor.headerBytes()
         const value = cursor.value()
+        const key = cursor.key()
         const added = rules.addHeaders === undefined ? headers : rules.addHeaders(headers, cursor.offset)
-        if (writer.append(cursor.timestampMs, cursor.key(), value, added)) await writer.flush()
+        if (!writer.hasRoom(key, value, added)) await writer.flush()
+        if (writer.isFull) return writer.finish(storedBytes, cursor.offset)
+        writer.append(cursor.timestampMs, key, value, added)
       }
     }
   }
@@ -112,6 +114,9 @@ const goesAsStored = (batch: Buffer, next: number, rules: OutgoingRules): boolea
   baseOffsetOf(batch) >= next &&
   lastOffsetDeltaOf(batch) === recordCountOf(batch) - 1 &&
   !hasLogAppendTime(batch)
+
+/** At most: length, attributes, deltas of time and offset, lengths of key and value. */
+const recordOverheadBytes = 30
 
 /** Batches in the making, one for each target partition. */
 class OutgoingWriter {
@@ -141,8 +146,13 @@ class OutgoingWriter {
     this.#present.set(partition, joined(before, { first: offset, last: offset, records: 1 }))
   }
 
-  /** True: what is open is enough for now, `flush` is due. */
-  append(timestampMs: number, key: Buffer | null, value: Buffer | null, headers: Buffer): boolean {
+  /** Otherwise `flush` comes first: a record that is larger than a batch goes alone. */
+  hasRoom(key: Buffer | null, value: Buffer | null, headers: Buffer): boolean {
+    const bytes = recordOverheadBytes + (key?.length ?? 0) + (value?.length ?? 0) + headers.length
+    return this.#openBytes === 0 || this.#openBytes + bytes <= this.#rules.batchBytes
+  }
+
+  append(timestampMs: number, key: Buffer | null, value: Buffer | null, headers: Buffer): void {
     const partition = this.#targetOf(key)
     let builder = this.#open.get(partition)
     if (builder === undefined) {
@@ -153,7 +163,6 @@ class OutgoingWriter {
     const before = builder.byteLength
     builder.append(timestampMs, key, value, 0, value?.length ?? 0, headers)
     this.#openBytes += builder.byteLength - before
-    return this.#openBytes >= this.#rules.batchBytes
   }
 
   /** A batch as it is stored. The log's buffer is not ours to write into. */

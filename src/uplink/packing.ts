@@ -99,8 +99,8 @@ export class Packing {
 
   /** A batch of so many bytes is too large for the target: later ones hold at most half. */
   shrink(target: string, batchBytes: number): void {
-    const before = this.#mostBytes.get(target) ?? Number.POSITIVE_INFINITY
-    this.#mostBytes.set(target, Math.min(before, Math.floor(batchBytes / 2)))
+    const before = this.#mostBytes.get(target) ?? this.#settings['uplink.batch.size']
+    this.#mostBytes.set(target, Math.floor(Math.min(before, batchBytes) / 2))
   }
 
   #expansionOf(lane: Lane): number {

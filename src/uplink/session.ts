@@ -11,6 +11,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { UplinkView } from '../state/uplink.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
+import { recordCountOf } from '../wire/kafka/record-batch.ts'
 import type { Caps } from './caps.ts'
 import { type Cargo, type Loading, load } from './cargo.ts'
 import { inherit } from './inheritance.ts'
@@ -195,8 +196,8 @@ export class Session {
     metrics.add('uplinkBytes', bytes)
   }
 
-  /** Whose batch it was stops, or all that may have had a record in it; the others go on. */
-  #refuse({ target, message, code }: BatchRefused, cargo: readonly Cargo[]): void {
+  /** Whose batch it was stops, or all that may have had a record in it; the others go on. What is only too large together comes again in parts. */
+  #refuse({ target, message, code, batch }: BatchRefused, cargo: readonly Cargo[]): void {
     const { topic } = this.#positions.source
     if (target.topic === topic) {
       const isForbidden = code === errorCodes.TOPIC_AUTHORIZATION_FAILED
@@ -205,6 +206,10 @@ export class Session {
       )
     }
     const { clock, packing, lanes } = this.#parts
+    if (tooLarge.includes(code) && batch !== undefined && recordCountOf(batch) > 1) {
+      packing.shrink(target.topic, batch.length)
+      return
+    }
     const nowMs = clock.monotonicMs()
     const mayHaveIt = (lane: Lane): boolean => lane.target === target.topic && packing.mayReach(lane, target.partition)
     const [suspect, ...others] = cargo.filter(({ lane }) => mayHaveIt(lane))
@@ -236,6 +241,9 @@ const refusals: readonly number[] = [
   errorCodes.UNSUPPORTED_VERSION,
   errorCodes.INVALID_REQUEST,
 ]
+
+/** Of a topic, or of a whole cluster. */
+const tooLarge: readonly number[] = [errorCodes.MESSAGE_TOO_LARGE, errorCodes.RECORD_LIST_TOO_LARGE]
 
 /** Another producer of this transactional id came in between. */
 const fencings: readonly number[] = [errorCodes.INVALID_PRODUCER_EPOCH, errorCodes.PRODUCER_FENCED]

@@ -89,6 +89,12 @@ const plain = (batch: Buffer): Buffer => {
   return copy
 }
 
+/** Who leads the partition, for those who asked another (KIP-951). */
+const newLeaderOf = (partition: CentralPartition | undefined, errorCode: number, { version }: CentralRequest) =>
+  errorCode === errorCodes.NOT_LEADER_OR_FOLLOWER && partition !== undefined && version >= 10
+    ? { currentLeader: { leaderId: partition.leader, leaderEpoch: partition.leaderEpoch } }
+    : {}
+
 /** Until there is something to read, or the client has waited enough. */
 const fetchHoldMs: NonNullable<Handler<typeof fetch>['holdMs']> = (body, { cluster, nodeId }) => {
   const hasAnswer = body.topics.some(({ topic: name, topicId, partitions }) =>
@@ -204,6 +210,10 @@ export const centralHandlers: Handlers = new Map([
   }),
 
   serve(produce, ({ transactionalId, topicData }, request) => ({
+    nodeEndpoints:
+      request.version >= 10
+        ? request.cluster.living.map(({ nodeId }) => ({ ...addressOf(request.cluster, nodeId), rack: null }))
+        : [],
     responses: topicData.map(({ name, topicId, partitionData }) => {
       const topic = topicOf(request.cluster, name, topicId)
       return {
@@ -215,7 +225,7 @@ export const centralHandlers: Handlers = new Map([
             partition === undefined || records === null || errorCode !== errorCodes.NONE
               ? { errorCode, baseOffset: -1 }
               : append(partition, records, transactionalId, request)
-          return { index, ...appended }
+          return { index, ...appended, ...newLeaderOf(partition, appended.errorCode, request) }
         }),
       }
     }),

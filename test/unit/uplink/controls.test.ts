@@ -179,3 +179,46 @@ it(
     await uplink.stop()
   }),
 )
+
+const largestBatch = (bytes: number) => (batch: Buffer) => (batch.length > bytes ? errorCodes.MESSAGE_TOO_LARGE : 0)
+
+it(
+  'what is too large only together goes up in parts, also out of one stored batch',
+  during(async () => {
+    central.refusal = largestBatch(400)
+    await start()
+    const values = Array.from({ length: 60 }, (_, index) => `value ${index}`)
+    const { broker } = under.open
+    const topic = broker.topics.create({ name: 't', partitions: 1 })
+    const records = values.slice(0, 30).map(value => ({ timestampMs: 1, key: null, value: Buffer.from(value) }))
+    await broker.produce(topic, 0, encodeBatch(records), { zstd: true })
+    for (const value of values.slice(30)) await write(value)
+    const refused: unknown[] = []
+    await until(() => {
+      refused.push(...[...uplink.lanes.all()].flatMap(({ trouble }) => trouble ?? []))
+      return sent() === values.length
+    })
+    await later()
+    expect(await centralValues()).toEqual(values)
+    expect(refused).toEqual([])
+    await uplink.stop()
+  }),
+)
+
+it(
+  'a record that is too large alone is found among others, and refused',
+  during(async () => {
+    central.refusal = largestBatch(400)
+    await start()
+    await write('before')
+    await write('x'.repeat(1_000))
+    await write('behind')
+    await until(() => refusedBatch() !== undefined)
+    expect([refusedBatch(), await centralValues()]).toEqual([{ first: 1, last: 1 }, ['before']])
+    expect(await uplink.skip({ topic: 't', partition: 0, first: 1, last: 1 })).toBeUndefined()
+    await until(() => sent() === 3)
+    await later()
+    expect(await centralValues()).toEqual(['before', 'behind'])
+    await uplink.stop()
+  }),
+)
