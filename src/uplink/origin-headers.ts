@@ -58,11 +58,16 @@ export interface RecordOrigin {
 
 /** What `originHeaders` wrote; undefined where it did not. Of a record that came up over several gateways the last one counts. */
 export const originOf = (headers: readonly RecordHeader[]): RecordOrigin | undefined => {
-  const read = (name: string): string | undefined =>
-    headers.findLast(({ key }) => key === `gateway.${name}`)?.value?.toString()
-  const [logId, topic, topicId, partition, offset] = ['log', 'topic', 'topic.id', 'partition', 'offset'].map(read)
-  if (logId === undefined || topic === undefined || topicId === undefined || offset === undefined) return undefined
-  return { logId, topic, topicId, partition: Number(partition), offset: Number(offset) }
+  const read = (name: string): string => headers.findLast(({ key }) => key === name)?.value?.toString() ?? ''
+  const offset = read('gateway.offset')
+  if (offset === '') return undefined
+  return {
+    logId: read('gateway.log'),
+    topic: read('gateway.topic'),
+    topicId: read('gateway.topic.id'),
+    partition: Number(read('gateway.partition')),
+    offset: Number(offset),
+  }
 }
 
 /** Fewer than 64 headers have a count of one byte. */

@@ -286,6 +286,7 @@ export class Tails {
     tail.passed(batch, nextOffsetOf(batch))
   }
 
+  /** The lane that the record is of; undefined: another log's, or a topic's that is no more. */
   #laneOf({ logId, topic, topicId, partition }: RecordOrigin): Lane | undefined {
     const { broker, lanes } = this.#parts
     const lane = logId === broker.logId ? lanes.find(topic, partition) : undefined
