@@ -13,6 +13,7 @@ import { baseOffsetOf } from '../wire/kafka/record-batch.ts'
 import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
 import { DeliveryLog } from './commands/delivery-log.ts'
 import { DeviceDelivery } from './commands/device-delivery.ts'
+import type { ResumedCommands } from './commands/resumed-commands.ts'
 import { mqttTopicOf, rulePublication } from './commands/rule-publication.ts'
 import type { Distribution } from './distribution.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -22,6 +23,7 @@ export interface DeliveriesParts {
   readonly groups: Groups
   readonly distribution: Distribution
   readonly subscriptions: Subscriptions
+  readonly commands: ResumedCommands
   readonly state: StateLog
   /** How far rules with `ack: device` have come. */
   readonly view: DownlinkView
@@ -124,6 +126,7 @@ export class Deliveries {
       pending => new DeliveryLog({ ...logParts, pending }, place),
     )
     this.#devices.add(delivery)
+    this.#parts.commands.add(topic.partitions[partition]!, delivery)
     const first = (): number => {
       const { logStart, highWatermark } = broker.offsets(topic.partitions[partition]!)
       // where the rule was before it waited for devices

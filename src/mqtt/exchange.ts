@@ -47,9 +47,9 @@ export class Exchange {
   /** It gets its packet id now. */
   static begin(packetId: number, outgoing: Outgoing): Exchange {
     const { publication, qos, shared } = outgoing
-    const { partition, offset } = publication
-    const place = partition === undefined ? undefined : { partition, offset }
-    const exchange = new Exchange(packetId, qos, place, place !== undefined && shared === undefined, false)
+    const { partition, offset, source } = publication
+    const place = partition === undefined ? source : { partition, offset }
+    const exchange = new Exchange(packetId, qos, place, partition !== undefined && shared === undefined, false)
     exchange.#outgoing = outgoing
     return exchange
   }

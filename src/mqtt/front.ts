@@ -22,6 +22,7 @@ import type { StateLog } from '../state/state-log.ts'
 import { stateTopic } from '../wire/sparkplug/topic.ts'
 import type { Client } from './client.ts'
 import { CloseLog } from './close-log.ts'
+import { ResumedCommands } from './commands/resumed-commands.ts'
 import { MqttConnection } from './connection.ts'
 import { Deliveries } from './deliver.ts'
 import { Distribution } from './distribution.ts'
@@ -125,6 +126,7 @@ export class MqttFront {
       groups: parts.groups,
       distribution: this.#services.distribution,
       subscriptions: this.#services.subscriptions,
+      commands: this.#services.commands,
       state: parts.state,
       view: parts.downlink,
       rules: settings.deliver,
@@ -347,6 +349,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     subscriptions,
     replays: new Replays(subscriptions, metrics),
     distribution,
+    commands: new ResumedCommands(),
     wills,
     systemTopics,
     traffic,

@@ -2,7 +2,7 @@ import type { PartitionId } from '../core/brand.ts'
 import { LazyMap } from '../core/lazy-map.ts'
 import type { Metrics } from '../core/metrics.ts'
 import { reasonCodes } from './errors.ts'
-import { Exchange, type Outgoing, sizeOf } from './exchange.ts'
+import { Exchange, type Outgoing, type Place, type Stage, sizeOf } from './exchange.ts'
 import type { MemoryShare } from './memory-share.ts'
 import type { PacketIdWindows, WindowStep } from './packet-id-windows.ts'
 import type { Publication } from './publication.ts'
@@ -168,6 +168,13 @@ export class OutboundFlow {
     for (const { publication, shared } of this.#waiting.slice(this.#gone))
       if (shared === undefined) see(publication.partition, publication.offset)
     return lowest
+  }
+
+  /** How far a QoS 2 exchange of the record there has come; undefined: there is none. */
+  stageAt({ partition, offset }: Place): Stage | undefined {
+    for (const { qos, place, stage } of this.#inflight.values())
+      if (qos === 2 && place?.partition === partition && place.offset === offset) return stage
+    return undefined
   }
 
   /** PUBACK, with whatever reason. [MQTT-4.3.2-3] [MQTT-4.4.0-2] */

@@ -2,6 +2,7 @@ import type { PartitionId } from '../core/brand.ts'
 import { encodePublish, packetIdOffset } from '../wire/mqtt/publish-frame.ts'
 import { expiryPosition } from '../wire/mqtt/publish-properties.ts'
 import type { Receipt } from './commands/receipt.ts'
+import type { Place } from './exchange.ts'
 
 const noIdentifiers: readonly number[] = []
 
@@ -18,6 +19,8 @@ export interface PublicationParts {
   readonly receivedMs: number
   /** Somebody waits until it is acknowledged. */
   readonly receipt?: Receipt
+  /** The record that a deliver rule made it of; no position of a session tells of it. */
+  readonly source?: Place
 }
 
 /** What was published, on its way to subscribers. Its packets are encoded once for each version, QoS and retain flag. */
@@ -29,6 +32,7 @@ export class Publication {
   readonly retain: boolean
   readonly publisher: string
   readonly receipt: Receipt | undefined
+  readonly source: Place | undefined
   /** Where it stands in the log; undefined: nowhere. */
   partition: PartitionId | undefined
   offset = -1
@@ -47,6 +51,7 @@ export class Publication {
     this.retain = parts.retain
     this.publisher = parts.publisher
     this.receipt = parts.receipt
+    this.source = parts.source
     this.#properties = parts.properties
     this.#receivedMs = parts.receivedMs
     this.#expiryAt = parts.properties.length === 0 ? -1 : expiryPosition(parts.properties)

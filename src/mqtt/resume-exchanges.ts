@@ -21,7 +21,7 @@ const decompressedBytes = 16 * 1024 * 1024
 export async function resumeExchanges(client: Client): Promise<void> {
   const { session, connection } = client
   for (const exchange of session.flow.unread) {
-    const publication = await readAgain(connection.services, exchange.place!)
+    const publication = await publicationAgain(connection.services, exchange)
     if (session.client !== client) return
     session.flow.resume(exchange, publication && outgoingOf(session, exchange, publication))
     // who reads what was missed counts what is missing there
@@ -32,6 +32,12 @@ export async function resumeExchanges(client: Client): Promise<void> {
 
 const isMissed = ({ backlog }: Session, { partition, offset }: Place): boolean =>
   (backlog.missedFrom(partition) ?? Number.POSITIVE_INFINITY) <= offset
+
+/** What a deliver rule had made of a record is not what was published. */
+async function publicationAgain(services: MqttServices, { isOwn, place }: Exchange): Promise<Publication | undefined> {
+  const command = isOwn ? undefined : await services.commands.publicationAt(place!)
+  return command ?? readAgain(services, place!)
+}
 
 async function readAgain(services: MqttServices, place: Place): Promise<Publication | undefined> {
   try {

@@ -5,6 +5,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Random } from '../platform/random.ts'
 import type { CloseLog } from './close-log.ts'
+import type { ResumedCommands } from './commands/resumed-commands.ts'
 import type { Distribution } from './distribution.ts'
 import type { EnhancedAuthentication } from './enhanced-authentication.ts'
 import type { GroupWork } from './group-work.ts'
@@ -54,6 +55,7 @@ export interface MqttServices {
   readonly subscriptions: Subscriptions
   readonly replays: Replays
   readonly distribution: Distribution
+  readonly commands: ResumedCommands
   readonly wills: Wills
   readonly systemTopics: SystemTopics
   readonly traffic: Traffic

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { connect } from 'mqtt'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import type { DownlinkSummary } from '../../src/broker/downlink-summary.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
 import { Producer } from '../../src/client/producer.ts'
@@ -53,8 +54,8 @@ class Commander {
   #isStopped = false
   readonly #sending: Promise<void>
 
-  constructor(topic: string) {
-    this.#sending = this.#send(topic)
+  constructor(topic: string, devices: number) {
+    this.#sending = this.#send(topic, devices)
   }
 
   stop(): Promise<void> {
@@ -62,19 +63,19 @@ class Commander {
     return this.#sending
   }
 
-  async #send(topic: string): Promise<void> {
+  async #send(topic: string, devices: number): Promise<void> {
     const producer = new Producer(cluster, { compression: 'none', timeoutMs: 5_000, deliveryTimeoutMs: 10_000 })
-    for (; !this.#isStopped; await sleep(10)) {
-      const numbers = Array.from({ length: 5 }, () => this.sent++)
-      const records = numbers.flatMap(number => ['g7', 'g8'].map(gateway => commandTo(gateway, number)))
+    for (; !this.#isStopped; await sleep(20)) {
+      const numbers = Array.from({ length: 3 }, () => this.sent++)
+      const records = numbers.flatMap(number => ['g7', 'g8'].map(gateway => commandTo(gateway, number, devices)))
       await producer.send(topic, records)
     }
   }
 }
 
-const commandTo = (gateway: string, number: number) => ({
+const commandTo = (gateway: string, number: number, devices: number) => ({
   timestampMs: Date.now(),
-  key: Buffer.from(`${gateway}/d${number % 5}`),
+  key: Buffer.from(`${gateway}/d${number % devices}`),
   value: Buffer.from(String(number)),
 })
 
@@ -109,7 +110,7 @@ it('every command comes down once and in the order of its key, whatever is kille
       kill,
       async () => {
         link.blackHole()
-        await sleep(1_500)
+        await sleep(1_200)
         link.restore()
       },
       async () => {
@@ -119,11 +120,11 @@ it('every command comes down once and in the order of its key, whatever is kille
       () => link.cutAfter('up', 300),
       kill,
     ]
-    const commander = new Commander('orders')
+    const commander = new Commander('orders', 5)
     for (const trouble of troubles) {
-      await sleep(200)
+      await sleep(100)
       await trouble()
-      await sleep(200)
+      await sleep(100)
       link.restore()
     }
     await commander.stop()
@@ -143,6 +144,61 @@ it('every command comes down once and in the order of its key, whatever is kille
     expect(await gateway.stop()).toEqual({ code: 0, signal: null })
   } finally {
     await gateway.dispose()
+  }
+}, 120_000)
+
+/** An MQTT device with a session of its own, that acknowledges by itself, also after the gateway has come back. */
+const connectDevice = (port: number, clientId: string, qos: 1 | 2) => {
+  const received: number[] = []
+  const url = `mqtt://127.0.0.1:${port}`
+  const client = connect(url, {
+    clientId,
+    clean: false,
+    reconnectPeriod: 50,
+    connectTimeout: 2_000,
+    resubscribe: false,
+  })
+  client.on('error', () => undefined)
+  client.on('message', (_topic, payload) => received.push(Number(payload)))
+  const subscribed = new Promise<void>(resolve =>
+    client.once('connect', () => client.subscribe(`devices/${clientId}/commands`, { qos }, () => resolve())),
+  )
+  return { client, received, subscribed }
+}
+
+it('commands reach their devices, with QoS 2 once, over kills of the gateway; each is reported once', async () => {
+  await createTopic(cluster, { name: 'device-orders', partitions: 2, replicationFactor: 1, configs: new Map() })
+  const deliver = { topic: 'commands', mqtt: 'devices/{key}/commands', qos: 2, ack: 'device', report: 'results' }
+  const rule = { topic: 'device-orders', key: '{gateway}/*', to: 'commands', from: 'earliest' }
+  const gateway = await startGateway([rule], { deliver: JSON.stringify([deliver]) })
+  const near = await FaultProxy.start(Number(gateway.addresses.mqtt.split(':')[1]))
+  const devices = [connectDevice(near.port, 'd0', 1), connectDevice(near.port, 'd1', 2)] as const
+  try {
+    await Promise.all(devices.map(({ subscribed }) => subscribed))
+    const commander = new Commander('device-orders', 3)
+    for (let round = 0; round < 3; round++) {
+      await sleep(300)
+      await gateway.kill()
+      await gateway.restart()
+      near.targetPort = Number(gateway.addresses.mqtt.split(':')[1])
+    }
+    await commander.stop()
+    const wanted = (device: number) =>
+      Array.from({ length: commander.sent }, (_, number) => number).filter(number => number % 3 === device)
+    // nobody is there for the third
+    const count = wanted(0).length + wanted(1).length
+    const reported = await arrived(gateway, 'results', count)
+    expect([...reported.values()].flat()).toHaveLength(count)
+    await vi.waitFor(() => expect(devices[1].received.length).toBeGreaterThanOrEqual(wanted(1).length))
+    expect(devices[1].received).toEqual(wanted(1))
+    // with QoS 1 what was acknowledged in the last moment comes again
+    expect(devices[0].received.filter((number, index, all) => all.indexOf(number) === index)).toEqual(wanted(0))
+    const metrics = await (await fetch(`${gateway.httpUrl}/metrics`)).text()
+    expect(metrics).toContain(`brooklet_device_deliveries_pending ${wanted(2).length}`)
+  } finally {
+    for (const { client } of devices) client.end(true)
+    await gateway.dispose()
+    await near.close()
   }
 }, 120_000)
 

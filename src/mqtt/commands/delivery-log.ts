@@ -56,6 +56,12 @@ export class DeliveryLog {
     return this.#parts.view.waiting(this.#place)
   }
 
+  /** Nothing in the log says that it has come to its end. */
+  isUnsettled(offset: number): boolean {
+    const { position } = this
+    return position !== undefined && (offset >= position || this.#parts.view.isWaiting(this.#place, offset))
+  }
+
   /** Too much is settled that could not be written. */
   get isFull(): boolean {
     return this.#settled.length >= most

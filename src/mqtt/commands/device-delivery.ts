@@ -10,9 +10,12 @@ import type { Metrics } from '../../core/metrics.ts'
 import { type Clock, sleep, type Timer } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { decompressRecords, type LogRecord } from '../../wire/kafka/records.ts'
+import type { Stage } from '../exchange.ts'
+import type { Publication } from '../publication.ts'
 import type { Subscriptions } from '../subscriptions.ts'
 import type { DeliveryLog } from './delivery-log.ts'
 import { Receipt, type Verdict } from './receipt.ts'
+import type { CommandSource } from './resumed-commands.ts'
 import { mqttTopicOf, rulePublication } from './rule-publication.ts'
 
 export interface DeviceDeliveryParts {
@@ -35,6 +38,8 @@ interface Hand {
   expiresAtMs: number
   /** What is told of it, but for the result. */
   about: Omit<CommandOutcome, 'result' | 'reason'>
+  /** A session goes on with the exchange of an earlier start. */
+  isResumed: boolean
 }
 
 const readBytes = 64 * 1024
@@ -47,13 +52,14 @@ const mostPending = 10_000
 /** How soon a device that comes is noticed, and a record that has expired. */
 const lookMs = 250
 const pendingPerMs = 10
+const abandoned: Verdict = { kind: 'abandoned' }
 
 /**
  * One partition of a deliver rule with `ack: device`: a record has come to its end when every session that took it has acknowledged it, and one
  * has; or when it has expired, or was refused. Of the records for one MQTT topic one is in hand at a time, so that they arrive in order; those
  * for others go past it.
  */
-export class DeviceDelivery {
+export class DeviceDelivery implements CommandSource {
   readonly #parts: DeviceDeliveryParts
   readonly #id: PartitionId
   readonly #log: DeliveryLog
@@ -64,6 +70,8 @@ export class DeviceDelivery {
   readonly #inHand = new Map<string, Hand>()
   /** MQTT topics that nobody subscribes to, and when their first record expires. */
   readonly #unwanted = new Map<string, number>()
+  /** Offsets that a device has answered for in an exchange of an earlier start, before they were handed over again. */
+  readonly #answered = new Set<number>()
   #next = 0
   #isStopped = false
   #isFull = false
@@ -188,7 +196,7 @@ export class DeviceDelivery {
     if (offset === undefined || this.#inHand.has(mqttTopic) || this.#log.isFull || !this.#isAlive) return
     const expiresAtMs = this.#unwanted.get(mqttTopic) ?? Number.POSITIVE_INFINITY
     this.#unwanted.delete(mqttTopic)
-    const hand = { offset, receipt: undefined, expiresAtMs, about: this.#about(offset) }
+    const hand = { offset, receipt: undefined, expiresAtMs, about: this.#about(offset), isResumed: false }
     this.#inHand.set(mqttTopic, hand)
     void this.#hand(mqttTopic, hand)
   }
@@ -199,15 +207,57 @@ export class DeviceDelivery {
     if (!this.#isAlive) return
     if (found === undefined) return this.#settle(mqttTopic, hand, this.#gone(hand.offset))
     const { record, receivedMs } = found
-    const receipt = new Receipt(clock, verdict => this.#judged(mqttTopic, hand, verdict))
-    const publication = rulePublication(rule, mqttTopic, record, receivedMs, receipt)
     hand.about = this.#about(hand.offset, record)
+    const stage = this.#stageOf(mqttTopic, hand.offset)
+    if (stage !== undefined && stage !== 'sent' && stage !== 'logging')
+      return this.#settle(mqttTopic, hand, { ...hand.about, result: 'delivered' })
+    hand.isResumed = stage !== undefined
+    if (hand.isResumed) return
+    const receipt = new Receipt(clock, verdict => this.#judged(mqttTopic, hand, verdict))
+    const source = { partition: this.#id, offset: hand.offset }
+    const publication = rulePublication(rule, mqttTopic, record, receivedMs, { receipt, source })
     // log age is coarse: what was worked out first holds
     hand.expiresAtMs = Math.min(hand.expiresAtMs, publication.expiresAtMs)
     hand.receipt = receipt
     if (clock.monotonicMs() >= hand.expiresAtMs) return this.#expire(mqttTopic, hand)
     if (this.#isWanted(mqttTopic)) subscriptions.audienceOf(mqttTopic).deliver(publication)
     receipt.handedOver()
+  }
+
+  /**
+   * A session goes on with the QoS 2 exchange of an earlier start: the publication that it was, and its answer counts. Undefined where the record has
+   * come to its end.
+   */
+  async resume(offset: number): Promise<Publication | undefined> {
+    const { rule, topic, gatewayId, clock } = this.#parts
+    if (!this.#log.isUnsettled(offset)) return undefined
+    const found = await this.#read(offset)
+    const mqttTopic = found && mqttTopicOf(rule, topic, found.record, gatewayId)
+    if (found === undefined || mqttTopic === undefined) return undefined
+    const receipt = new Receipt(clock, verdict => this.#judgedAgain(mqttTopic, offset, verdict))
+    return rulePublication(rule, mqttTopic, found.record, found.receivedMs, {
+      receipt,
+      source: { partition: this.#id, offset },
+    })
+  }
+
+  /** The answer may come before the record is taken in again, or while it waits to be handed over. */
+  #judgedAgain(mqttTopic: string, offset: number, verdict: Verdict): void {
+    const hand = this.#inHand.get(mqttTopic)
+    if (hand?.offset === offset && hand.isResumed) this.#judged(mqttTopic, hand, verdict)
+    else if (verdict.kind === 'delivered') this.#answered.add(offset)
+  }
+
+  /** How far an exchange of an earlier start has come; undefined: there is none. */
+  #stageOf(mqttTopic: string, offset: number): Stage | undefined {
+    if (this.#answered.delete(offset)) return 'received'
+    const place = { partition: this.#id, offset }
+    const { targets } = this.#parts.subscriptions.audienceOf(mqttTopic)
+    for (const { session } of targets) {
+      const stage = session.flow.stageAt(place)
+      if (stage !== undefined) return stage
+    }
+    return undefined
   }
 
   #judged(mqttTopic: string, hand: Hand, verdict: Verdict): void {
@@ -263,8 +313,11 @@ export class DeviceDelivery {
     const nowMs = clock.monotonicMs()
     for (const [mqttTopic, expiresAtMs] of [...this.#unwanted])
       if (nowMs >= expiresAtMs || this.#isWanted(mqttTopic)) this.#handNext(mqttTopic)
+    // the session has ended, and its exchange with it
     for (const [mqttTopic, hand] of [...this.#inHand])
-      if (hand.receipt?.wasSent === false && nowMs >= hand.expiresAtMs) this.#expire(mqttTopic, hand)
+      if (hand.isResumed && this.#stageOf(mqttTopic, hand.offset) === undefined)
+        this.#judged(mqttTopic, hand, abandoned)
+      else if (hand.receipt?.wasSent === false && nowMs >= hand.expiresAtMs) this.#expire(mqttTopic, hand)
     // of what a full log held up
     for (const mqttTopic of this.#queues.keys()) if (!this.#unwanted.has(mqttTopic)) this.#handNext(mqttTopic)
     this.#timer = clock.after(Math.max(lookMs, this.#unwanted.size / pendingPerMs), () => this.#look())

@@ -3,6 +3,7 @@ import { type DeliverRule, headerPlaceholder } from '../../config/deliver.ts'
 import type { LogRecord } from '../../wire/kafka/records.ts'
 import { encodeForwarded } from '../../wire/mqtt/publish-properties.ts'
 import { isSystemTopic, topicNameFault } from '../../wire/mqtt/topic-name.ts'
+import type { Place } from '../exchange.ts'
 import { Publication } from '../publication.ts'
 import { propertiesOf } from '../record-headers.ts'
 import { fill } from '../routes.ts'
@@ -35,7 +36,7 @@ export const rulePublication = (
   mqttTopic: string,
   record: LogRecord,
   receivedMs: number,
-  receipt?: Receipt,
+  awaited: { readonly receipt?: Receipt; readonly source?: Place } = {},
 ): Publication =>
   new Publication({
     topic: mqttTopic,
@@ -45,5 +46,5 @@ export const rulePublication = (
     properties: encodeForwarded(propertiesOf(record)),
     publisher: '',
     receivedMs,
-    ...(receipt === undefined ? {} : { receipt }),
+    ...awaited,
   })

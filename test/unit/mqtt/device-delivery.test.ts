@@ -19,10 +19,10 @@ const start = async (options: MqttServerOptions & { readonly rule?: object } = {
   if (options.log === undefined) server.open.broker.topics.ensure('commands')
 }
 
-const restart = async (): Promise<void> => {
+const restart = async (own: object = rule): Promise<void> => {
   const { log } = server
   await server.stop()
-  await start({ log })
+  await start({ log, rule: own })
 }
 
 const connect = async (clientId: string, options: object = {}): Promise<RawMqttClient> => {
@@ -278,4 +278,52 @@ it('its state goes with its topic', async () => {
   await acknowledge(device, 0)
   expect(values(device)).toEqual(['anew'])
   await vi.waitFor(() => expect(pending()).toBe('0'))
+})
+
+it('with QoS 2 an exchange goes on over a restart: the device has each record once', async () => {
+  const exactly = { ...rule, qos: 2 }
+  await start({ rule: exactly })
+  const before = await connect('d1')
+  await subscribe(before, 'devices/d1/commands', 2)
+  command('d1', '1')
+  command('d1', '2')
+  await before.waitCount('publish', 1)
+  const { messageId } = publishes(before)[0]!
+  await restart(exactly)
+  const after = await connect('d1')
+  await after.waitCount('publish', 1)
+  // the same exchange, which the device may have answered in the moment of the crash
+  expect(publishes(after)[0]).toMatchObject({ messageId, dup: true })
+  after.send({ cmd: 'pubrec', messageId: messageId! })
+  await after.waitFor(packet => packet.cmd === 'pubrel' && packet.messageId === messageId)
+  await after.waitCount('publish', 2)
+  expect(values(after)).toEqual(['1', '2'])
+  const second = publishes(after)[1]!.messageId!
+  after.send({ cmd: 'pubrec', messageId: second })
+  expect((await reports(2)).map(({ offset, result }) => [offset, result])).toEqual([
+    [0, 'delivered'],
+    [1, 'delivered'],
+  ])
+  // PUBCOMP never came: nothing but PUBREL is repeated
+  await restart(exactly)
+  const last = await connect('d1')
+  await last.waitCount('pubrel', 1)
+  await quiet()
+  expect(values(last)).toEqual([])
+  expect(await server.records('results')).toHaveLength(2)
+})
+
+it('with QoS 2 a record whose session has ended over a restart goes to the next one', async () => {
+  const exactly = { ...rule, qos: 2 }
+  await start({ rule: exactly })
+  const before = await connect('d1')
+  await subscribe(before, 'devices/d1/commands', 2)
+  command('d1', '1')
+  await before.waitCount('publish', 1)
+  await restart(exactly)
+  const after = await connect('d1', { clean: true })
+  await subscribe(after, 'devices/d1/commands', 2)
+  await after.waitCount('publish', 1)
+  after.send({ cmd: 'pubrec', messageId: publishes(after)[0]!.messageId! })
+  expect(await reports(1)).toMatchObject([{ result: 'delivered' }])
 })
