@@ -81,10 +81,10 @@ const positionsOf = async (
  * The offset below which the ancestor has sent what this log has, too: through its position, but no further than their histories are one. They
  * part where the newest start ends that both have had; or, for a backup, where it ends. Undefined: nobody can tell.
  */
-const commonEnd = (
-  { broker, view, ancestors }: InheritanceParts,
+export const commonEnd = (
+  { broker, view, ancestors }: Pick<InheritanceParts, 'broker' | 'view' | 'ancestors'>,
   id: PartitionId,
-  { last, starts }: Position,
+  { last, starts }: Pick<UpstreamPosition, 'last' | 'starts'>,
   index: number,
 ): number | undefined => {
   const end = last + 1

@@ -12,7 +12,7 @@ const mostUnnamed = 64
  */
 export const rememberStart = (state: StateLog, view: UplinkView, incarnation: string, epoch: number): void => {
   try {
-    const forgotten = forget(view, ({ mayHaveSent }) => mayHaveSent)
+    const forgotten = forget(view, incarnation, ({ mayHaveSent }) => mayHaveSent)
     state.write([...forgotten, view.putStart({ incarnation, epoch, mayHaveSent: false })])
   } catch (error) {
     if (!(error instanceof BrokerError)) throw error
@@ -26,13 +26,15 @@ export const startSends = (
   epoch: number,
   named: ReadonlySet<string>,
 ): StateChange[] => {
-  const forgotten = forget(view, start => named.has(start.incarnation))
+  const forgotten = forget(view, incarnation, start => named.has(start.incarnation))
   return [...forgotten, view.putStart({ incarnation, epoch, mayHaveSent: true })]
 }
 
-const forget = (view: UplinkView, isNeeded: (start: KnownStart) => boolean): StateChange[] =>
+/** Of the others the newest stay, and those that are needed. */
+const forget = (view: UplinkView, present: string, isNeeded: (start: KnownStart) => boolean): StateChange[] =>
   view
     .starts()
+    .filter(({ incarnation }) => incarnation !== present)
     .slice(mostUnnamed - 1)
     .filter(start => !isNeeded(start))
     .map(({ incarnation }) => view.removeStart(incarnation))

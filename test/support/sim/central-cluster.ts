@@ -71,7 +71,7 @@ export class CentralCluster {
   /** Drawn for each request, by the name of its API. */
   fate: (api: string) => Fate = () => 'served'
   /** Error code for a batch that is to be stored; 0: it is. */
-  refusal: (batch: Buffer) => number = () => 0
+  refusal: (batch: Buffer, topic: string) => number = () => 0
   /** Node id of all transaction coordinators; -1 while there is none. */
   coordinator = 1
   /** Error code for who asks for the coordinator of a transactional id; 0: it is told. */
@@ -139,6 +139,13 @@ export class CentralCluster {
     this.topics.set(name, made)
     this.later(this.random.below(electionMs), () => this.#elect(made.partitions))
     return made
+  }
+
+  /** More partitions for a topic that is there. */
+  addPartitions(name: string, partitions: number): void {
+    const { partitions: known } = this.topics.get(name)!
+    while (known.length < partitions) known.push(new CentralPartition(name, known.length))
+    this.#elect(known.filter(({ leader }) => leader < 0))
   }
 
   partition(topic: string, index: number): CentralPartition | undefined {

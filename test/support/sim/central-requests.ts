@@ -68,7 +68,7 @@ const append = (partition: CentralPartition, batch: Buffer, id: string | null, r
   const { cluster, version, isUnreplicated } = request
   const identity = { producerId: producerIdOf(batch), producerEpoch: producerEpochOf(batch) }
   const refuse = (errorCode: number): Appended => ({ errorCode, baseOffset: -1 })
-  const refusal = cluster.refusal(batch)
+  const refusal = cluster.refusal(batch, partition.topic)
   if (refusal !== 0) return refuse(refusal)
   if (id !== null && cluster.release === 'tv2' && version >= 12) {
     const added = cluster.transactions.add(id, identity, [partition])
