@@ -303,7 +303,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     metrics,
     maxBytes: Math.max(settings['commit.max.bytes'], settings['max.message.bytes']),
   })
-  const store = new PublishStore({ ...stored, sparkplug })
+  const store = new PublishStore({ ...stored, sparkplug, logger: parts.logger.child('mqtt') })
   const wills = new Wills({
     log: parts.state,
     view: parts.wills,

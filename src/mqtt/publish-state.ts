@@ -12,6 +12,13 @@ export interface PublishStateLimits extends RetainedLimits {
   readonly inflightPerClient: number
 }
 
+/** What becomes of a publish with the retain flag. */
+export interface Retention {
+  readonly change: StateChange | undefined
+  /** There is no room for it. */
+  readonly isFull: boolean
+}
+
 const retryAfterMs = 50
 
 /** Retained publishes and QoS 2 packet ids: state in the log that publishes change. */
@@ -102,7 +109,7 @@ export class PublishState {
   // retained
 
   /** What a publish with the retain flag changes: an empty payload removes. Without room, what was retained before goes: it is out of date. */
-  retain(topic: string, retained: Retained): { readonly change: StateChange | undefined; readonly isFull: boolean } {
+  retain(topic: string, retained: Retained): Retention {
     const isRemoval = retained.payload.length === 0
     const put = isRemoval ? undefined : this.retained.put(topic, retained, this.#limits)
     if (put !== undefined) return { change: put, isFull: false }

@@ -1,13 +1,15 @@
 import type { Broker } from '../broker/broker.ts'
 import type { ClockQuality } from '../broker/clock-quality.ts'
+import { LineLimit } from '../broker/line-limit.ts'
 import type { GroupNumber, PartitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
 import type { Retained } from '../state/retained.ts'
 import type { StateChange } from '../state/view.ts'
 import { countForwarded, decodeForwarded } from '../wire/mqtt/publish-properties.ts'
-import type { PublishState } from './publish-state.ts'
+import type { PublishState, Retention } from './publish-state.ts'
 import { headerTemplate, withProperties } from './record-headers.ts'
 import type { SessionLog } from './session-log.ts'
 import { type SparkplugStore, sparkplugHeaders } from './sparkplug/sparkplug-store.ts'
@@ -49,10 +51,15 @@ export interface PublishStoreParts {
   readonly clock: Clock
   readonly clockQuality: () => ClockQuality
   readonly metrics: Metrics
+  readonly logger: Logger
   readonly sparkplug: SparkplugStore
   /** Nobody but the gateway publishes to it; '': there is none. */
   readonly ownTopic: string
 }
+
+const nothingRetained: Retention = { change: undefined, isFull: false }
+/** Characters of a topic in a log line. */
+const maxTopicLength = 128
 
 /**
  * Stores a publish with everything that it changes: record, retained state and QoS 2 packet id in one group. The hot path (`Ingest`) does the same for
@@ -60,13 +67,23 @@ export interface PublishStoreParts {
  */
 export class PublishStore {
   readonly #parts: PublishStoreParts
+  readonly #lines: LineLimit<'retained full'>
 
   constructor(parts: PublishStoreParts) {
     this.#parts = parts
+    this.#lines = new LineLimit(parts.clock)
   }
 
   /** With `more` in the same group. Throws `BrokerError`; then nothing was stored. */
   store(publish: StoredPublish, more: readonly StateChange[] = []): Stored {
+    // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
+    const { change, isFull } = publish.retain ? this.retention(publish) : nothingRetained
+    const stored = this.#store(publish, change === undefined ? more : [...more, change])
+    if (isFull) this.notRetained(publish.topic)
+    return stored
+  }
+
+  #store(publish: StoredPublish, more: readonly StateChange[]): Stored {
     const { routes, state, broker, clock, metrics, subscriptions, sessionLog, sparkplug, ownTopic } = this.#parts
     // neither publishes nor wills
     if (publish.topic.startsWith('$SYS/'))
@@ -75,8 +92,6 @@ export class PublishStore {
       throw new BrokerError('notAuthorized', 'the state of the host application is told by the gateway alone')
     const changes: StateChange[] = [...more]
     if (publish.qos === 2 && publish.packetId > 0) changes.push(state.hold(publish.clientId, publish.packetId))
-    // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7]
-    if (publish.retain) changes.push(...this.retain(publish))
     const open = routes.open(publish.topic)
     if (open === undefined) {
       const group = changes.length === 0 ? undefined : state.write(changes, [])
@@ -119,8 +134,8 @@ export class PublishStore {
   }
 
   /** What a publish with the retain flag changes beside the log. */
-  retain({ topic, payload, qos, properties: section }: RetainedPublish): StateChange[] {
-    const { state, metrics } = this.#parts
+  retention({ topic, payload, qos, properties: section }: RetainedPublish): Retention {
+    const { state } = this.#parts
     const properties = decodeForwarded(section)
     const expirySeconds = properties?.messageExpiryInterval
     const retained: Retained = {
@@ -129,8 +144,18 @@ export class PublishStore {
       ...(properties !== undefined && { properties: { ...properties } }),
       ...(expirySeconds !== undefined && { expiresLogAge: state.logAge + expirySeconds }),
     }
-    const { change, isFull } = state.retain(topic, retained)
-    if (isFull) metrics.add('mqttDropped', 1, 'retained full')
-    return change === undefined ? [] : [change]
+    return state.retain(topic, retained)
+  }
+
+  /** It was stored, but there was no room for it among those that are retained. */
+  notRetained(topic: string): void {
+    const { metrics, logger, state } = this.#parts
+    metrics.add('mqttDropped', 1, 'retained full')
+    const line = this.#lines.admit('retained full')
+    if (line === undefined) return
+    const { size: topics, bytes } = state.retained
+    const why =
+      'stored, but not retained: mqtt.retained.max, or what retained publishes may take of memory.budget, is reached'
+    logger.warn({ topic: topic.slice(0, maxTopicLength), topics, bytes, why, ...line }, 'retained publish has no room')
   }
 }

@@ -11,6 +11,7 @@ import type { Client } from '../client.ts'
 import { pubackReason, reasonCodes } from '../errors.ts'
 import type { PublishPlan } from '../ingest.ts'
 import { Publication } from '../publication.ts'
+import type { Retention } from '../publish-state.ts'
 import { endsOf, type PartitionEnd } from '../upstream-acks.ts'
 
 // nothing yields while a PUBLISH is handled, so that one reader and one set of counters serve all connections
@@ -113,9 +114,11 @@ function append(client: Client, plan: PublishPlan, bytes: Buffer, scanner: Publi
   const { ingest } = services
   const { replicated } = plan
   if (replicated !== undefined) demandReplica(client, replicated, scanner.qos)
-  const changes = scanner.qos === 2 || scanner.retain ? changesOf(client, plan, bytes, scanner) : noChanges
+  const retention = scanner.retain ? retentionOf(client, plan, bytes, scanner) : undefined
+  const changes = scanner.qos === 2 || scanner.retain ? changesOf(client, scanner, retention) : noChanges
   const group = ingest.append(client.plans, plan, bytes, scanner, properties, changes)
   stored++
+  if (retention?.isFull) services.store.notRetained(plan.topic)
   if (replicated === undefined) acknowledge(client, scanner, group)
   else acknowledge(client, scanner, group, [{ partition: ingest.lastPartition, end: ingest.lastOffset + 1 }])
   if (plan.audience.size === 0) return
@@ -125,15 +128,20 @@ function append(client: Client, plan: PublishPlan, bytes: Buffer, scanner: Publi
   services.distribution.publish(publication, group)
 }
 
-/** Retained state and QoS 2 packet id. */
-function changesOf(client: Client, { topic }: PublishPlan, bytes: Buffer, scanner: PublishScanner): StateChange[] {
-  const { state, store } = client.connection.services
-  const changes: StateChange[] = []
-  if (scanner.qos === 2) changes.push(state.hold(client.clientId, scanner.packetId))
-  if (!scanner.retain) return changes
+function retentionOf(client: Client, { topic }: PublishPlan, bytes: Buffer, scanner: PublishScanner): Retention {
   const [payload, section] = [payloadOf(bytes, scanner), forwarded(bytes, scanner)]
-  changes.push(...store.retain({ topic, payload, qos: scanner.qos as 0 | 1 | 2, properties: section }))
-  return changes
+  const { store } = client.connection.services
+  return store.retention({ topic, payload, qos: scanner.qos as 0 | 1 | 2, properties: section })
+}
+
+/** QoS 2 packet id and retained state. */
+function changesOf(
+  { clientId, connection }: Client,
+  { qos, packetId }: PublishScanner,
+  retention: Retention | undefined,
+): StateChange[] {
+  const held = qos === 2 ? [connection.services.state.hold(clientId, packetId)] : []
+  return retention?.change === undefined ? held : [...held, retention.change]
 }
 
 // [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.2-5] [MQTT-4.3.3-8]

@@ -59,6 +59,9 @@ describe('retained publishes', () => {
     client.publish('a/y', '2', 1, 2, { retain: true })
     await client.waitCount('puback', 2)
     expect(server.metrics.count('mqttDropped', 'retained full')).toBe(1)
+    expect(server.lines.filter(({ event }) => event === 'retained publish has no room')).toMatchObject([
+      { level: 'warn', fields: { topic: 'a/y', topics: 1 } },
+    ])
     expect((await server.records('a')).length).toBe(2)
   })
 })
