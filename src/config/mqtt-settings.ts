@@ -37,7 +37,7 @@ export const mqttSettings = {
     MiB,
     'Bytes that may wait for a slow or absent subscriber',
   ),
-  'mqtt.subscriptions.max': row(count, 100, 'Subscriptions of one client'),
+  'mqtt.subscriptions.max': row(count, 1000, 'Subscriptions of one client'),
   'mqtt.subscribe.deny': row(subscribeDeny, noDenials, 'Topic filters that no client may subscribe to', {
     docs:
       'Rules such as `{ mqtt: plant/secret/#, reason: 0x87 }`. Refused is a filter that asks for nothing but what the rule covers: this one refuses ' +

@@ -45,6 +45,7 @@ import { EdgeNodes } from './sparkplug/edge-nodes.ts'
 import { HostState } from './sparkplug/host-state.ts'
 import { Rebirths } from './sparkplug/rebirths.ts'
 import { SparkplugStore } from './sparkplug/sparkplug-store.ts'
+import { SubscriptionRefusals } from './subscription-refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { SystemTopics } from './system-topics.ts'
 import { TopicRoutes } from './topic-routes.ts'
@@ -347,6 +348,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     sessions,
     sessionLog,
     subscriptions,
+    subscriptionRefusals: new SubscriptionRefusals(parts.logger.child('mqtt'), clock, metrics),
     replays: new Replays(subscriptions, metrics),
     distribution,
     commands: new ResumedCommands(),

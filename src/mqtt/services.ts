@@ -18,6 +18,7 @@ import type { ReadGate } from './read-gate.ts'
 import type { Replays } from './replays.ts'
 import type { SessionLog } from './session-log.ts'
 import type { Sessions } from './sessions.ts'
+import type { SubscriptionRefusals } from './subscription-refusals.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { SystemTopics } from './system-topics.ts'
 import type { Traffic } from './traffic.ts'
@@ -53,6 +54,7 @@ export interface MqttServices {
   readonly sessions: Sessions
   readonly sessionLog: SessionLog
   readonly subscriptions: Subscriptions
+  readonly subscriptionRefusals: SubscriptionRefusals
   readonly replays: Replays
   readonly distribution: Distribution
   readonly commands: ResumedCommands

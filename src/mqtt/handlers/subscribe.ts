@@ -23,7 +23,8 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
   const { services } = client.connection
   const tooMuch = excess(client, packet)
   if (tooMuch !== undefined) {
-    services.metrics.add('mqttRefused', packet.subscriptions.length, tooMuch)
+    const { subscriptions } = packet
+    services.subscriptionRefusals.refused(client, tooMuch, subscriptions[0]!.filter, subscriptions.length)
     const codes = packet.subscriptions.map(() => codeFor(client, reasonCodes.quotaExceeded))
     client.connection.write(encodeSuback(client.version, packet.packetId, codes))
     return
@@ -34,10 +35,10 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
   // [MQTT-3.8.4-6] [MQTT-3.9.3-1]
   const codes = packet.subscriptions.map(request => {
     const refusal = refusalOf(services, request.filter)
-    if (refusal !== undefined) return refuse(client, refusal)
+    if (refusal !== undefined) return refuse(client, refusal, request)
     if (isReplay(request.filter)) {
       const replay = replayOf(client, request, identifier)
-      if (!services.replays.add(client, replay)) return refuse(client, noRoomForReplay)
+      if (!services.replays.add(client, replay)) return refuse(client, noRoomForReplay, request)
       begun.push(replay)
     } else {
       const { subscription, isNew } = subscribe(client, request, identifier)
@@ -83,8 +84,8 @@ function refusalOf(services: MqttServices, text: string): Refusal | undefined {
   return undefined
 }
 
-function refuse(client: Client, { why, reasonCode }: Refusal): number {
-  client.connection.services.metrics.add('mqttRefused', 1, why)
+function refuse(client: Client, { why, reasonCode }: Refusal, { filter }: SubscriptionRequest): number {
+  client.connection.services.subscriptionRefusals.refused(client, why, filter)
   return codeFor(client, reasonCode)
 }
 

@@ -234,12 +234,15 @@ describe('limits', () => {
     expect(server.front.explain('e/x').topic).toBe('mqtt.other')
   })
 
-  it('subscriptions beyond mqtt.subscriptions.max are refused', async () => {
+  it('subscriptions beyond mqtt.subscriptions.max are refused, and a line says so', async () => {
     await start({ settings: { 'mqtt.subscriptions.max': 2 } })
     const client = await connect('a')
     for (const topic of ['a', 'b', 'c']) await subscribe(client, topic)
     const granted = client.packets.flatMap(packet => (packet.cmd === 'suback' ? packet.granted : []))
     expect(granted).toEqual([1, 1, 128])
+    expect(server.lines.filter(({ event }) => event === 'mqtt subscription refused')).toMatchObject([
+      { level: 'warn', fields: { clientId: 'a', filter: 'c', why: 'subscriptions.max' } },
+    ])
   })
 
   it('a subscriber that does not read is bounded; publishers and others go on', async () => {
