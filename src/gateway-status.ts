@@ -21,7 +21,7 @@ import type { Log } from './storage/log.ts'
 import type { Downlink } from './uplink/downlink/downlink.ts'
 import { downlinkSummary } from './uplink/downlink/downlink-status.ts'
 import type { Uplink } from './uplink/uplink.ts'
-import { uplinkSummary } from './uplink/uplink-status.ts'
+import { uplinkOffsets, uplinkSummary } from './uplink/uplink-status.ts'
 
 interface StatusParts {
   readonly platform: Platform
@@ -84,6 +84,7 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
     clients: () => parts.mqtt.clients(),
     gaps: () => gapSummaries(parts),
     uplink: async () => (parts.uplink === undefined ? undefined : uplinkSummary(parts.uplink, broker, platform.clock)),
+    uplinkOffsets: topic => parts.uplink && uplinkOffsets(parts.uplink, topic),
     downlink: () => (parts.downlink === undefined ? undefined : downlinkSummary(parts.downlink, platform.clock)),
     audit: () => gatewayAudit({ ...parts, settings: loaded.settings, gatewayId: gatewayId(loaded, log), startedMs }),
     uplinkControls: () => parts.uplink,

@@ -40,6 +40,7 @@ import { MqttInflightView } from './state/mqtt-inflight.ts'
 import { MqttOutboundView } from './state/mqtt-outbound.ts'
 import { MqttSessionsView } from './state/mqtt-sessions.ts'
 import { MqttWillsView } from './state/mqtt-wills.ts'
+import { OffsetMapView } from './state/offset-map.ts'
 import { RetainedView } from './state/retained.ts'
 import { SparkplugView } from './state/sparkplug.ts'
 import { UplinkView } from './state/uplink.ts'
@@ -178,6 +179,7 @@ const openParts = async (
   const sessions = new MqttSessionsView()
   const outbound = new MqttOutboundView()
   const uplinkView = new UplinkView()
+  const offsetMap = new OffsetMapView()
   const downlinkView = new DownlinkView()
   let uplink: Uplink | undefined
   const wills = new MqttWillsView()
@@ -189,7 +191,7 @@ const openParts = async (
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplinkView, downlinkView],
+    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplinkView, downlinkView, offsetMap],
     upstreamThrough: (topic, partition) => uplink?.upstreamThrough(topic, partition),
     staysHere: stayingTopics(settings, gatewayId(loaded, log)),
   })
@@ -201,6 +203,7 @@ const openParts = async (
     state,
     settings: loaded.settings,
     view: uplinkView,
+    offsetMap,
     clockQuality: () => clockWatch.quality(),
     incarnation: log.incarnation,
     ancestors: await ancestorsOf(platform.files, directory),

@@ -1,3 +1,5 @@
+import type { OffsetMap } from '../core/offset-syncs.ts'
+
 /** The way up to the central cluster as `uplink status` and the HTTP API show it. */
 export interface UplinkSummary {
   /**
@@ -21,6 +23,14 @@ export interface UplinkSummary {
   /** What waits for a cap or the end of a metered window, though the link could carry it. */
   readonly holds: readonly UplinkHold[]
   readonly partitions: readonly UplinkPartition[]
+}
+
+/** Where the offsets of one partition stand upstream, as far as it is known. */
+export interface UplinkOffsets extends OffsetMap {
+  readonly topic: string
+  readonly partition: number
+  /** Name of the topic upstream. */
+  readonly target: string
 }
 
 /** Why topics of a class do not go up now. */

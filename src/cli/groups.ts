@@ -10,6 +10,7 @@ import {
 } from '../client/group-admin.ts'
 import { earliestOffset, latestOffset, offsetsFor } from '../client/partition-offsets.ts'
 import { addClusterOption, type ClusterFlags, withCluster } from './cluster-option.ts'
+import { translateCommand } from './groups-translate.ts'
 import { type StartPoint, startPoint } from './option-values.ts'
 import { plural } from './plural.ts'
 import { printList } from './table.ts'
@@ -115,9 +116,9 @@ const remove = (groupId: string, flags: ClusterFlags): Promise<void> =>
     process.stdout.write(`deleted group ${groupId}\n`)
   })
 
-/** `brooklet groups`: list, describe, reset, delete. */
+/** `brooklet groups`: list, describe, reset, translate, delete. */
 export const groupsCommand = (): Command => {
-  const groups = new Command('groups').description('list, describe, reset and delete consumer groups')
+  const groups = new Command('groups').description('list, describe, reset, translate and delete consumer groups')
   addClusterOption(groups.command('list').description('groups with their state').option('--json', 'print JSON')).action(
     list,
   )
@@ -128,6 +129,7 @@ export const groupsCommand = (): Command => {
     .requiredOption('--topic <topic>', 'whose offsets')
     .requiredOption('--to <point>', 'earliest, latest, an offset (or what is nearest to it) or a time', startPoint)
     .action(reset)
+  groups.addCommand(translateCommand())
   addClusterOption(groups.command('delete <group>').description('delete a group with its offsets')).action(remove)
   return groups
 }

@@ -8,7 +8,8 @@ import { errorCodes } from '../wire/kafka/error-codes.ts'
 import type { Cluster } from './cluster.ts'
 import type { Position } from './group-member.ts'
 import { type Assignment, readAssignment } from './group-protocol.ts'
-import { checkCode, KafkaError } from './kafka-error.ts'
+import { checkCode, isUnknownTopic, KafkaError } from './kafka-error.ts'
+import { retrying } from './retry.ts'
 
 export interface GroupSummary {
   readonly groupId: string
@@ -52,8 +53,15 @@ export const describeGroup = async (cluster: Cluster, groupId: string): Promise<
   return { groupId, protocolType: group.protocolType, state: group.groupState, members }
 }
 
+/** A coordinator that has just been made, or moved, loads its groups first. */
+const coordinatorMs = 10_000
+const isLoading = (error: unknown): boolean => error instanceof KafkaError && error.retriable && !isUnknownTopic(error)
+
 /** Everything that the group has committed. */
-export const committedOffsets = async (cluster: Cluster, groupId: string): Promise<readonly Position[]> => {
+export const committedOffsets = (cluster: Cluster, groupId: string): Promise<readonly Position[]> =>
+  retrying(cluster.clock, coordinatorMs, isLoading, () => fetchOffsets(cluster, groupId))
+
+const fetchOffsets = async (cluster: Cluster, groupId: string): Promise<readonly Position[]> => {
   const coordinator = await cluster.coordinator(groupId)
   const answer = await coordinator.request(offsetFetch, version =>
     version >= 8 ? { groups: [{ groupId, topics: null }] } : { groupId, topics: null },
@@ -111,12 +119,13 @@ const describeOrDead = async (cluster: Cluster, groupId: string): Promise<Pick<G
 }
 
 /** Commits from outside the group, legal while it has no members. Throws `KafkaError` when it has some. */
-export const resetOffsets = async (
-  cluster: Cluster,
-  groupId: string,
-  positions: readonly Position[],
-): Promise<void> => {
-  await untilEmpty(cluster, groupId)
+export const resetOffsets = (cluster: Cluster, groupId: string, positions: readonly Position[]): Promise<void> =>
+  retrying(cluster.clock, coordinatorMs, isLoading, async () => {
+    await untilEmpty(cluster, groupId)
+    await commitOffsets(cluster, groupId, positions)
+  })
+
+const commitOffsets = async (cluster: Cluster, groupId: string, positions: readonly Position[]): Promise<void> => {
   const coordinator = await cluster.coordinator(groupId)
   const known = new Map((await cluster.describe(null)).map(({ id, name }) => [name, id]))
   const names = [...new Set(positions.map(({ topic }) => topic))]

@@ -133,6 +133,15 @@ export const endpoints: readonly Endpoint[] = [
     status => status.gaps(),
   ),
   json('/api/v1/uplink', 'What the central cluster has, what waits, and why', status => status.uplink(), noUplink),
+  {
+    ...json(
+      '/api/v1/uplink/offsets',
+      'Where offsets of a topic stand in the central cluster',
+      (status, { query }) => status.uplinkOffsets(query.get('topic') ?? ''),
+      'the topic does not go up; GET /api/v1/uplink lists those that do',
+    ),
+    query: { topic: 'topic' },
+  },
   json(
     '/api/v1/downlink',
     'How far topics of the central cluster were read, and what became of their records',

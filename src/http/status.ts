@@ -2,7 +2,7 @@ import type { AuditReport } from '../broker/audit-report.ts'
 import type { ClockSummary } from '../broker/clock-quality.ts'
 import type { DownlinkSummary } from '../broker/downlink-summary.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
-import type { UplinkControls, UplinkSummary } from '../broker/uplink-summary.ts'
+import type { UplinkControls, UplinkOffsets, UplinkSummary } from '../broker/uplink-summary.ts'
 
 /** What the HTTP front shows, and the little that it changes. The composition root implements it; what is shown is plain and ready for JSON. */
 export interface GatewayStatus {
@@ -22,6 +22,8 @@ export interface GatewayStatus {
   audit(): Promise<AuditReport>
   /** Undefined when there is no uplink. */
   uplink(): Promise<UplinkSummary | undefined>
+  /** Undefined when there is no uplink, or the topic does not go up. */
+  uplinkOffsets(topic: string): readonly UplinkOffsets[] | undefined
   /** Undefined when there are no downlink rules. */
   downlink(): DownlinkSummary | undefined
   /** Undefined when there is no uplink. */

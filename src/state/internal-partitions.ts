@@ -18,6 +18,8 @@ export const internalPartitions = {
   downlink: partitionId(10),
   /** Wills of connected clients, and of lost ones while their delay runs. */
   mqttWills: partitionId(11),
+  /** Where offsets of partitions stand in the central cluster. */
+  offsetMap: partitionId(12),
   /** Edge nodes and devices of Sparkplug: names by alias, and whether they are alive. */
   sparkplug: partitionId(8),
 } as const

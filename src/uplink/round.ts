@@ -30,6 +30,8 @@ export interface RoundParts {
 export interface Carried {
   /** One for each cargo, in the same order. */
   readonly positions: readonly Position[]
+  /** Likewise, by partition of the target. */
+  readonly spans: readonly ReadonlyMap<number, CentralSpan>[]
   /** Offset of the first of their records. */
   readonly positionsOffset: number
   readonly bytes: number
@@ -61,7 +63,8 @@ export const carry = async (parts: RoundParts, cargo: readonly Cargo[]): Promise
   const [positionsOffset] = await producer.send([{ ...place, batch }])
   parts.rate.answered(clock.monotonicMs() - sentMs)
   await producer.commit()
-  return { positions, positionsOffset: positionsOffset!, bytes: bytesOf(parcels) + batch.length }
+  const spans = cargo.map(one => central.get(one)!)
+  return { positions, spans, positionsOffset: positionsOffset!, bytes: bytesOf(parcels) + batch.length }
 }
 
 const positionAfter = (

@@ -19,6 +19,7 @@ import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import { recordLeftOut } from './left-out.ts'
 import type { LinkRate } from './link-rate.ts'
+import type { OffsetMaps } from './offset-maps.ts'
 import type { Packing, PackingRules } from './packing.ts'
 import { PositionsTopic } from './positions-topic.ts'
 import { carry, type RoundProducer } from './round.ts'
@@ -45,6 +46,7 @@ export interface SessionParts {
   readonly state: StateLog
   readonly view: UplinkView
   readonly tails: Tails
+  readonly offsetMaps: OffsetMaps
 }
 
 /** How a session brings up what it has, and why no better way. */
@@ -138,7 +140,7 @@ export class Session {
 
   /** Brings one load of batches and their positions upstream; false: there was nothing to bring. */
   async round(): Promise<boolean> {
-    const { broker, clock, rate, caps, upstream, tails, gatewayId: gateway } = this.#parts
+    const { broker, clock, rate, caps, upstream, tails, offsetMaps, gatewayId: gateway } = this.#parts
     const cargo = await load(this.#loading, caps.room(rate.roundBytes))
     this.#isBehind = cargo.some(({ hasMore }) => hasMore)
     if (cargo.length === 0) return false
@@ -151,8 +153,10 @@ export class Session {
       upstream.readThrough(this.#positions.placeAt(carried.positionsOffset))
       for (const [index, { lane }] of cargo.entries()) {
         const position = carried.positions[index]!
+        const from = lane.next
         upstream.take(position)
         lane.sent(position)
+        offsetMaps.note(lane, { from, central: carried.spans[index]! })
       }
       tails.positioned()
     } catch (error) {

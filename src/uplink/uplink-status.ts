@@ -1,5 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
-import type { UplinkHold, UplinkPartition, UplinkSummary } from '../broker/uplink-summary.ts'
+import type { UplinkHold, UplinkOffsets, UplinkPartition, UplinkSummary } from '../broker/uplink-summary.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Lane } from './lane.ts'
@@ -21,6 +21,19 @@ export const uplinkSummary = async (uplink: Uplink, broker: Broker, clock: Clock
     holds: holdsOf(uplink, nowMs),
     partitions,
   }
+}
+
+/** Of partitions of which something is upstream; undefined: the topic does not go up. */
+export const uplinkOffsets = ({ lanes, offsetMaps }: Uplink, topic: string): readonly UplinkOffsets[] | undefined => {
+  const own = [...lanes.all()].filter(lane => lane.topic === topic)
+  if (own.length === 0) return undefined
+  return own
+    .toSorted((one, other) => one.partition - other.partition)
+    .flatMap(lane => {
+      const map = offsetMaps.of(lane)
+      const { partition, target } = lane
+      return map === undefined ? [] : [{ topic, partition, target, first: map.first, syncs: map.syncs }]
+    })
 }
 
 /** Of classes of which something waits. */

@@ -11,6 +11,7 @@ import { type Clock, sleep, type Timer } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Network } from '../platform/network.ts'
 import type { Random } from '../platform/random.ts'
+import type { OffsetMapView } from '../state/offset-map.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { LeftOutSpan, SkippedSpan, UplinkView } from '../state/uplink.ts'
 import type { Ancestor } from '../storage/meta.ts'
@@ -20,6 +21,7 @@ import { Caps } from './caps.ts'
 import { Lanes } from './lanes.ts'
 import { joinedSpans, leftOutOf } from './left-out.ts'
 import { LinkRate } from './link-rate.ts'
+import { OffsetMaps } from './offset-maps.ts'
 import { Packing } from './packing.ts'
 import { Selection } from './selection.ts'
 import { type Delivery, Session, type SessionParts } from './session.ts'
@@ -33,6 +35,7 @@ export interface UplinkParts {
   readonly broker: Broker
   readonly state: StateLog
   readonly view: UplinkView
+  readonly offsetMap: OffsetMapView
   readonly settings: Settings
   readonly gatewayId: string
   readonly incarnation: string
@@ -64,6 +67,7 @@ const finishMs = 2_000
 export class Uplink implements UplinkControls {
   readonly lanes: Lanes
   readonly caps: Caps
+  readonly offsetMaps: OffsetMaps
   readonly #parts: UplinkParts
   readonly #cluster: Cluster
   readonly #upstream: UpstreamPositions
@@ -96,8 +100,10 @@ export class Uplink implements UplinkControls {
     this.lanes = new Lanes({ ...parts, selection, positionOf, caps })
     const { lanes } = this
     this.#tails = new Tails({ ...parts, cluster: this.#cluster, lanes })
+    this.offsetMaps = new OffsetMaps({ ...parts, view: parts.offsetMap })
     this.#sessions = {
       ...parts,
+      offsetMaps: this.offsetMaps,
       cluster: this.#cluster,
       upstream: this.#upstream,
       lanes,
@@ -167,6 +173,7 @@ export class Uplink implements UplinkControls {
     // what still waits for a connection finds the cluster closed
     this.#cluster.close()
     this.#upstream.copy(this.#tails, { now: true })
+    this.offsetMaps.copy({ now: true })
   }
 
   async pause(): Promise<void> {
@@ -266,6 +273,7 @@ export class Uplink implements UplinkControls {
     const session = await Session.open(this.#sessions)
     this.#session = session
     this.lanes.restart()
+    for (const lane of this.lanes.all()) this.offsetMaps.note(lane)
     this.#state = 'connected'
     replica.connected()
     while (!this.#isHeld) {
@@ -275,6 +283,7 @@ export class Uplink implements UplinkControls {
       replica.advanced()
       if (!hasSent) continue
       this.#upstream.copy(this.#tails)
+      this.offsetMaps.copy()
       this.#backoff.reset()
       this.#lastError = undefined
       this.#sayDelivery(session.delivery)

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import type { AuditReport } from '../../src/broker/audit-report.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
+import { committedOffsets, deleteGroup, resetOffsets } from '../../src/client/group-admin.ts'
 import { earliestOffset, offsetFor } from '../../src/client/partition-offsets.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { createTopic, deleteTopic } from '../../src/client/topic-admin.ts'
@@ -202,6 +203,67 @@ describe('the uplink', { timeout: 3 * patienceMs }, () => {
       const narrow = await arrived('narrow', 1)
       expect(valuesOf(narrow).slice(0, 2)).toEqual([[], ['beside it']])
       expect(gateway.stderr).toContain('produce to partition 0 of narrow: MESSAGE_TOO_LARGE')
+    } finally {
+      cluster.close()
+      await gateway.dispose()
+    }
+  })
+
+  testWithApacheKafka('what a group has committed is carried to the central cluster and back', async () => {
+    await createTopic(central, { name: 'edge.spread', partitions: 3, replicationFactor: 1, configs: new Map() })
+    const gateway = await startGateway({ 'uplink.rename': 'edge.{topic}', 'uplink.topics': 'moved,spread' })
+    const local = () => openCentral(gateway.addresses.kafka)
+    let cluster = local()
+    const translate = (to: string, ...flags: string[]) => {
+      const { kafka: bootstrap, http } = gateway.addresses
+      return runBrooklet(['groups', 'translate', 'app', '--to', to, '--bootstrap', bootstrap, '--http', http, ...flags])
+    }
+    try {
+      for (const topic of ['moved', 'spread']) {
+        const load = new NumberedLoad(topic)
+        for (const count of [100, 50, 150]) {
+          await load.store(gateway, count)
+          await arrived(`edge.${topic}`, load.stored)
+        }
+      }
+      const [moved, spread] = [await localValues(gateway, 'moved'), await localValues(gateway, 'spread')]
+      const halfOf = (topic: string, values: readonly string[][]) =>
+        values.map(({ length }, partition) => ({ topic, partition, offset: Math.floor(length / 2) }))
+      const committed = [...halfOf('moved', moved), ...halfOf('spread', spread)]
+      await resetOffsets(cluster, 'app', committed)
+      // the map outlives the gateway
+      cluster.close()
+      await gateway.stop()
+      await gateway.restart()
+      cluster = local()
+      expect((await translate('central', '--dry-run')).code).toBe(0)
+      expect(await committedOffsets(central, 'app')).toEqual([])
+      const there = await translate('central', '--central', kafka.bootstrap)
+      expect([there.code, there.stderr]).toEqual([0, ''])
+      const unread = async (topic: string) => {
+        const offsets = await committedOffsets(central, 'app')
+        const { partitions } = await (await CommittedRecords.of(central, `edge.${topic}`)).readOn()
+        return partitions.map((records, partition) => {
+          const from = offsets.find(one => one.topic === `edge.${topic}` && one.partition === partition)?.offset ?? 0
+          return records.filter(({ offset }) => offset >= from).map(({ value }) => String(value))
+        })
+      }
+      expect(await unread('moved')).toEqual(moved.map(values => values.slice(Math.floor(values.length / 2))))
+      const again = (await unread('spread')).flat()
+      const due = spread.flatMap(values => values.slice(Math.floor(values.length / 2)))
+      expect(due.filter(value => !again.includes(value))).toEqual([])
+      expect(again.length).toBeLessThan(300)
+      // and back
+      await deleteGroup(cluster, 'app')
+      const back = await translate('local', '--central', kafka.bootstrap)
+      expect(back.code).toBe(0)
+      const returned = await committedOffsets(cluster, 'app')
+      const used = halfOf('moved', moved).filter(({ offset }) => offset > 0)
+      expect(returned.filter(({ topic }) => topic === 'moved')).toEqual(used)
+      for (const { topic, partition, offset } of returned)
+        expect(offset).toBeLessThanOrEqual(
+          committed.find(one => one.topic === topic && one.partition === partition)!.offset,
+        )
     } finally {
       cluster.close()
       await gateway.dispose()

@@ -6,6 +6,7 @@ import { MemoryBudget } from '../../../src/core/memory-budget.ts'
 import { Metrics } from '../../../src/core/metrics.ts'
 import { openUplink } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
+import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
 import type { Log } from '../../../src/storage/log.ts'
 import { openCommitLog } from '../../../src/storage/open-commit-log.ts'
@@ -147,8 +148,9 @@ export class UplinkRun {
     const settings = this.#settings
     const loaded = { settings, origins: new Map(settingKeys.map(key => [key, 'default' as const])) }
     const view = new UplinkView()
+    const offsetMap = new OffsetMapView()
     const log = this.#log
-    this.#open = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [view] })
+    this.#open = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [view, offsetMap] })
     const { broker, state } = this.#open
     for (const topic of topics) broker.topics.ensure(topic)
     await broker.topics.durable()
@@ -160,6 +162,7 @@ export class UplinkRun {
       broker,
       state,
       view,
+      offsetMap,
       settings,
       gatewayId: 'gw',
       incarnation: log.incarnation,

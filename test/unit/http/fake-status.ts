@@ -66,6 +66,8 @@ export class FakeStatus implements GatewayStatus {
     partitions: [],
   })
   downlink = () => ({ error: null, topics: [] })
+  uplinkOffsets = (topic: string) =>
+    topic === 'sensors' ? [{ topic, partition: 0, target: 'edge.sensors', first: { 0: 5 }, syncs: [] }] : undefined
   audit = async () => ({
     gateway: 'pi',
     logId: '0123456789abcdef0123456789abcdef',

@@ -12,6 +12,7 @@ import { MqttSessionsView } from '../../../src/state/mqtt-sessions.ts'
 import { MqttWillsView } from '../../../src/state/mqtt-wills.ts'
 import { RetainedView } from '../../../src/state/retained.ts'
 import { SparkplugView } from '../../../src/state/sparkplug.ts'
+import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
 import { frameBatchBytes, frameHeaderBytes, frameMagic, framePartition } from '../../../src/storage/frame.ts'
 import { logControlPartition } from '../../../src/storage/log.ts'
@@ -49,6 +50,7 @@ const openGateway = async (machine: SimMachine) => {
   const outbound = new MqttOutboundView()
   const uplink = new UplinkView()
   const downlink = new DownlinkView()
+  const offsetMap = new OffsetMapView()
   const wills = new MqttWillsView()
   const sparkplug = new SparkplugView()
   const open = await openBroker({
@@ -58,14 +60,15 @@ const openGateway = async (machine: SimMachine) => {
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplink, downlink],
+    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplink, downlink, offsetMap],
   })
   const close = async (): Promise<void> => {
     await open.state.checkpointAll()
     open.stop()
     await log.close()
   }
-  return { ...open, log, metrics, retained, inflight, sessions, outbound, wills, sparkplug, uplink, downlink, close }
+  const views = { retained, inflight, sessions, outbound, wills, sparkplug, uplink, downlink, offsetMap }
+  return { ...open, log, metrics, ...views, close }
 }
 
 type OpenGateway = Awaited<ReturnType<typeof openGateway>>
@@ -128,6 +131,11 @@ const fill = async (machine: SimMachine): Promise<{ producerId: number }> => {
     const read = first.downlink.putPosition('orders', 0, { topicId: 'a', next, ...counts })
     await first.broker.whenDurable(first.state.write([read]))
   }
+  for (const next of [7, 9]) {
+    const target = { topicId: topics.get('kept').id, target: 'kept', targetId: 'b' }
+    const map = { ...target, first: { 0: 3 }, syncs: [{ next, central: { 0: next + 3 }, run: null }] }
+    await first.broker.whenDurable(first.state.write([first.offsetMap.put('kept', 0, map)]))
+  }
   for (const topic of ['lost', 'gone']) {
     const will = { topic, payload: Buffer.from('!'), qos: 1, retain: true, properties: Buffer.of(1, 1) } as const
     const change = first.wills.put('display', { ...will, delayMs: 5, silenceMs: 90_000, dueLogAge: null })
@@ -180,7 +188,7 @@ const stateOf = async (gateway: OpenGateway, producerId: number) => {
   const { gaps: _, ...content } = await contentOf(gateway)
   const { logEnd } = gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!)
   const upstream = [...gateway.uplink.entries()].map(({ key, value }) => `${key} ${value?.toString('hex')}`)
-  const downstream = gateway.downlink.position('orders', 0)
+  const downstream = [gateway.downlink.position('orders', 0), gateway.offsetMap.get('kept', 0)]
   const { sessions, outbound, wills, sparkplug } = gateway
   const display = [
     sessions.session('display'),

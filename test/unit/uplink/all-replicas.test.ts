@@ -3,6 +3,7 @@ import { defaultSettings } from '../../../src/config/settings.ts'
 import type { BrokerError } from '../../../src/core/errors.ts'
 import { openUplink, stayingTopics } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
+import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
 import type { Uplink } from '../../../src/uplink/uplink.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
@@ -34,17 +35,18 @@ const start = async (): Promise<void> => {
     'replica.lag.time.max.ms': lagMaxMs,
   }
   const view = new UplinkView()
+  const offsetMap = new OffsetMapView()
   const upstream = {
     upstreamThrough: (topic: string, partition: number) => uplink?.upstreamThrough(topic, partition),
     staysHere: stayingTopics(settings, 'g7'),
   }
-  under = await openMemoryBroker({ clock, frontViews: [view], settings, upstream })
+  under = await openMemoryBroker({ clock, frontViews: [view, offsetMap], settings, upstream })
   const { broker, state } = under.open
   const configs = new Map([['min.insync.replicas', '2']])
   broker.topics.create({ name: 'both', partitions: 1, configs })
   broker.topics.create({ name: 'one', partitions: 1 })
   const own = { gatewayId: 'g7', incarnation: 'now', clockQuality: () => 'synchronised' as const }
-  uplink = openUplink({ ...platform, broker, state, view, settings, ...own })!
+  uplink = openUplink({ ...platform, broker, state, view, offsetMap, settings, ...own })!
   uplink.start()
   await until(() => uplink.state === 'connected')
 }

@@ -2,6 +2,7 @@ import { beforeEach, expect, it } from 'vitest'
 import { defaultSettings, type Settings } from '../../../src/config/settings.ts'
 import { openUplink } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
+import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
 import type { Uplink } from '../../../src/uplink/uplink.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
@@ -23,8 +24,9 @@ let view: UplinkView
 const start = async (): Promise<void> => {
   const { platform, clock } = machine
   view = new UplinkView()
+  const offsetMap = new OffsetMapView()
   const log = under?.log
-  under = await openMemoryBroker({ clock, frontViews: [view], ...(log === undefined ? {} : { log }) })
+  under = await openMemoryBroker({ clock, frontViews: [view, offsetMap], ...(log === undefined ? {} : { log }) })
   const { broker, state } = under.open
   const clockQuality = () => 'synchronised' as const
   uplink = openUplink({
@@ -32,6 +34,7 @@ const start = async (): Promise<void> => {
     broker,
     state,
     view,
+    offsetMap,
     settings,
     gatewayId: 'g7',
     incarnation: 'now',

@@ -3,6 +3,7 @@ import { defaultSettings, type Settings } from '../../../src/config/settings.ts'
 import { plainRule } from '../../../src/config/uplink-rules.ts'
 import { openUplink } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
+import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
 import type { Uplink } from '../../../src/uplink/uplink.ts'
 import { uplinkSummary } from '../../../src/uplink/uplink-status.ts'
@@ -24,13 +25,15 @@ let quality: 'synchronised' | 'unknown'
 
 const start = async (settings: Partial<Settings>): Promise<void> => {
   const view = new UplinkView()
-  under = await openMemoryBroker({ clock: machine.clock, frontViews: [view] })
+  const offsetMap = new OffsetMapView()
+  under = await openMemoryBroker({ clock: machine.clock, frontViews: [view, offsetMap] })
   const { broker, state } = under.open
   uplink = openUplink({
     ...machine.platform,
     broker,
     state,
     view,
+    offsetMap,
     settings: {
       ...defaultSettings,
       'uplink.bootstrap.servers': central.bootstrap,
