@@ -2,6 +2,7 @@ import { beforeEach, expect, it } from 'vitest'
 import { defaultSettings } from '../../../src/config/settings.ts'
 import { openUplink } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
+import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
 import type { Uplink } from '../../../src/uplink/uplink.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
@@ -28,8 +29,9 @@ beforeEach(() => {
 const start = async (): Promise<void> => {
   const { platform, clock } = machine
   const view = new UplinkView()
+  const offsetMap = new OffsetMapView()
   const log = under?.log
-  under = await openMemoryBroker({ clock, frontViews: [view], ...(log === undefined ? {} : { log }) })
+  under = await openMemoryBroker({ clock, frontViews: [view, offsetMap], ...(log === undefined ? {} : { log }) })
   const { broker, state } = under.open
   const settings = { ...defaultSettings, 'uplink.bootstrap.servers': central.bootstrap }
   const parts = {
@@ -37,6 +39,7 @@ const start = async (): Promise<void> => {
     broker,
     state,
     view,
+    offsetMap,
     settings,
     logger: under.logger,
     clockQuality: () => 'unknown' as const,
