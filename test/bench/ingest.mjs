@@ -1,7 +1,7 @@
 // MQTT publishes a second, 64 B, 50 connections, broker on core 0, load on core 1, default settings. Beside it, where installed, Mosquitto (nothing stored) and NATS
 // JetStream (a file stream on the subjects, synced every two minutes). Brokers take turns, so that what else the machine does hits all of them. A run counts only
 // if every acknowledged record is read back. With one publish in flight what counts is the time to PUBACK: beside it the same build on a file system in memory,
-// where a sync costs nothing, and a synced write of 8 KiB by itself.
+// where a sync costs nothing, and a synced write by itself, of the size that commits had in that run, on the broker's core, where the commit thread runs too.
 // Short: --runs=1 --seconds=1. Options: --runs=5 --seconds=3 --shapes=one,twenty,hundred,qos0,qos2 --directory=/path --set.KEY=VALUE
 // A shape of its own, without bars: --qos=1 --in-flight=20 --connections=50 --payload=64 --version=5 --properties --retain --only=brooklet,nats
 import { execFile } from 'node:child_process'
@@ -16,8 +16,7 @@ const run = promisify(execFile)
 const loadFile = fileURLToPath(new URL('support/publish-load.mjs', import.meta.url))
 const writeFile = fileURLToPath(new URL('support/synced-write.mjs', import.meta.url))
 const [brokerCore, loadCore] = ['0', '1']
-/** What 50 publishes take in the log. */
-const groupBytes = 8192
+const blockBytes = 4096
 const inMemory = 'brooklet, no sync'
 const memoryDirectory = '/dev/shm'
 
@@ -48,8 +47,17 @@ const ownShape = options => {
   return { text: `QoS ${load.qos}, ${load.inFlight} in flight`, load, beside: others }
 }
 
-const syncedWriteMs = async directory => {
-  const given = ['-c', brokerCore, process.execPath, writeFile, directory, String(groupBytes)]
+/** What a commit writes, and takes, on average, since the start. */
+const commitsOf = async http => {
+  const text = await (await fetch(`http://${http}/metrics`)).text()
+  const of = name => Number(new RegExp(`^brooklet_storage_${name}_total (\\d+)`, 'm').exec(text)?.[1])
+  const syncs = of('syncs')
+  return { commitBytes: of('group_bytes') / syncs, commitMs: of('commit_microseconds') / syncs / 1000 }
+}
+
+const syncedWriteMs = async (directory, commitBytes) => {
+  const bytes = Math.ceil(commitBytes / blockBytes) * blockBytes
+  const given = ['-c', brokerCore, process.execPath, writeFile, directory, String(bytes)]
   return Number((await run('taskset', given)).stdout)
 }
 
@@ -88,12 +96,14 @@ const measure = async (name, shape, directory, load, settings) => {
     const processBytes = writtenBy(broker.pid) - before.process
     const deviceBytes = writtenToDevice(broker.directory) - before.device
     const memory = memoryOf(broker.pid)
+    const commits = isOurs ? await commitsOf(broker.http) : {}
     const lost = await missing(name, broker, figures)
     return {
       name,
       shape: shape.text,
       ...figures,
       ...memory,
+      ...commits,
       bytesPerEvent: processBytes / figures.acked,
       deviceBytesPerEvent: deviceBytes / figures.acked,
       ...(lost === undefined ? {} : { void: lost }),
@@ -141,12 +151,13 @@ export default async options => {
   const writesMs = []
   for (let round = 0; round < Number(options.runs ?? 5); round++) {
     for (const shape of wanted) {
-      if (shape === shapes.one) writesMs.push(await syncedWriteMs(directory))
       for (const name of brokersOf(shape).filter(name => !absent.includes(name))) {
         const figures = await measure(name, shape, directory, load, settings)
         runs.push(figures)
         const lost = figures.void === undefined ? '' : ` VOID: ${figures.void}`
         process.stderr.write(`${shape.text}, ${name}: ${figures.rate.toLocaleString('en')}/s${lost}\n`)
+        if (shape === shapes.one && name === 'brooklet')
+          writesMs.push(await syncedWriteMs(directory, figures.commitBytes))
       }
     }
   }
@@ -168,7 +179,11 @@ export default async options => {
   }
   if (wanted.includes(shapes.one)) {
     const writeMs = median(writesMs)
-    process.stdout.write(`a synced write of 8 KiB on the broker's core: ${writeMs.toFixed(3)} ms\n`)
+    const commits = runs.filter(one => one.name === 'brooklet' && one.shape === shapes.one.text)
+    const [bytes, commitMs] = ['commitBytes', 'commitMs'].map(key => median(commits.map(one => one[key])))
+    process.stdout.write(
+      `a commit: ${Math.round(bytes)} bytes, ${commitMs.toFixed(3)} ms; a synced write of whole blocks for as many by itself: ${writeMs.toFixed(3)} ms\n`,
+    )
     checks.push({
       name: 'QoS 1, 1 in flight: p50 ms to PUBACK (that without sync, and two synced writes)',
       value: rowOf(shapes.one, 'brooklet')['p50 ms'],

@@ -90,7 +90,7 @@ export const brokers = {
         broker.child.stdout.on('data', look)
         broker.child.once('exit', code => reject(new Error(`exit code ${code}: ${broker.child.output}`)))
       })
-      return { ...broker, port: Number(ready.mqtt.split(':').at(-1)), kafka: ready.kafka }
+      return { ...broker, port: Number(ready.mqtt.split(':').at(-1)), kafka: ready.kafka, http: ready.http }
     },
   },
   mosquitto: {
