@@ -12,6 +12,7 @@ const run = promisify(execFile)
 export const gatewayCore = '1'
 const loadCore = '0'
 const pollMs = 50
+const settleMs = 3_000
 export const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 
 /** Runs `env-backlog.mjs`; what it printed. */
@@ -21,13 +22,14 @@ export const envBacklog = async given => {
   return Number(stdout)
 }
 
-/** `records` of the profile env, and the way to let them go. */
-export const startWithBacklog = async (bootstrap, records, { settings = {}, directory = tmpdir() } = {}) => {
-  const data = mkdtempSync(join(directory, 'bench-'))
-  const gateway = await startGateway(data, {
+/** `records` of the profile env, and the way to let them go. `restarted`: by a process that has done nothing before. */
+export const startWithBacklog = async (bootstrap, records, { settings = {}, restarted = false } = {}) => {
+  const data = mkdtempSync(join(tmpdir(), 'bench-'))
+  const how = {
     core: gatewayCore,
     settings: { 'uplink.bootstrap.servers': bootstrap, 'disk.budget': '6GiB', ...settings },
-  })
+  }
+  let gateway = await startGateway(data, how)
   const post = async command => {
     const answer = await fetch(`http://${gateway.http}/api/v1/uplink/${command}`, {
       method: 'POST',
@@ -38,6 +40,11 @@ export const startWithBacklog = async (bootstrap, records, { settings = {}, dire
   const status = async () => (await fetch(`http://${gateway.http}/api/v1/uplink`)).json()
   await post('pause')
   const stored = records === 0 ? 0 : await envBacklog({ port: gateway.mqttPort, records })
+  if (restarted) {
+    await gateway.end('SIGTERM')
+    gateway = await startGateway(data, how)
+    await sleep(settleMs)
+  }
   return {
     ...gateway,
     stored,

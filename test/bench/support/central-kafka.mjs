@@ -29,8 +29,8 @@ export const loadCentral = async () => {
     })
     const client = openCentral(kafka.bootstrap)
     return {
-      kafka,
       bootstrap: kafka.bootstrap,
+      bootstrapOf: name => kafka.bootstrapOf(name),
       createTopic: (name, partitions) =>
         createTopic(client, { name, partitions, replicationFactor: 1, configs: new Map() }),
       /** Offsets that the topic has given, markers of transactions included. */

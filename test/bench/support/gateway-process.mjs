@@ -8,10 +8,11 @@ const startTimeoutMs = 60_000
 const portOf = address => Number(address.split(':').at(-1))
 
 /**
- * Starts `brooklet serve`; resolves at the ready line with `{ pid, readyMs, mqttPort, kafka, http, end(signal) }`. `core`: pinned to it.
+ * Starts `brooklet serve`; resolves at the ready line with `{ pid, readyMs, mqttPort, kafka, http, end(signal) }`. `core`: pinned to it;
+ * `prefix`: words before the command.
  * `readyMs` counts from before the process is made.
  */
-export const startGateway = (directory, { settings = {}, core } = {}) => {
+export const startGateway = (directory, { settings = {}, core, prefix = [] } = {}) => {
   const all = {
     'data.dir': directory,
     'mqtt.listen': 'mqtt://127.0.0.1:0',
@@ -23,7 +24,8 @@ export const startGateway = (directory, { settings = {}, core } = {}) => {
   const flags = Object.entries(all).flatMap(([key, value]) => ['--set', `${key}=${value}`])
   const extra = (process.env['BENCH_NODE_ARGUMENTS'] ?? '').split(' ').filter(text => text !== '')
   const node = [process.execPath, ...extra, mainFile, 'serve', ...flags]
-  const [command, ...rest] = core === undefined ? node : ['taskset', '-c', core, ...node]
+  const pinned = core === undefined ? node : ['taskset', '-c', core, ...node]
+  const [command, ...rest] = [...prefix, ...pinned]
   return new Promise((resolve, reject) => {
     const startedMs = performance.now()
     const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] })

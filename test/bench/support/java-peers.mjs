@@ -43,6 +43,14 @@ export const producerPerformance = async (bootstrap, topic, records, file, prope
   return Number(found[2])
 }
 
+/** Sends what a topic has again, with Kafka's producer and these properties. */
+export const copyTopic = async (from, topic, to, copy, records, properties) => {
+  const source = fileURLToPath(new URL('CopyTopic.java', import.meta.url))
+  const given = Object.entries(properties).map(([key, value]) => `${key}=${value}`)
+  const [command, ...words] = java(kafkaJars, '1g', source, from, topic, to, copy, String(records), ...given)
+  await run(command, words)
+}
+
 export const missingMirrorMaker = () =>
   existsSync(mirrorJars) ? undefined : 'run test/interop/clients/install mirror-maker'
 

@@ -21,6 +21,14 @@ export const memoryOf = pid => {
 /** From now on `memoryOf` says the highest since now. */
 export const forgetPeak = pid => writeFileSync(`/proc/${pid}/clear_refs`, '5')
 
+/** Seconds of CPU that the process has used, all threads. */
+export const cpuSecondsOf = pid => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
 /** Bytes that the process had the kernel write to devices. NaN where /proc does not say. */
 export const writtenBy = pid => {
   try {
