@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect } from 'vitest'
+import { Producer } from '../../src/client/producer.ts'
 import { createTopic } from '../../src/client/topic-admin.ts'
 import { ApacheKafka, missingApacheKafka, testWithApacheKafka as test } from '../support/apache-kafka.ts'
-import { runBrooklet } from '../support/gateway.ts'
+import { CommittedRecords, openCentral } from '../support/central-records.ts'
+import { Gateway, runBrooklet } from '../support/gateway.ts'
 import { type ClientProperties, propertiesText, securedCluster } from '../support/secured-cluster.ts'
 import { makeCertificate } from '../support/test-certificates.ts'
 
@@ -106,6 +108,58 @@ test('OAUTHBEARER: the token is read from its file for each connection', async (
   )
   await writeFile(at('token'), `${token(Date.now() + 3_600_000)}\n`)
   expect(await topicsSeen('BOTH', properties)).toEqual([])
+})
+
+test('the uplink goes up over TLS with a certificate, a password and a token; one that has expired is named, and read anew without a restart', async () => {
+  await writeFile(at('token'), token(Date.now() - 60_000))
+  const ways: Record<string, ClientProperties & { readonly bootstrap: string }> = {
+    mutual: {
+      bootstrap: kafka!.bootstrapOf('MUTUAL'),
+      'security.protocol': 'SSL',
+      'ssl.keystore.location': at('own.pem'),
+    },
+    login: { bootstrap: kafka!.bootstrapOf('BOTH'), 'security.protocol': 'SASL_SSL', ...password('SCRAM-SHA-512') },
+    bearer: { bootstrap: kafka!.bootstrapOf('BOTH'), 'security.protocol': 'SASL_SSL', ...bearer() },
+  }
+  await Promise.all(
+    Object.entries(ways).map(async ([name, { bootstrap, ...properties }]) => {
+      const secured = Object.entries({ ...trust(), ...properties }).map(([key, value]) => [`uplink.${key}`, value])
+      const gateway = await Gateway.start({
+        settings: {
+          'uplink.bootstrap.servers': bootstrap,
+          'uplink.topics': name,
+          'uplink.retry.backoff.ms': '100',
+          'uplink.retry.backoff.max.ms': '200',
+          ...Object.fromEntries(secured),
+        },
+      })
+      const local = openCentral(gateway.addresses.kafka)
+      const central = openCentral(kafka!.bootstrap)
+      try {
+        const records = Array.from({ length: 10 }, (_, index) => ({
+          timestampMs: 1,
+          key: null,
+          value: Buffer.from(`${name} ${index}`),
+        }))
+        const options = { compression: 'none', timeoutMs: 5_000, deliveryTimeoutMs: 10_000 } as const
+        await new Producer(local, options).send(name, records, 0)
+        if (name === 'bearer') {
+          // renewed while the uplink tries again
+          await expect.poll(() => gateway.stderr, { timeout: 20_000 }).toContain('does not accept the token')
+          await writeFile(at('token'), token(Date.now() + 3_600_000))
+        }
+        const seen = async (): Promise<number> => {
+          const found = await CommittedRecords.of(central, name).then(one => one.readOn())
+          return found.partitions.flat().filter(({ value }) => String(value).startsWith(name)).length
+        }
+        await expect.poll(() => seen().catch(() => 0), { timeout: 20_000, interval: 100 }).toBe(10)
+      } finally {
+        local.close()
+        central.close()
+        await gateway.dispose()
+      }
+    }),
+  )
 })
 
 test('the wrong protocol is called that', async () => {

@@ -43,6 +43,23 @@ const soaks = {
     () => program('crash', { RELAXED: 'true' }),
   ],
   uplink: ['5,000 seeds of the uplink against a simulated cluster (COUNT, SEED)', () => program('uplink')],
+  links: [
+    'an hour of 10 devices over each kind of link to Apache Kafka (READINGS, 36000; needs root for packets)',
+    () =>
+      run(
+        [
+          'node_modules/vitest/vitest.mjs',
+          'run',
+          '--project',
+          'interop',
+          '--testTimeout=3600000',
+          'test/interop/uplink-links.test.ts',
+        ],
+        {
+          READINGS: process.env['READINGS'] ?? '36000',
+        },
+      ),
+  ],
   flips: [
     'one bit in every 7th byte of a small log (FLIP_STRIDE)',
     () =>

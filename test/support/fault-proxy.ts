@@ -6,6 +6,8 @@ export interface ProxiedLink {
   readonly latencyMs: number
   /** Of all connections together, each way; Infinity is no limit. */
   readonly bytesPerSecond: number
+  /** Share of the segments that are lost; who sent them has to hear of it and send them again. None when absent. */
+  readonly loss?: number
 }
 
 /** Names of what is on its way to the broker, and from it. */
@@ -32,6 +34,7 @@ export class FaultProxy {
   /** When the last byte that was taken will have gone out, by direction. */
   readonly #busyUntilMs: Record<Direction, number> = { up: 0, down: 0 }
   readonly #cutAfter: Partial<Record<Direction, number>> = {}
+  #segments = 0
   #blackHole = false
   #refuses = false
   #port = 0
@@ -130,8 +133,11 @@ export class FaultProxy {
 
   #arrivesAtMs(direction: Direction, bytes: number): number {
     const startMs = Math.max(Date.now(), this.#busyUntilMs[direction])
-    this.#busyUntilMs[direction] = startMs + (bytes * 1000) / this.link.bytesPerSecond
-    return this.#busyUntilMs[direction] + this.link.latencyMs
+    const { latencyMs, bytesPerSecond, loss = 0 } = this.link
+    this.#busyUntilMs[direction] = startMs + (bytes * 1000) / bytesPerSecond
+    // what comes behind it on its connection waits for it
+    const isLost = Math.floor(++this.#segments * loss) > Math.floor((this.#segments - 1) * loss)
+    return this.#busyUntilMs[direction] + (isLost ? 3 : 1) * latencyMs
   }
 
   /** What of the chunk still gets through. */
