@@ -8,17 +8,27 @@ import { oneOf, type Parsed, quoted, type ValueProblem, type ValueType, wrong } 
 export const priorities = ['high', 'normal', 'low'] as const
 export type Priority = (typeof priorities)[number]
 
+const orders = ['oldest-first', 'newest-first'] as const
+export type Order = (typeof orders)[number]
+
 /** How topics go up. The first rule that matches a topic holds for it. */
 export interface UplinkRule {
   /** Names; `*` stands for any characters. */
   readonly topics: readonly string[]
   readonly priority: Priority
+  /** Whether the newest records of a backlog go before the older ones, which then fill up beside them. */
+  readonly order: Order
   /** What is older is not sent; `Infinity`: everything is. By the life of the log. */
   readonly ttlMs: number
 }
 
 /** What holds for a topic that no rule names. */
-export const plainRule: UplinkRule = { topics: ['*'], priority: 'normal', ttlMs: Number.POSITIVE_INFINITY }
+export const plainRule: UplinkRule = {
+  topics: ['*'],
+  priority: 'normal',
+  order: 'oldest-first',
+  ttlMs: Number.POSITIVE_INFINITY,
+}
 
 const maxRules = 100
 /** Log age counts seconds. */
@@ -41,13 +51,14 @@ function parseRules(tree: unknown): Parsed<readonly UplinkRule[]> {
 }
 
 function readRule(tree: unknown, place: string): { item: UplinkRule | undefined; problems: readonly ValueProblem[] } {
-  const reader = new TreeReader(tree, place, ['topics', 'priority', 'ttl'])
+  const reader = new TreeReader(tree, place, ['topics', 'priority', 'order', 'ttl'])
   const topics = readTopics(reader)
   const priority = reader.take('priority', oneOf(priorities).parse(reader.text('priority', false) ?? 'normal'))
+  const order = reader.take('order', oneOf(orders).parse(reader.text('order', false) ?? plainRule.order))
   const ttlText = reader.text('ttl', false)
   const ttlMs = ttlText === undefined ? plainRule.ttlMs : reader.take('ttl', ttl.parse(ttlText))
-  const isWhole = topics !== undefined && priority !== undefined && ttlMs !== undefined
-  const item = isWhole && reader.problems.length === 0 ? { topics, priority, ttlMs } : undefined
+  const isWhole = topics !== undefined && priority !== undefined && order !== undefined && ttlMs !== undefined
+  const item = isWhole && reader.problems.length === 0 ? { topics, priority, order, ttlMs } : undefined
   return { item, problems: reader.problems }
 }
 
@@ -61,9 +72,10 @@ function readTopics(reader: TreeReader): readonly string[] | undefined {
 }
 
 function formatRules(rules: readonly UplinkRule[]): string {
-  const written = rules.map(({ topics, priority, ttlMs }) => ({
+  const written = rules.map(({ topics, priority, order, ttlMs }) => ({
     topics,
     priority,
+    ...(order === plainRule.order ? {} : { order }),
     ...(ttlMs === plainRule.ttlMs ? {} : { ttl: formatDuration(ttlMs) }),
   }))
   return JSON.stringify(written)

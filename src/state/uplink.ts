@@ -35,15 +35,23 @@ export interface StartOffset {
   readonly from: number
 }
 
+/** Offsets, both ends included. */
+export interface OffsetSpan {
+  readonly first: number
+  readonly last: number
+}
+
 /**
- * How far a partition is upstream, and what became of each offset below: `last + 1` = `records` + the sum of `unsent`, and `records` = those of
- * `central` + `elsewhere`.
+ * How far a partition is upstream, and what became of each offset: `last + 1` + the offsets of `ahead` = `records` + the sum of `unsent`, and
+ * `records` = those of `central` + `elsewhere`.
  */
 export interface UpstreamPosition {
   /** Of the topic that was sent: one of the same name that was made later starts anew. */
   readonly topicId: Uuid
-  /** Last offset that is upstream, or never will be. */
+  /** Last offset of those from 0 on that are all upstream, or never will be; -1: the first is not. */
   readonly last: number
+  /** Spans behind that which are, ascending; absent: there is none. Only topics with `order: newest-first` have them. */
+  readonly ahead?: readonly OffsetSpan[]
   /** Records sent since the topic was made. */
   readonly records: number
   readonly unsent: Unsent

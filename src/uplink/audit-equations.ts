@@ -2,6 +2,7 @@ import type { Uuid } from '../core/uuid.ts'
 import { ZERO_UUID } from '../core/uuid.ts'
 import type { UpstreamPosition } from '../state/uplink.ts'
 import { centralRecords, type Ledger } from './ledger.ts'
+import { endOf, offsetsIn, type Track, trackOf } from './track.ts'
 import { unsentInAll } from './unsent.ts'
 
 /** A topic of the central cluster as it is now. */
@@ -17,8 +18,8 @@ export interface TargetFacts {
 export interface PartitionFacts {
   readonly topicId: Uuid
   readonly highWatermark: number
-  /** Where the uplink goes on, and its ledger: as it was before the positions were read. */
-  readonly next: number
+  /** What is upstream, and its ledger: as it was before the positions were read. */
+  readonly track: Track
   readonly ledger: Ledger
   /** As the topic of positions says. */
   readonly position: UpstreamPosition | undefined
@@ -37,23 +38,25 @@ export interface Judgement {
 export const judge = (facts: PartitionFacts): Judgement => {
   const notes: string[] = []
   const unexplained: string[] = []
-  const { next, ledger, highWatermark, topicId } = facts
+  const { track, ledger, highWatermark, topicId } = facts
   // a position of an earlier topic of this name is none
   const position = facts.position?.topicId === topicId ? facts.position : undefined
-  unexplained.push(...imbalance(next, ledger, 'here'))
-  if (next > highWatermark) unexplained.push(`sent through ${next - 1}, but the log ends before ${highWatermark}`)
+  unexplained.push(...imbalance(track, ledger, 'here'))
+  const end = endOf(track)
+  if (end > highWatermark) unexplained.push(`sent through ${end - 1}, but the log ends before ${highWatermark}`)
   if (position === undefined) {
     if (ledger.records > 0)
       unexplained.push(`${ledger.records} records were acknowledged, but the topic of positions has no position of it`)
     return { notes, unexplained }
   }
-  unexplained.push(...imbalance(position.last + 1, position, 'in the topic of positions'))
+  unexplained.push(...imbalance(trackOf(position), position, 'in the topic of positions'))
   if (position.records < ledger.records) {
     const went = `${ledger.records} records were acknowledged, but the topic of positions says ${position.records}`
     unexplained.push(`${went}: it went back`)
   }
-  if (position.last >= highWatermark)
-    unexplained.push(`the topic of positions says ${position.last}, but the log ends before ${highWatermark}`)
+  const last = endOf(trackOf(position)) - 1
+  if (last >= highWatermark)
+    unexplained.push(`the topic of positions says ${last}, but the log ends before ${highWatermark}`)
   const { renamed, remade } = position.elsewhere
   if (renamed > 0) notes.push(`${renamed} records went to topics that earlier settings named (uplink.rename)`)
   if (remade > 0)
@@ -62,13 +65,14 @@ export const judge = (facts: PartitionFacts): Judgement => {
   return { notes, unexplained }
 }
 
-/** Offsets below the position are sent or have a reason, and what was sent went somewhere. */
-const imbalance = (next: number, ledger: Ledger, where: string): string[] => {
+/** Offsets that the position names are sent or have a reason, and what was sent went somewhere. */
+const imbalance = (track: Track, ledger: Ledger, where: string): string[] => {
   const found: string[] = []
-  const open = next - ledger.records - unsentInAll(ledger.unsent)
+  const offsets = offsetsIn(track)
+  const open = offsets - ledger.records - unsentInAll(ledger.unsent)
   if (open !== 0)
     found.push(
-      `${where}: of ${next} offsets ${ledger.records} were sent, and ${Math.abs(open)} ${open > 0 ? 'have no reason' : 'too many have one'}`,
+      `${where}: of ${offsets} offsets ${ledger.records} were sent, and ${Math.abs(open)} ${open > 0 ? 'have no reason' : 'too many have one'}`,
     )
   const { renamed, remade } = ledger.elsewhere
   const arrived = centralRecords(ledger) + renamed + remade

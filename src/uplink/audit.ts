@@ -14,6 +14,7 @@ import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { Ledger } from './ledger.ts'
 import { PositionsTopic } from './positions-topic.ts'
+import { holesIn, type Track } from './track.ts'
 import { addUnsent, unsentIn } from './unsent.ts'
 import { UplinkStopped } from './uplink-errors.ts'
 
@@ -50,7 +51,7 @@ interface Upstream {
 export const auditUplink = async (parts: AuditParts): Promise<UplinkAudit> => {
   const { lanes } = parts
   // rounds go on meanwhile: what is upstream must be no less than this
-  const before = new Map([...lanes.all()].map(lane => [lane.id, { next: lane.next, ledger: lane.ledger }]))
+  const before = new Map([...lanes.all()].map(lane => [lane.id, { track: lane.track, ledger: lane.ledger }]))
   const cluster = parts.openCluster()
   let upstream: Upstream | undefined
   let error: string | null = null
@@ -73,7 +74,7 @@ export const auditUplink = async (parts: AuditParts): Promise<UplinkAudit> => {
 const auditLane = async (
   { broker, clock }: AuditParts,
   lane: Lane,
-  known: { readonly next: number; readonly ledger: Ledger },
+  known: { readonly track: Track; readonly ledger: Ledger },
   upstream: Upstream | undefined,
 ): Promise<AuditedPartition> => {
   const position = upstream?.positions.get(keyOf(lane))
@@ -87,18 +88,21 @@ const auditLane = async (
 
 const uplinkOf = (
   broker: Broker,
-  { id, target: name, next, ledger }: Lane,
+  { id, target: name, track, ledger }: Lane,
   upstream: Upstream | undefined,
   position: UpstreamPosition | undefined,
   target: TargetFacts | undefined,
 ): AuditUplink => {
   const { logStart, highWatermark } = broker.offsets(id)
-  const goneUnsent = unsentIn(broker, id, { first: next, end: Math.max(next, logStart), records: 0 })
+  const holes = holesIn(track, highWatermark)
+  const goneUnsent = holes
+    .map(({ first, end }) => unsentIn(broker, id, { first, end: Math.max(first, Math.min(end, logStart)), records: 0 }))
+    .reduce(addUnsent, {})
   return {
     target: name,
     sent: ledger.records,
     acknowledged: upstream === undefined ? null : (position?.records ?? 0),
-    waiting: Math.max(0, highWatermark - Math.max(next, logStart)),
+    waiting: holes.reduce((sum, { first, end }) => sum + Math.max(0, end - Math.max(first, logStart)), 0),
     notSent: addUnsent(ledger.unsent, goneUnsent),
     central: Object.entries((position ?? ledger).central).map(([number, span]) => {
       const partition = Number(number)

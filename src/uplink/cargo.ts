@@ -4,28 +4,29 @@ import { BrokerError } from '../core/errors.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import type { Uuid } from '../core/uuid.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Unsent } from '../state/uplink.ts'
+import type { CentralSpan, OffsetSpan, Unsent } from '../state/uplink.ts'
 import { nextOffsetOf } from '../wire/kafka/record-batch.ts'
 import type { Room } from './caps.ts'
 import { passExpired, type RecordLeftOut } from './expiry.ts'
-import type { Lane, LaneSpan } from './lane.ts'
+import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { Outgoing } from './outgoing-batches.ts'
-import type { Packing } from './packing.ts'
+import type { LoadedHole, Packing } from './packing.ts'
 import { TargetRefused } from './target-topics.ts'
-import { unsentIn } from './unsent.ts'
+import { covered, type Hole, holesIn, newestFirst, type Track } from './track.ts'
+import { addUnsent, unsentIn } from './unsent.ts'
 
 /** What one lane sends in one round. */
 export interface Cargo {
   readonly lane: Lane
   readonly outgoing: Outgoing
   readonly targetId: Uuid
-  /** Where the lane goes on afterwards. */
-  readonly next: number
-  /** What lies before that and is not in `outgoing`. */
+  /** What is upstream of the lane afterwards. */
+  readonly track: Track
+  /** What that has more than before, and is not in `outgoing`. */
   readonly unsent: Unsent
   /** One stored batch and nothing else: what is refused of it is known. */
-  readonly alone: LaneSpan | undefined
+  readonly alone: OffsetSpan | undefined
   /** Of what the lane had there was no room for all. */
   readonly hasMore: boolean
 }
@@ -37,12 +38,14 @@ export interface Loading {
   /** The topic that the lane goes to; undefined: it will be there soon. Throws `TargetRefused`. */
   readonly targetOf: (lane: Lane) => Promise<TopicMetadata | undefined>
   readonly recordLeftOut: RecordLeftOut
+  /** Records that were read back upstream are matched in their order: then nothing goes before older records. */
+  readonly mayReorder: boolean
   readonly packing: {
     readonly pack: (
       lane: Lane,
       target: TopicMetadata,
       stored: AsyncIterable<Buffer>,
-      limitBytes: number,
+      hole: LoadedHole,
     ) => Promise<Outgoing>
     readonly readBytes: Packing['readBytes']
   }
@@ -82,50 +85,31 @@ export const load = async (loading: Loading, room: Room): Promise<readonly Cargo
   return loaded
 }
 
-const loadLane = async (
-  { broker, clock, lanes, targetOf, recordLeftOut, packing }: Loading,
-  lane: Lane,
-  maxBytes: number,
-): Promise<Cargo | undefined> => {
-  let alone: LaneSpan | undefined
+const loadLane = async (loading: Loading, lane: Lane, maxBytes: number): Promise<Cargo | undefined> => {
+  const { broker, clock, lanes } = loading
   try {
-    const target = await targetOf(lane)
+    const target = await loading.targetOf(lane)
     if (target === undefined) {
       clock.after(creationMs, () => lanes.queue(lane))
       return undefined
     }
-    await passExpired(broker, lane, recordLeftOut)
-    const { logStart, highWatermark } = broker.offsets(lane.id)
-    const isAlone = lane.trouble !== undefined
-    const start = Math.max(lane.next, logStart)
-    let end = start
-    const stored = async function* (): AsyncGenerator<Buffer> {
-      while (end < highWatermark) {
-        const read = await broker.read(lane.id, end, packing.readBytes(lane, maxBytes))
-        const [first] = read.batches
-        if (isAlone && first !== undefined) {
-          end = nextOffsetOf(first)
-          alone = { first: start, last: end - 1 }
-          yield first
-          return
-        }
-        if (read.nextOffset <= end) return
-        end = read.nextOffset
-        yield* read.batches
-      }
+    await passExpired(broker, lane, loading.recordLeftOut)
+    const { highWatermark } = broker.offsets(lane.id)
+    const stretches = await loadHoles(loading, lane, target, maxBytes)
+    const track = stretches.reduce(covered, lane.track)
+    const outgoing = together(stretches.map(stretch => stretch.outgoing))
+    if (outgoing.records > 0) {
+      const unsent = stretches.map(stretch => stretch.unsent).reduce(addUnsent, {})
+      const [alone] = stretches.map(stretch => stretch.alone)
+      const hasMore = alone === undefined && holesIn(track, highWatermark).length > 0
+      return { lane, outgoing, targetId: target.id, track, unsent, alone, hasMore }
     }
-    const outgoing = await packing.pack(lane, target, stored(), maxBytes)
-    const nextOffset = outgoing.next ?? end
-    const hasMore = !isAlone && nextOffset < highWatermark
-    const stretch = { first: lane.next, end: nextOffset, records: outgoing.records }
-    const unsent = unsentIn(broker, lane.id, stretch)
-    if (outgoing.records > 0) return { lane, outgoing, targetId: target.id, next: nextOffset, unsent, alone, hasMore }
     // nothing but markers and what compaction emptied
-    if (nextOffset > lane.next) lane.pass(nextOffset, unsent)
+    for (const stretch of stretches) lane.pass(stretch, stretch.unsent)
     if (lanes.lag(lane) > 0) lanes.queue(lane)
   } catch (error) {
-    if (error instanceof TargetRefused || error instanceof MalformedFrame) {
-      lane.refused(error.message, clock.monotonicMs(), error instanceof MalformedFrame ? alone : undefined)
+    if (error instanceof TargetRefused || error instanceof UnreadableRecords) {
+      lane.refused(error.message, clock.monotonicMs(), error instanceof UnreadableRecords ? error.alone : undefined)
       lanes.queue(lane)
     } else if (error instanceof BrokerError) {
       // evicted meanwhile, or the device is slow: its turn comes again
@@ -133,4 +117,106 @@ const loadLane = async (
     } else throw error
   }
   return undefined
+}
+
+/** What is loaded of a hole, from its start on. */
+interface Stretch extends Hole {
+  readonly outgoing: Outgoing
+  readonly unsent: Unsent
+  readonly alone: OffsetSpan | undefined
+}
+
+/** Records that cannot be read. */
+class UnreadableRecords extends Error {
+  readonly alone: OffsetSpan | undefined
+
+  constructor({ message }: MalformedFrame, alone: OffsetSpan | undefined) {
+    super(message)
+    this.alone = alone
+  }
+}
+
+/** Holes in the order of the lane's rule, until there is enough. Of a lane in trouble one batch, of its newest or of its oldest hole. */
+const loadHoles = async (
+  loading: Loading,
+  lane: Lane,
+  target: TopicMetadata,
+  maxBytes: number,
+): Promise<readonly Stretch[]> => {
+  const holes = holesToLoad(loading, lane, maxBytes)
+  if (lane.trouble !== undefined) {
+    const suspect = lane.suspectsOldest ? holes.toSorted((one, other) => one.first - other.first)[0] : holes[0]
+    return suspect === undefined ? [] : [await loadHole(loading, lane, target, suspect, maxBytes)]
+  }
+  const stretches: Stretch[] = []
+  let leftBytes = maxBytes
+  for (const hole of holes) {
+    const stretch = await loadHole(loading, lane, target, hole, leftBytes)
+    stretches.push(stretch)
+    leftBytes -= stretch.outgoing.bytes
+    if (leftBytes <= 0 || stretch.end < hole.end) break
+  }
+  return stretches
+}
+
+const holesToLoad = ({ broker, mayReorder }: Loading, { id, rule, track }: Lane, maxBytes: number): readonly Hole[] => {
+  const { logStart, highWatermark } = broker.offsets(id)
+  if (rule.order === 'oldest-first' || !mayReorder) return holesIn(track, highWatermark)
+  const recordBytes = broker.sizeBytes(id) / Math.max(1, highWatermark - logStart)
+  const fitting = Math.max(1, Math.floor(maxBytes / recordBytes))
+  return newestFirst(track, { logStart, end: highWatermark }, fitting)
+}
+
+const loadHole = async (
+  { broker, packing }: Loading,
+  lane: Lane,
+  target: TopicMetadata,
+  hole: Hole,
+  limitBytes: number,
+): Promise<Stretch> => {
+  const start = Math.max(hole.first, broker.offsets(lane.id).logStart)
+  let alone: OffsetSpan | undefined
+  let at = Math.min(start, hole.end)
+  const stored = async function* (): AsyncGenerator<Buffer> {
+    while (at < hole.end) {
+      const read = await broker.read(lane.id, at, packing.readBytes(lane, limitBytes))
+      const [first] = read.batches
+      if (lane.trouble !== undefined && first !== undefined) {
+        at = Math.min(nextOffsetOf(first), hole.end)
+        alone = { first: start, last: at - 1 }
+        yield first
+        return
+      }
+      if (read.nextOffset <= at) return
+      at = Math.min(read.nextOffset, hole.end)
+      yield* read.batches
+    }
+  }
+  try {
+    const outgoing = await packing.pack(lane, target, stored(), { ...hole, limitBytes })
+    const end = Math.min(outgoing.next ?? at, hole.end)
+    const unsent = unsentIn(broker, lane.id, { first: hole.first, end, records: outgoing.records })
+    return { first: hole.first, end, outgoing, unsent, alone }
+  } catch (error) {
+    throw error instanceof MalformedFrame ? new UnreadableRecords(error, alone) : error
+  }
+}
+
+const together = (loads: readonly Outgoing[]): Outgoing => ({
+  batches: loads.flatMap(({ batches }) => batches),
+  present: presentInAll(loads),
+  records: loads.reduce((sum, { records }) => sum + records, 0),
+  bytes: loads.reduce((sum, { bytes }) => sum + bytes, 0),
+  storedBytes: loads.reduce((sum, { storedBytes }) => sum + storedBytes, 0),
+  next: undefined,
+})
+
+const presentInAll = (loads: readonly Outgoing[]): ReadonlyMap<number, CentralSpan> => {
+  const all = new Map<number, CentralSpan>()
+  for (const [partition, { first, last, records }] of loads.flatMap(({ present }) => [...present])) {
+    const before = all.get(partition) ?? { first, last, records: 0 }
+    const ends = { first: Math.min(before.first, first), last: Math.max(before.last, last) }
+    all.set(partition, { ...ends, records: before.records + records })
+  }
+  return all
 }

@@ -1,6 +1,7 @@
 import type { Broker } from '../broker/broker.ts'
 import type { LeftOutSpan } from '../state/uplink.ts'
 import type { Lane } from './lane.ts'
+import { holesIn } from './track.ts'
 import { addUnsent, unsentIn } from './unsent.ts'
 
 /** Makes the record of a span durable. */
@@ -18,11 +19,12 @@ export const passExpired = async (broker: Broker, lane: Lane, record: RecordLeft
   if (oldest <= 0 || first >= highWatermark) return
   const { logAges } = await broker.read(lane.id, first, 1)
   if (logAges[0] === undefined || logAges[0] >= Math.floor(oldest)) return
-  const end = await broker.findOffsetByLogAge(lane.id, oldest)
+  const [hole] = holesIn(lane.track, highWatermark)
+  const end = Math.min(await broker.findOffsetByLogAge(lane.id, oldest), hole?.end ?? 0)
   if (end <= first) return
   await record(lane, { first, last: end - 1, records: end - first, reason: 'expired' })
   const lost = unsentIn(broker, lane.id, { first: lane.next, end: first, records: 0 })
-  lane.pass(end, addUnsent(lost, { expired: end - first }))
+  lane.pass({ first: lane.next, end }, addUnsent(lost, { expired: end - first }))
   // whatever was refused of it is behind
   lane.release()
 }

@@ -10,6 +10,7 @@ import { restoredEpochStep } from '../storage/restore.ts'
 import { emptyLedger } from './ledger.ts'
 import type { Position } from './position.ts'
 import { PositionsTopic } from './positions-topic.ts'
+import { cutAt, emptyTrack, endOf, offsetsIn, placeOf, type Track, together, trackOf } from './track.ts'
 
 export interface InheritanceParts {
   readonly broker: Broker
@@ -37,13 +38,14 @@ export const inherit = async (parts: InheritanceParts): Promise<void> => {
     for (const [partition, id] of topic.partitions.entries()) {
       const copied = view.position(topic.name, partition)
       const sent = parents.map(positions => positions.get(`${topic.name}/${partition}`))
-      const ends = sent.map((position, index) => {
-        if (position?.topicId !== topic.id) return 0
-        return commonEnd(parts, id, position, index) ?? unknownEnd(parts, position)
+      const tracks = sent.map((position, index) => {
+        if (position?.topicId !== topic.id) return emptyTrack
+        return cutAt(trackOf(position), commonEnd(parts, id, position, index) ?? unknownEnd(parts, position))
       })
-      const next = Math.max(0, ...ends, copied?.topicId === topic.id ? copied.last + 1 : 0)
+      if (copied?.topicId === topic.id) tracks.push(trackOf(copied))
+      const track = together(tracks)
       const own = { ...emptyPosition, topicId: topic.id }
-      if (next > 0) changes.push(view.putPosition(topic.name, partition, broughtByParents(own, next)))
+      if (offsetsIn(track) > 0) changes.push(view.putPosition(topic.name, partition, broughtByParents(own, track)))
     }
   }
   changes.push(view.putInherited(broker.logId, state.logAge))
@@ -53,12 +55,12 @@ export const inherit = async (parts: InheritanceParts): Promise<void> => {
 
 const emptyPosition = { ...emptyLedger, last: -1, starts: [] }
 
-/** A position of a log that has sent nothing itself: all below `next` came there from its parents. */
-export const broughtByParents = ({ topicId }: Pick<UpstreamPosition, 'topicId'>, next: number): UpstreamPosition => ({
+/** A position of a log that has sent nothing itself: all of the track came there from its parents. */
+export const broughtByParents = ({ topicId }: Pick<UpstreamPosition, 'topicId'>, track: Track): UpstreamPosition => ({
   ...emptyPosition,
   topicId,
-  last: next - 1,
-  unsent: { parent: next },
+  ...placeOf(track),
+  unsent: { parent: offsetsIn(track) },
 })
 
 /** Where the partition ended when the first start of this epoch, or of a later one, began to write into it. */
@@ -78,16 +80,17 @@ const positionsOf = async (
 }
 
 /**
- * The offset below which the ancestor has sent what this log has, too: through its position, but no further than their histories are one. They
+ * The offset below which what the ancestor has sent is what this log has, too: the end of its position, but no further than their histories are one. They
  * part where the newest start ends that both have had; or, for a backup, where it ends. Undefined: nobody can tell.
  */
 export const commonEnd = (
   { broker, view, ancestors }: Pick<InheritanceParts, 'broker' | 'view' | 'ancestors'>,
   id: PartitionId,
-  { last, starts }: Pick<UpstreamPosition, 'last' | 'starts'>,
+  position: Pick<UpstreamPosition, 'last' | 'ahead' | 'starts'>,
   index: number,
 ): number | undefined => {
-  const end = last + 1
+  const { starts } = position
+  const end = endOf(trackOf(position))
   const common = starts.findIndex(({ incarnation }) => view.start(incarnation) !== undefined)
   if (common >= 0) {
     const { epoch } = view.start(starts[common]!.incarnation)!

@@ -1,7 +1,7 @@
 import type { Broker } from '../broker/broker.ts'
 import type { Topic } from '../broker/topics.ts'
 import type { RetentionClass } from '../config/metered-windows.ts'
-import { priorities } from '../config/uplink-rules.ts'
+import { plainRule, priorities, type UplinkRule } from '../config/uplink-rules.ts'
 import type { PartitionId } from '../core/brand.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { UplinkView, UpstreamPosition } from '../state/uplink.ts'
@@ -9,6 +9,7 @@ import type { Caps } from './caps.ts'
 import { Lane } from './lane.ts'
 import type { Selection } from './selection.ts'
 import { ownSpans, passSpan } from './skip.ts'
+import { holesIn } from './track.ts'
 
 /** The position of a partition as it is known now. */
 export type PositionOf = (topic: string, partition: number) => UpstreamPosition | undefined
@@ -57,9 +58,12 @@ export class Lanes {
   }
 
   /** Records durable here and not upstream. */
-  lag({ id, next }: Lane): number {
+  lag({ id, track }: Lane): number {
     const { highWatermark, logStart } = this.#broker.offsets(id)
-    return Math.max(0, highWatermark - Math.max(next, logStart))
+    return holesIn(track, highWatermark).reduce(
+      (sum, { first, end }) => sum + Math.max(0, end - Math.max(first, logStart)),
+      0,
+    )
   }
 
   /** Records of all partitions that are durable here and not upstream. */
@@ -145,11 +149,18 @@ export class Lanes {
     for (const [partition, id] of topic.partitions.entries()) {
       const lane = this.#byPartition.get(id) ?? this.#addLane(topic, partition)
       lane.retentionClass = retentionClass
+      lane.rule = this.#ruleOf(topic)
     }
   }
 
+  /** Where acknowledgements wait for the central cluster, all goes up, and in order. */
+  #ruleOf({ name, configs }: Topic): UplinkRule {
+    const rule = this.#selection.rule(name)
+    return configs.get('min.insync.replicas') === '2' ? { ...plainRule, priority: rule.priority } : rule
+  }
+
   #addLane(topic: Topic, partition: number): Lane {
-    const lane = new Lane(topic, partition, this.#selection.target(topic.name), this.#selection.rule(topic.name))
+    const lane = new Lane(topic, partition, this.#selection.target(topic.name))
     this.#place(lane)
     this.#byPartition.set(lane.id, lane)
     this.queue(lane)
@@ -162,7 +173,7 @@ export class Lanes {
     for (;;) {
       const span = lane.nextSkipped(spans, this.#broker.offsets(lane.id).logStart)
       if (span === undefined) return
-      passSpan(this.#broker, lane, span)
+      passSpan(lane, span)
     }
   }
 

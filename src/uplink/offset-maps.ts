@@ -46,13 +46,14 @@ export class OffsetMaps {
 
   /** Takes where the lane is now; with what the last round brought it knows more than the end. */
   note(lane: Lane, brought?: BroughtRun): void {
-    const { ledger, next } = lane
-    if (Object.keys(ledger.central).length === 0) return
+    const { ledger, next, track } = lane
+    // with newer records upstream an end there is no end here
+    if (Object.keys(ledger.central).length === 0 || track.ahead.length > 0) return
     const before = this.#mapOf(lane)
     const sync: OffsetSync = {
       next,
       central: byPartition(ledger.central, ({ last }) => last + 1),
-      run: brought === undefined ? null : runOf(brought, next),
+      run: brought === undefined || lane.rule.order === 'newest-first' ? null : runOf(brought, next),
     }
     const syncs = withSync(before?.syncs ?? [], sync)
     if (syncs === before?.syncs) return

@@ -9,6 +9,7 @@ import {
   hasLogAppendTime,
   isControl,
   lastOffsetDeltaOf,
+  nextOffsetOf,
   recordCountOf,
 } from '../wire/kafka/record-batch.ts'
 import { decompressRecords } from '../wire/kafka/records.ts'
@@ -17,6 +18,8 @@ import type { AddHeaders } from './origin-headers.ts'
 
 /** How records of one partition are written for the central cluster. */
 export interface OutgoingRules {
+  /** Records from this offset on are not sent. */
+  readonly end: number
   /** Partition here. */
   readonly partition: number
   /** Partitions of the topic here and there. */
@@ -86,6 +89,7 @@ export const outgoingBatches = async (
       const cursor = await decompressRecords(batch, maxUnpackedBytes)
       while (cursor.next()) {
         if (cursor.offset < next) continue
+        if (cursor.offset >= rules.end) break
         const place = rules.present.get(cursor.offset)
         if (place !== undefined) {
           writer.pass(place)
@@ -112,6 +116,7 @@ const goesAsStored = (batch: Buffer, next: number, rules: OutgoingRules): boolea
   batch.length <= rules.mostStoredBytes &&
   (batch.length >= rules.batchBytes / 2 || codecOf(batch) !== codecId('none')) &&
   baseOffsetOf(batch) >= next &&
+  nextOffsetOf(batch) <= rules.end &&
   lastOffsetDeltaOf(batch) === recordCountOf(batch) - 1 &&
   !hasLogAppendTime(batch)
 

@@ -7,6 +7,12 @@ import type { LinkRate } from './link-rate.ts'
 import { type AddHeaders, gatewayHeader, type Origin, originHeaders } from './origin-headers.ts'
 import { type CentralPlace, type Outgoing, outgoingBatches } from './outgoing-batches.ts'
 import type { NewTarget } from './target-topics.ts'
+import type { Hole } from './track.ts'
+
+/** A hole, and how much of it goes over the link at once. */
+export interface LoadedHole extends Hole {
+  readonly limitBytes: number
+}
 
 /** A batch that is cut for a slow link holds at least this many bytes of records. */
 const leastBatchBytes = 4 << 10
@@ -68,12 +74,12 @@ export class Packing {
     return Math.min(mostReadBytes, Math.max(leastReadBytes, Math.ceil(bytes * this.#expansionOf(lane))))
   }
 
-  /** Stored batches as they go to the target, some `limitBytes` of them. */
+  /** The records of a hole, as they go to the target, some `limitBytes` of them. */
   async pack(
     lane: Lane,
     target: TopicMetadata,
     stored: AsyncIterable<Buffer>,
-    limitBytes: number,
+    { first, end, limitBytes }: LoadedHole,
     { named, present }: PackingRules,
   ): Promise<Outgoing> {
     this.#targetPartitions.set(target.name, target.partitions.length)
@@ -81,7 +87,8 @@ export class Packing {
     // a batch is not cut on its way: nothing else gets through meanwhile
     const sentBytes = Math.min(limitBytes, this.#rate.windowBytes)
     const carriedBytes = Math.max(leastBatchBytes, sentBytes * this.#expansionOf(lane))
-    const outgoing = await outgoingBatches(stored, lane.next, {
+    const outgoing = await outgoingBatches(stored, first, {
+      end,
       partition: lane.partition,
       partitions: this.#partitionsOf(lane),
       targetPartitions: target.partitions.length,

@@ -1,4 +1,4 @@
-import type { CentralSpan, StartOffset, Unsent, UpstreamPosition } from '../state/uplink.ts'
+import type { CentralSpan, OffsetSpan, StartOffset, Unsent, UpstreamPosition } from '../state/uplink.ts'
 import type { LogRecord } from '../wire/kafka/records.ts'
 import { UplinkStopped } from './uplink-errors.ts'
 
@@ -33,14 +33,21 @@ export const decodePosition = (logId: string, { key, value }: LogRecord): Positi
   const read = parse(value, where)
   if (read['version'] !== version)
     throw new UnreadablePosition(`${where}: version ${String(read['version'])} is not known`)
-  const { topicId, last, records, unsent, gateway, target, targetId, central, elsewhere, starts } = read
-  if (!isText(topicId) || !isText(target) || !isText(targetId) || !isCount(last) || !isCount(records))
+  const { topicId, last, ahead, records, unsent, gateway, target, targetId, central, elsewhere, starts } = read
+  if (!isText(topicId) || !isText(target) || !isText(targetId) || !isEnd(last) || !isCount(records))
     throw new UnreadablePosition(`${where}: fields are missing`)
-  if (!isUnsent(unsent) || !isCentral(central) || !isElsewhere(elsewhere) || !isStarts(starts))
+  if (
+    (ahead !== undefined && !isAhead(ahead)) ||
+    !isUnsent(unsent) ||
+    !isCentral(central) ||
+    !isElsewhere(elsewhere) ||
+    !isStarts(starts)
+  )
     throw new UnreadablePosition(`${where}: fields are not as they should be`)
   return {
     topic,
     partition: Number(partition),
+    ...(ahead === undefined ? {} : { ahead }),
     ...{ topicId, last, records, unsent, gateway: String(gateway), target, targetId, central, elsewhere, starts },
   }
 }
@@ -62,6 +69,7 @@ const parse = (value: Buffer, where: string): Record<string, unknown> => {
 
 const isText = (value: unknown): value is string => typeof value === 'string'
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+const isEnd = (value: unknown): value is number => value === -1 || isCount(value)
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 const isUnsent = (value: unknown): value is Unsent => isObject(value) && Object.values(value).every(isCount)
@@ -69,6 +77,8 @@ const isCentral = (value: unknown): value is Record<string, CentralSpan> =>
   isObject(value) && Object.values(value).every(isSpan)
 const isSpan = (value: unknown): value is CentralSpan =>
   isObject(value) && isCount(value['first']) && isCount(value['last']) && isCount(value['records'])
+const isAhead = (value: unknown): value is readonly OffsetSpan[] =>
+  Array.isArray(value) && value.every(one => isObject(one) && isCount(one['first']) && isCount(one['last']))
 const isElsewhere = (value: unknown): value is UpstreamPosition['elsewhere'] =>
   isObject(value) && isCount(value['renamed']) && isCount(value['remade'])
 const isStarts = (value: unknown): value is readonly StartOffset[] =>

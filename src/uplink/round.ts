@@ -10,6 +10,7 @@ import type { Lane } from './lane.ts'
 import { carried, joined } from './ledger.ts'
 import type { LinkRate } from './link-rate.ts'
 import { encodePosition, type Position } from './position.ts'
+import { placeOf } from './track.ts'
 
 /** Begins a round, stores its batches and then its positions, and ends it. */
 export type RoundProducer = Pick<TransactionalProducer, 'begin' | 'send' | 'commit'>
@@ -69,13 +70,13 @@ export const carry = async (parts: RoundParts, cargo: readonly Cargo[]): Promise
 
 const positionAfter = (
   { gateway, startsOf }: RoundParts,
-  { lane, targetId, unsent, next }: Cargo,
+  { lane, targetId, unsent, track }: Cargo,
   central: ReadonlyMap<number, CentralSpan>,
 ): Position => ({
   topic: lane.topic,
   partition: lane.partition,
   topicId: lane.topicId,
-  last: next - 1,
+  ...placeOf(track),
   ...carried(lane.ledger, { target: lane.target, targetId, unsent, central }),
   gateway,
   starts: startsOf(lane),

@@ -116,11 +116,12 @@ export class Session {
     this.#loading = {
       ...parts,
       targetOf: lane => this.#targetOf(lane),
+      mayReorder: withoutTransactions === undefined,
       recordLeftOut: (lane, span) => recordLeftOut(recording, lane, span),
       packing: {
         readBytes: (lane, bytes) => packing.readBytes(lane, bytes),
-        pack: (lane, target, stored, limitBytes) =>
-          packing.pack(lane, target, stored, limitBytes, this.#packingRules(lane, target)),
+        pack: (lane, target, stored, hole) =>
+          packing.pack(lane, target, stored, hole, this.#packingRules(lane, target)),
       },
     }
   }

@@ -1,9 +1,8 @@
-import type { Broker } from '../broker/broker.ts'
 import type { UplinkSkip } from '../broker/uplink-summary.ts'
 import type { StateLog } from '../state/state-log.ts'
-import type { SkippedSpan, UplinkView } from '../state/uplink.ts'
-import type { Lane, LaneSpan } from './lane.ts'
-import { addUnsent, unsentIn } from './unsent.ts'
+import type { OffsetSpan, SkippedSpan, UplinkView } from '../state/uplink.ts'
+import type { Lane } from './lane.ts'
+import { covered, offsetsIn } from './track.ts'
 
 /** Somebody who skips more often than this in one partition has another problem. */
 const mostSpans = 100
@@ -38,21 +37,19 @@ export const ownSpans = (view: UplinkView, { topic, partition, topicId }: Lane):
   view.skipped(topic, partition).filter(span => span.topicId === topicId)
 
 /** Gives the batch up. The lane goes on once that is durable: what was skipped is never without its record. */
-export const skipBatch = async (broker: Broker, lane: Lane, state: StateLog, view: UplinkView): Promise<void> => {
+export const skipBatch = async (lane: Lane, state: StateLog, view: UplinkView): Promise<void> => {
   const { topic, partition, topicId, trouble } = lane
   const { batch, reason } = trouble!
   const span: SkippedSpan = { topicId, ...batch!, refusal: reason, logAge: state.logAge }
   state.write([view.putSkipped(topic, partition, [...ownSpans(view, lane), span])])
   lane.hold()
   await state.durable(view)
-  passSpan(broker, lane, span)
+  passSpan(lane, span)
   lane.release()
 }
 
 /** The lane goes on behind what was given up. */
-export const passSpan = (broker: Broker, lane: Lane, { first, last }: LaneSpan): void => {
-  const from = Math.max(lane.next, first)
-  const lost = unsentIn(broker, lane.id, { first: lane.next, end: from, records: 0 })
-  lane.pass(last + 1, addUnsent(lost, { skipped: last + 1 - from }))
-  broker.replica.gaveUp(lane.id, last + 1)
+export const passSpan = (lane: Lane, { first, last }: OffsetSpan): void => {
+  const hole = { first, end: last + 1 }
+  lane.pass(hole, { skipped: offsetsIn(covered(lane.track, hole)) - offsetsIn(lane.track) })
 }

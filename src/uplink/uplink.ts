@@ -202,7 +202,7 @@ export class Uplink implements UplinkControls {
     const spans = lane === undefined ? 0 : ownSpans(view, lane).length
     const fault = skipFault(lane, skip, spans, clock.monotonicMs())
     if (lane === undefined || fault !== undefined) return fault
-    await skipBatch(broker, lane, state, view)
+    await skipBatch(lane, state, view)
     broker.metrics.add('uplinkSkipped', skip.last - skip.first + 1)
     logger.warn({ ...skip }, 'records were skipped on their way up')
     this.lanes.queue(lane)

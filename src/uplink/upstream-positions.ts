@@ -10,6 +10,7 @@ import { startSends } from './known-starts.ts'
 import type { Lane } from './lane.ts'
 import type { Position } from './position.ts'
 import type { Tails } from './tails.ts'
+import { endOf, offsetsIn, trackOf } from './track.ts'
 import { UplinkFenced } from './uplink-errors.ts'
 
 export interface UpstreamParts {
@@ -57,7 +58,7 @@ export class UpstreamPositions {
     const known = this.#known.get(`${topic}/${partition}`)
     if (known !== undefined) return known
     const copied = this.#parts.view.position(topic, partition)
-    return copied !== undefined && this.heirOf.length > 0 ? broughtByParents(copied, copied.last + 1) : copied
+    return copied !== undefined && this.heirOf.length > 0 ? broughtByParents(copied, trackOf(copied)) : copied
   }
 
   /** The logs whose positions upstream are this one's, too, and are still to be read; oldest first. */
@@ -70,7 +71,7 @@ export class UpstreamPositions {
   take(position: Position): void {
     const key = `${position.topic}/${position.partition}`
     const known = this.#known.get(key)
-    if (known?.topicId === position.topicId && known.last > position.last) return
+    if (known?.topicId === position.topicId && offsetsIn(trackOf(known)) > offsetsIn(trackOf(position))) return
     this.#known.set(key, position)
     this.#uncopied.add(key)
   }
@@ -148,7 +149,8 @@ export class UpstreamPositions {
   }
 
   /** Why the position cannot be of this log. */
-  #strangeness({ topic, partition, topicId, last, starts, gateway }: Position): string | undefined {
+  #strangeness({ topic, partition, topicId, starts, gateway, ...position }: Position): string | undefined {
+    const last = endOf(trackOf(position)) - 1
     const { view, broker } = this.#parts
     const advice = 'brooklet uplink fork gives this log a name of its own'
     const start = view.start(starts[0]!.incarnation)

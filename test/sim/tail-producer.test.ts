@@ -80,6 +80,7 @@ const batchOf = async (lane: Lane, count: number) => {
     value: Buffer.from(`${lane.topic} ${index}`),
   }))
   const { batches } = await outgoingBatches([encodeBatch(records)], 0, {
+    end: count,
     partition: 0,
     partitions: 1,
     targetPartitions: 1,

@@ -17,6 +17,10 @@ it.each(seedsOf(12))('so it is without transactions: seed %i', async seed => {
   await simulate(seed, { isWithoutTransactions: true })
 })
 
+it.each(seedsOf(12))('and where rules send the newest first, or leave out what is old: seed %i', async seed => {
+  await simulate(seed, { isScheduled: true })
+})
+
 it('an end of a transaction that never arrived is settled by the next session, not by its timeout', async () => {
   const pausesMs: number[] = []
   for (let seed = 1; seed <= 5; seed++) {

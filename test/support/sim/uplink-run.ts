@@ -1,5 +1,6 @@
 import { type OpenBroker, openBroker } from '../../../src/broker/open-broker.ts'
 import { defaultSettings, type Settings, settingKeys } from '../../../src/config/settings.ts'
+import { plainRule } from '../../../src/config/uplink-rules.ts'
 import { assert } from '../../../src/core/assert.ts'
 import { BrokerError } from '../../../src/core/errors.ts'
 import { MemoryBudget } from '../../../src/core/memory-budget.ts'
@@ -35,6 +36,8 @@ export interface UplinkRunOptions {
   readonly bugs?: CentralBugs
   /** The cluster gives no transactions. */
   readonly isWithoutTransactions?: boolean
+  /** Rules send the newest first, or leave out what is old, under a cap. */
+  readonly isScheduled?: boolean
 }
 
 /** A record of a source partition, as its value says it. */
@@ -51,9 +54,12 @@ export class UplinkRun {
   readonly machine: SimMachine
   readonly random: SimRandom
   readonly central: CentralCluster
+  /** Records that rules have left out, once the run is over. */
+  leftOut = 0
   /** Records written so far, by source partition. */
   readonly #written = new Map<string, number>()
   readonly #settings: Settings
+  readonly #isScheduled: boolean
   /** Share of the requests that go wrong. */
   #faultShare = 0
   /** The gateway crashes when so many more requests have come; Infinity: never. */
@@ -63,7 +69,8 @@ export class UplinkRun {
   #log!: Log
   #uplink!: Uplink
 
-  constructor(seed: number, { bugs = {}, isWithoutTransactions = false }: UplinkRunOptions = {}) {
+  constructor(seed: number, { bugs = {}, isWithoutTransactions = false, isScheduled = false }: UplinkRunOptions = {}) {
+    this.#isScheduled = isScheduled
     this.machine = new SimMachine(seed)
     this.random = new SimRandom(seed + 1)
     const release: CentralRelease = this.random.pick(['tv2', 'tv2', 'tv1', 'old'])
@@ -85,6 +92,19 @@ export class UplinkRun {
       'uplink.transaction.timeout.ms': 20_000,
       'uplink.retry.backoff.ms': 100,
       'uplink.retry.backoff.max.ms': 2_000,
+      ...(isScheduled ? this.#schedule() : {}),
+    }
+  }
+
+  /** A cap that makes a backlog of little. */
+  #schedule(): Partial<Settings> {
+    const { random } = this
+    return {
+      'uplink.rate.max': random.pick([2, 4, 16]) * KiB,
+      'uplink.rules': [
+        { ...plainRule, topics: ['one'], order: 'newest-first', priority: random.pick(['high', 'normal']) },
+        { ...plainRule, topics: ['two'], ttlMs: random.pick([5_000, 20_000]) },
+      ],
     }
   }
 
@@ -282,7 +302,11 @@ export class UplinkRun {
     const endMs = clock.nowMs + drainMs
     const count = (lists: Iterable<readonly Seen[]>): number => [...lists].reduce((sum, { length }) => sum + length, 0)
     const stored = count((await this.#stored()).values())
-    while (count(await this.upstream()) < stored) {
+    const isDrained = async (): Promise<boolean> =>
+      this.#isScheduled
+        ? this.#uplink.lanes.lagInAll === 0 && this.central.transactions.unfinished === 0
+        : count(await this.upstream()) >= stored
+    while (!(await isDrained())) {
       const { state, lastError } = this.#uplink
       if (clock.nowMs > endMs) throw new Error(`not everything is upstream; the uplink is ${state}: ${lastError}`)
       await sleep(clock, 200)
@@ -312,10 +336,16 @@ export class UplinkRun {
       const seen: number[] = []
       for (const values of upstream) {
         const own = values.filter(value => value.source === source).map(({ index }) => index)
-        if (own.some((index, at) => at > 0 && index < own[at - 1]!)) throw new Error(`${source}: ${own} upstream`)
+        const isOrdered = !this.#isScheduled || source.startsWith('two')
+        if (isOrdered && own.some((index, at) => at > 0 && index < own[at - 1]!))
+          throw new Error(`${source}: ${own} upstream`)
         seen.push(...own)
       }
       seen.sort((one, other) => one - other)
+      if (this.#isScheduled) {
+        this.#checkScheduled(source, seen, stored.length, whole)
+        continue
+      }
       // one round comes to its partitions one after the other
       const isComing = seen.length < stored.length && this.#settings['uplink.partitions'] > 0
       if (isComing && (this.central.transactions.unfinished > 0 || this.central.withoutTransactions !== 0)) {
@@ -328,6 +358,24 @@ export class UplinkRun {
       if (whole && seen.length < stored.length)
         throw new Error(`${source}: ${seen.length} of ${stored.length} upstream`)
     }
+  }
+
+  /** Each record at most once; in the end all but those that are on record as left out. */
+  #checkScheduled(source: string, seen: readonly number[], stored: number, whole: boolean): void {
+    if (new Set(seen).size < seen.length) throw new Error(`${source}: ${seen} upstream`)
+    if ((seen.at(-1) ?? -1) >= stored) throw new Error(`${source}: ${seen.at(-1)} upstream, ${stored} here`)
+    if (!whole) return
+    const [topic = '', partition] = source.split('/')
+    const { unsent } = this.#uplink.lanes.find(topic, Number(partition))!.ledger
+    const leftOut = (unsent.expired ?? 0) + (unsent.thinned ?? 0)
+    if (seen.length + leftOut !== stored)
+      throw new Error(`${source}: ${seen.length} of ${stored} upstream, ${leftOut} left out`)
+    this.leftOut += leftOut
+    const spans = [...this.#uplink.leftOut()].filter(span => `${span.topic}/${span.partition}` === source)
+    const recorded = spans.reduce((sum, { records }) => sum + records, 0)
+    // older ones are summed
+    if (spans.length < 20 && recorded !== leftOut)
+      throw new Error(`${source}: ${leftOut} left out, ${recorded} on record`)
   }
 }
 

@@ -24,7 +24,7 @@ const schedule = `rate.max: 64KiB
 rate.max.bulk: 2KiB
 rules:
   - { topics: [alarms, "alerts.*"], priority: high }
-  - { topics: logs, priority: low, ttl: 6h }
+  - { topics: logs, priority: low, order: newest-first, ttl: 6h }
 metered:
   - { from: 08:00, to: 18:00, days: mon-fri, rate: 10KiB, classes: [critical, normal] }
   - { from: "22:30", to: "6:00", days: "sat,sun", rate: 0 }
@@ -35,8 +35,8 @@ it('is written as people would, and printed so that it loads back', () => {
   const loaded = load(schedule)
   const { settings } = loaded
   expect(settings['uplink.rules']).toEqual([
-    { topics: ['alarms', 'alerts.*'], priority: 'high', ttlMs: Number.POSITIVE_INFINITY },
-    { topics: ['logs'], priority: 'low', ttlMs: 6 * 3_600_000 },
+    { topics: ['alarms', 'alerts.*'], priority: 'high', order: 'oldest-first', ttlMs: Number.POSITIVE_INFINITY },
+    { topics: ['logs'], priority: 'low', order: 'newest-first', ttlMs: 6 * 3_600_000 },
   ])
   expect(settings['uplink.metered']).toEqual([
     {

@@ -29,7 +29,7 @@ const target = (changes: Partial<TargetFacts> = {}, logStart = 0, logEnd = 121):
 const sound: PartitionFacts = {
   topicId,
   highWatermark: 130,
-  next: 100,
+  track: { next: 100, ahead: [] },
   ledger: position,
   position,
   target: target(),
@@ -39,18 +39,24 @@ const at = (changes: Partial<UpstreamPosition>): UpstreamPosition => ({ ...posit
 
 const explained: readonly { what: string; facts: Partial<PartitionFacts>; note?: RegExp }[] = [
   { what: 'all of it is where it should be', facts: {} },
-  { what: 'nothing was sent yet', facts: { next: 0, ledger: emptyLedger, position: undefined, target: undefined } },
+  {
+    what: 'nothing was sent yet',
+    facts: { track: { next: 0, ahead: [] }, ledger: emptyLedger, position: undefined, target: undefined },
+  },
   {
     what: 'the log that this one was restored from brought up what is upstream',
     facts: { ledger: { ...emptyLedger, unsent: { parent: 100 } }, position: undefined, target: undefined },
   },
   {
     what: 'rounds were committed while the cluster was asked',
-    facts: { next: 40, ledger: at({ records: 30, central: { 3: { first: 20, last: 60, records: 30 } } }) },
+    facts: {
+      track: { next: 40, ahead: [] },
+      ledger: at({ records: 30, central: { 3: { first: 20, last: 60, records: 30 } } }),
+    },
   },
   {
     what: 'the position is of an earlier topic of this name',
-    facts: { next: 0, ledger: emptyLedger, position: at({ topicId: 'd'.repeat(32), last: 900 }) },
+    facts: { track: { next: 0, ahead: [] }, ledger: emptyLedger, position: at({ topicId: 'd'.repeat(32), last: 900 }) },
   },
   {
     what: 'retention took old records',

@@ -69,7 +69,15 @@ it('on a link that carries one partition in a round all have their turn', async 
     },
   }
   const recordLeftOut = async () => undefined
-  const loading = { broker, clock: nodeClock, lanes, targetOf: async () => target, recordLeftOut, packing }
+  const loading = {
+    broker,
+    clock: nodeClock,
+    lanes,
+    targetOf: async () => target,
+    recordLeftOut,
+    mayReorder: true,
+    packing,
+  }
   const rounds: string[][] = []
   for (let round = 0; round < 6; round++)
     rounds.push((await load(loading, caps.room(roundBytes))).map(({ lane }) => lane.topic))

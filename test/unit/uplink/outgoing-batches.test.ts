@@ -7,6 +7,7 @@ import { AT, CONTROL_BIT, codecOf, LOG_APPEND_TIME_BIT, seal, stamp } from '../.
 import { allRecords, decompressRecords } from '../../../src/wire/kafka/records.ts'
 
 const rules: OutgoingRules = {
+  end: Number.POSITIVE_INFINITY,
   partition: 1,
   partitions: 4,
   targetPartitions: 4,

@@ -5,9 +5,11 @@ import { openUplink } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
 import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
-import type { Uplink } from '../../../src/uplink/uplink.ts'
+import { endOf, offsetsIn } from '../../../src/uplink/track.ts'
+import type { Uplink, UplinkParts } from '../../../src/uplink/uplink.ts'
 import { uplinkSummary } from '../../../src/uplink/uplink-status.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { allRecords, decompressRecords } from '../../../src/wire/kafka/records.ts'
 import { type MemoryBroker, openMemoryBroker } from '../../support/memory-broker.ts'
 import { CentralCluster } from '../../support/sim/central-cluster.ts'
 import { SimMachine } from '../../support/sim/machine.ts'
@@ -21,6 +23,7 @@ let machine: SimMachine
 let central: CentralCluster
 let under: MemoryBroker
 let uplink: Uplink
+let parts: Pick<UplinkParts, 'settings' | 'gatewayId' | 'incarnation' | 'clockQuality'>
 let quality: 'synchronised' | 'unknown'
 
 const start = async (settings: Partial<Settings>): Promise<void> => {
@@ -28,12 +31,7 @@ const start = async (settings: Partial<Settings>): Promise<void> => {
   const offsetMap = new OffsetMapView()
   under = await openMemoryBroker({ clock: machine.clock, frontViews: [view, offsetMap] })
   const { broker, state } = under.open
-  uplink = openUplink({
-    ...machine.platform,
-    broker,
-    state,
-    view,
-    offsetMap,
+  parts = {
     settings: {
       ...defaultSettings,
       'uplink.bootstrap.servers': central.bootstrap,
@@ -45,7 +43,8 @@ const start = async (settings: Partial<Settings>): Promise<void> => {
     gatewayId: 'g7',
     incarnation: 'now',
     clockQuality: () => quality,
-  })!
+  }
+  uplink = openUplink({ ...parts, ...machine.platform, broker, state, view, offsetMap })!
 }
 
 const write = async (name: string, records: number, configs = new Map<string, string>()): Promise<void> => {
@@ -245,6 +244,60 @@ it(
     await until(() => sent('one') === 3)
     expect([...uplink.leftOut()]).toMatchObject([{ first: 1, last: 1, reason: 'expired' }])
     expect(uplink.lanes.refused).toBe(0)
+    await uplink.stop()
+  }),
+)
+
+const numbered = async (name: string, from: number, to: number): Promise<void> => {
+  const { broker } = under.open
+  const topic = broker.topics.find(name) ?? broker.topics.create({ name, partitions: 1 })
+  for (let index = from; index < to; index++) {
+    const text = Buffer.from(String(index).padEnd(KiB))
+    await broker.produce(topic, 0, encodeBatch([{ timestampMs: 1, key: null, value: text }]), { zstd: true })
+  }
+}
+/** Numbers of the records upstream, in the order in which they stand there. */
+const arrived = async (topic: string): Promise<number[]> => {
+  const batches = central.topics.get(topic)?.partitions[0]?.committed() ?? []
+  const records = await Promise.all(batches.map(async batch => allRecords(await decompressRecords(batch, 1 << 20))))
+  return records.flat().map(({ value: text }) => Number(String(text)))
+}
+
+it(
+  'newest-first: what came last goes up first, new records at once, and the backlog fills up beside them, each record once',
+  during(async () => {
+    await start({
+      'uplink.rate.max': 8 * KiB,
+      'uplink.rules': [{ ...plainRule, topics: ['live'], order: 'newest-first' }],
+    })
+    await numbered('live', 0, 300)
+    uplink.start()
+    const lane = () => uplink.lanes.find('live', 0)!
+    await until(() => lane().track.ahead.length > 0)
+    // the markers of its transaction
+    await sleep(machine.clock, 500)
+    const first = await arrived('live')
+    expect(first[0]).toBeGreaterThan(250)
+    expect(Math.max(...first)).toBe(299)
+    await until(() => lane().next > 20)
+    await numbered('live', 300, 303)
+    const nextThen = lane().next
+    await until(() => endOf(lane().track) === 303)
+    expect(lane().next).toBeLessThan(nextThen + 60)
+    expect((await summary()).partitions[0]).toMatchObject({ lagRecords: 303 - offsetsIn(lane().track) })
+    // a restart knows both places
+    await uplink.stop()
+    const view = new UplinkView()
+    const offsetMap = new OffsetMapView()
+    under = await openMemoryBroker({ clock: machine.clock, frontViews: [view, offsetMap], log: under.log })
+    const { broker, state } = under.open
+    uplink = openUplink({ ...parts, ...machine.platform, broker, state, view, offsetMap })!
+    uplink.start()
+    await until(() => sent('live') === 303)
+    await sleep(machine.clock, 500)
+    const all = await arrived('live')
+    expect(all.toSorted((one, other) => one - other)).toEqual(Array.from({ length: 303 }, (_, index) => index))
+    expect(lane().ledger.records).toBe(303)
     await uplink.stop()
   }),
 )
