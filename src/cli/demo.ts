@@ -2,16 +2,22 @@ import { Command } from 'commander'
 import { profileNamed, runFleet } from '../../firmware-sim/index.ts'
 import { Cluster } from '../client/cluster.ts'
 import { createTopic } from '../client/topic-admin.ts'
-import { type LoadedSettings, loadSettings } from '../config/load.ts'
+import type { LoadedSettings } from '../config/load.ts'
 import { version } from '../core/version.ts'
 import { type Gateway, startGateway } from '../gateway.ts'
+import { sleep } from '../platform/clock.ts'
 import { nodeClock } from '../platform/node/clock.ts'
 import { host } from '../platform/node/host.ts'
+import { onKeys } from '../platform/node/keys.ts'
 import { openLogger } from '../platform/node/logger.ts'
 import { nodeNetwork } from '../platform/node/network.ts'
 import { nodePlatform } from '../platform/node/platform.ts'
+import { auditLines } from './audit-lines.ts'
+import { DemoCentral } from './demo-central.ts'
 import { DemoGroup } from './demo-group.ts'
-import { demoIntroduction, demoLedger, demoProgress } from './demo-screen.ts'
+import type { DemoLink } from './demo-link.ts'
+import { DemoProgress, demoIntroduction, demoLedger, uplinkSums } from './demo-screen.ts'
+import { demoSettings, freeListenUrl } from './demo-settings.ts'
 import { wholeNumber } from './option-values.ts'
 
 interface DemoFlags {
@@ -31,58 +37,60 @@ const fleetMembers = [
 const topicsOfFleet = ['sensors', 'meters', 'vibration', 'positions', 'doors']
 const defaultTopic = { partitions: -1, replicationFactor: -1, configs: new Map<string, string>() }
 
-/** The default port, or a free one when somebody has it. */
-const freeListenUrl = async (scheme: string, port: number): Promise<string> => {
-  try {
-    const listener = await nodeNetwork.listen({ host: '127.0.0.1', port }, connection => connection.destroy())
-    await listener.close()
-    return `${scheme}://127.0.0.1:${port}`
-  } catch {
-    return `${scheme}://127.0.0.1:0`
-  }
-}
+/** A link that is back is used within this time. */
+const longestPauseMs = 2_000
+/** What waits at the end has so long to go up. */
+const sendMs = 15_000
 
-const demoSettings = async (directory: string): Promise<LoadedSettings> =>
-  loadSettings({
-    environment: {},
-    flags: new Map(),
-    set: [
-      `data.dir=${directory}`,
-      'disk.budget=256MiB',
-      'log.level=warn',
-      'group.initial.rebalance.delay.ms=0',
-      `mqtt.listen=${await freeListenUrl('mqtt', 1883)}`,
-      `kafka.listen=${await freeListenUrl('plaintext', 9092)}`,
-      `http.listen=${await freeListenUrl('http', 8190)}`,
-    ],
-    memoryBytes: host.memoryBytes(),
-    diskBytes: host.fileSystemBytes,
-  })
+const gatewaySettings = async (directory: string, { address }: DemoLink): Promise<LoadedSettings> =>
+  demoSettings(directory, [
+    `mqtt.listen=${await freeListenUrl('mqtt', 1883)}`,
+    `kafka.listen=${await freeListenUrl('plaintext', 9092)}`,
+    `http.listen=${await freeListenUrl('http', 8190)}`,
+    `uplink.bootstrap.servers=${address.host}:${address.port}`,
+    `uplink.retry.backoff.max.ms=${longestPauseMs}`,
+  ])
 
-/** `brooklet demo`: gateway, 25 sensors and a consumer group in one process, with a live table and a ledger at the end. */
+/** `brooklet demo`: gateway, central cluster, 25 sensors and a consumer group in one process, with a live table, a ledger and an audit at the end. */
 export const demoCommand = (): Command =>
   new Command('demo')
-    .description('run a gateway with 25 simulated sensors and a consumer group, and watch')
+    .description('run a gateway with 25 simulated sensors, a consumer group and a central cluster, and watch')
     .option('--duration <seconds>', 'stop by itself (default: at Ctrl-C)', wholeNumber(1, maxDurationSeconds))
     .action(async ({ duration }: DemoFlags) => {
       const stop = new AbortController()
       host.onStopSignal(() => stop.abort())
       if (duration !== undefined) nodeClock.after(duration * 1000, () => stop.abort())
       const directory = await host.makeTemporaryDirectory('brooklet-demo-')
-      const logger = await openLogger({ level: 'warn', format: host.stderrIsTerminal ? 'pretty' : 'json' })
-      const gateway = await startGateway(await demoSettings(directory), nodePlatform(logger))
-      const isClean = await runDemo(gateway, directory, stop).finally(() => gateway.stop())
+      // a cut link is no news here
+      const logger = await openLogger({ level: 'error', format: host.stderrIsTerminal ? 'pretty' : 'json' })
+      const platform = nodePlatform(logger)
+      const central = await DemoCentral.start(`${directory}/central`, platform)
+      const gateway = await startGateway(await gatewaySettings(`${directory}/gateway`, central.link), platform)
+      const isClean = await runDemo({ gateway, central, directory, stop }).finally(() => gateway.stop())
+      await central.stop()
       process.exit(isClean ? 0 : 1)
     })
 
-/** Runs until `stop` is aborted. True when the group has read every reading that was acknowledged, once and in order. */
-const runDemo = async (gateway: Gateway, directory: string, stop: AbortController): Promise<boolean> => {
+interface DemoParts {
+  readonly gateway: Gateway
+  readonly central: DemoCentral
+  readonly directory: string
+  readonly stop: AbortController
+}
+
+/** Runs until `stop` is aborted. True when the group has read every reading that was acknowledged, once and in order, and all went up. */
+const runDemo = async ({ gateway, central, directory, stop }: DemoParts): Promise<boolean> => {
   const cluster = openCluster(gateway)
+  const { link } = central
+  const endKeys = onKeys(key => {
+    if (key === 'o') link.isCut ? link.restore() : link.cut()
+  })
   try {
     // some sensors publish rarely; the group need not wait for them
     for (const name of topicsOfFleet) await createTopic(cluster, { ...defaultTopic, name })
     const group = new DemoGroup(cluster, topicsOfFleet)
-    process.stdout.write(demoIntroduction(gateway, directory))
+    process.stdout.write(demoIntroduction(gateway, central, directory))
+    const progress = new DemoProgress(gateway, group, link)
     const reading = group.run()
     reading.catch(() => stop.abort())
     const ledger = await runFleet({
@@ -90,16 +98,27 @@ const runDemo = async (gateway: Gateway, directory: string, stop: AbortControlle
       members: fleetMembers.map(([name, count]) => ({ profile: profileNamed(name)!, count })),
       readingsPerSecond: 2,
       signal: stop.signal,
-      onProgress: demoProgress(gateway, group),
+      onProgress: at => void progress.show(at),
     })
-    process.stdout.write('\nThe sensors have stopped; the group reads what is left.\n\n')
+    progress.end()
+    link.restore()
+    process.stdout.write('\nThe sensors have stopped; the group reads what is left, and what waits goes up.\n\n')
     group.finish()
     await reading
-    process.stdout.write(demoLedger(ledger, group))
-    return ledger.compare(group.receipts).isClean
+    await allSent(gateway)
+    const audit = await gateway.status.audit()
+    process.stdout.write(`${demoLedger(ledger, group)}\n${auditLines(audit, '')}`)
+    return ledger.compare(group.receipts).isClean && audit.verdict === 'explained'
   } finally {
+    endKeys()
     cluster.close()
   }
+}
+
+/** Nothing waits any more, or it has waited long enough. */
+const allSent = async ({ status }: Gateway): Promise<void> => {
+  const endMs = nodeClock.monotonicMs() + sendMs
+  while (nodeClock.monotonicMs() < endMs && uplinkSums(await status.uplink()).waiting > 0) await sleep(nodeClock, 100)
 }
 
 const openCluster = (gateway: Gateway): Cluster => {
