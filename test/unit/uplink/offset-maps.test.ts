@@ -7,7 +7,7 @@ import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
 import type { Uplink } from '../../../src/uplink/uplink.ts'
 import { uplinkOffsets } from '../../../src/uplink/uplink-status.ts'
-import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { compressBatch, encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
 import { type MemoryBroker, openMemoryBroker } from '../../support/memory-broker.ts'
 import { CentralCluster } from '../../support/sim/central-cluster.ts'
 import { SimMachine } from '../../support/sim/machine.ts'
@@ -49,7 +49,9 @@ const round = async (count: number): Promise<void> => {
 
 const mapNow = () => uplinkOffsets(uplink, 't')![0]!
 
-beforeEach(() => {
+beforeEach(async () => {
+  // the codec is loaded at its first use, and no virtual clock waits for that
+  await compressBatch(encodeBatch([{ timestampMs: 1, key: null, value: null }]), 'zstd')
   machine = new SimMachine(7)
   central = new CentralCluster(new SimRandom(8), 'tv2')
   central.attach(machine.clock, machine.network)
