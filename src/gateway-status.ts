@@ -1,5 +1,6 @@
 import type { Broker } from './broker/broker.ts'
 import type { ClockWatch } from './broker/clock-quality.ts'
+import type { DownlinkSummary } from './broker/downlink-summary.ts'
 import type { GroupCoordinator } from './broker/groups/coordinator.ts'
 import type { GroupDescription } from './broker/groups/groups.ts'
 import type { Topic } from './broker/topics.ts'
@@ -19,7 +20,7 @@ import { host } from './platform/node/host.ts'
 import type { Platform } from './platform/platform.ts'
 import type { Log } from './storage/log.ts'
 import type { Downlink } from './uplink/downlink/downlink.ts'
-import { downlinkSummary } from './uplink/downlink/downlink-status.ts'
+import { downlinkTopics } from './uplink/downlink/downlink-status.ts'
 import type { Uplink } from './uplink/uplink.ts'
 import { uplinkOffsets, uplinkSummary } from './uplink/uplink-status.ts'
 
@@ -85,12 +86,20 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
     gaps: () => gapSummaries(parts),
     uplink: async () => (parts.uplink === undefined ? undefined : uplinkSummary(parts.uplink, broker, platform.clock)),
     uplinkOffsets: topic => parts.uplink && uplinkOffsets(parts.uplink, topic),
-    downlink: () => (parts.downlink === undefined ? undefined : downlinkSummary(parts.downlink, platform.clock)),
+    downlink: () => downlinkStatus(parts),
     audit: () => gatewayAudit({ ...parts, settings: loaded.settings, gatewayId: gatewayId(loaded, log), startedMs }),
     uplinkControls: () => parts.uplink,
     settings: () => shownSettings(parts.live.loaded),
     route: mqttTopic => parts.mqtt.explain(mqttTopic),
   }
+}
+
+/** Undefined: nothing comes down, and no rule waits for devices. */
+const downlinkStatus = ({ downlink, mqtt, platform }: StatusParts): DownlinkSummary | undefined => {
+  const deliveries = mqtt.deviceDeliveries()
+  if (downlink === undefined && deliveries.length === 0) return undefined
+  const topics = downlink === undefined ? [] : downlinkTopics(downlink, platform.clock)
+  return { error: downlink?.lastError ?? null, topics, deliveries }
 }
 
 /** `gateway.id`, or the host's name and the first digits of the log id. */

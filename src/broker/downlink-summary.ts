@@ -1,9 +1,23 @@
-/** The way down from the central cluster as `downlink status` and the HTTP API show it. */
+/** The way down from the central cluster, and on to devices, as `downlink status` and the HTTP API show it. */
 export interface DownlinkSummary {
   /** What went wrong last; null while all goes well. */
   readonly error: string | null
   /** Of the topics of the central cluster that the rules name, in the order of their names. */
   readonly topics: readonly DownlinkTopic[]
+  /** Deliver rules that wait for devices, partition by partition. */
+  readonly deliveries: readonly DeviceDeliverySummary[]
+}
+
+export interface DeviceDeliverySummary {
+  /** Name of the topic here. */
+  readonly topic: string
+  readonly partition: number
+  /** MQTT topics of the rule. */
+  readonly mqtt: string
+  /** Records that wait for their devices. */
+  readonly pending: number
+  /** MQTT topics that they are for. */
+  readonly pendingTopics: number
 }
 
 export interface DownlinkTopic {

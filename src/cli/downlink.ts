@@ -25,7 +25,13 @@ const headline = ({ error, topics }: DownlinkSummary): string => {
   const partitions = topics.flatMap(topic => topic.partitions)
   const lag = partitions.reduce((sum, { lagOffsets }) => sum + (lagOffsets ?? 0), 0)
   const state =
-    partitions.length === 0 ? 'not connected yet' : lag === 0 ? 'all is read' : `${plural(lag, 'offset')} not read`
+    topics.length === 0
+      ? 'there are no downlink rules'
+      : partitions.length === 0
+        ? 'not connected yet'
+        : lag === 0
+          ? 'all is read'
+          : `${plural(lag, 'offset')} not read`
   return `${state}\n${error === null ? '' : `last error: ${error}\n`}`
 }
 
@@ -43,12 +49,23 @@ const troubles = ({ topics }: DownlinkSummary): string =>
     ])
     .join('')
 
+/** One line for each rule that waits for devices. */
+const deliveries = ({ deliveries: all }: DownlinkSummary): string =>
+  all
+    .filter(({ pending }) => pending > 0)
+    .map(({ topic, partition, mqtt, pending, pendingTopics }) => {
+      const where = `of partition ${partition} of ${topic}`
+      return `${plural(pending, 'record')} ${where} to ${mqtt} wait for ${plural(pendingTopics, 'device')}\n`
+    })
+    .join('')
+
 const status = async ({ http, json }: { readonly http: string; readonly json?: boolean }): Promise<void> => {
   const summary = await new HttpClient(http).get<DownlinkSummary>('/api/v1/downlink')
   if (json) return printList([summary], {}, true)
   process.stdout.write(`${headline(summary)}${troubles(summary)}`)
+  process.stdout.write(deliveries(summary))
   const rows = summary.topics.flatMap(({ topic, partitions }) => partitions.map(row => ({ topic, ...row })))
-  printList(rows, columns, false)
+  if (rows.length > 0) printList(rows, columns, false)
 }
 
 /** `brooklet downlink`: what came down from the central cluster, and what waits there. */

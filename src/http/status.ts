@@ -24,7 +24,7 @@ export interface GatewayStatus {
   uplink(): Promise<UplinkSummary | undefined>
   /** Undefined when there is no uplink, or the topic does not go up. */
   uplinkOffsets(topic: string): readonly UplinkOffsets[] | undefined
-  /** Undefined when there are no downlink rules. */
+  /** Undefined when nothing comes down and no deliver rule waits for devices. */
   downlink(): DownlinkSummary | undefined
   /** Undefined when there is no uplink. */
   uplinkControls(): UplinkControls | undefined

@@ -1,4 +1,5 @@
 import type { Broker } from '../broker/broker.ts'
+import type { DeviceDeliverySummary } from '../broker/downlink-summary.ts'
 import type { Groups } from '../broker/groups/groups.ts'
 import type { Topic } from '../broker/topics.ts'
 import type { DeliverRule } from '../config/deliver.ts'
@@ -77,6 +78,11 @@ export class Deliveries {
     for (const topic of this.#parts.broker.topics.all()) this.#begin(topic, false)
   }
 
+  /** Of rules with `ack: device`. */
+  summaries(): readonly DeviceDeliverySummary[] {
+    return [...this.#devices].map(device => device.summary)
+  }
+
   /** Resolves when no rule is at work any more. */
   async stop(): Promise<void> {
     this.#stopped = true
@@ -87,7 +93,7 @@ export class Deliveries {
 
   get #pendingCount(): number {
     let count = 0
-    for (const { pendingCount } of this.#devices) count += pendingCount
+    for (const { summary } of this.#devices) count += summary.pending
     return count
   }
 

@@ -1,5 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import type { ClockQuality } from '../broker/clock-quality.ts'
+import type { DeviceDeliverySummary } from '../broker/downlink-summary.ts'
 import type { Groups } from '../broker/groups/groups.ts'
 import type { Listeners } from '../broker/listeners/listeners.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
@@ -191,6 +192,11 @@ export class MqttFront {
   /** What becomes of a publish to `mqttTopic`; changes nothing. */
   explain(mqttTopic: string): RouteExplanation {
     return explainRoute(this.routes, this.#parts.broker, this.#parts.settings['num.partitions'], mqttTopic)
+  }
+
+  /** Deliver rules that wait for devices, for people. */
+  deviceDeliveries(): readonly DeviceDeliverySummary[] {
+    return this.#deliveries.summaries()
   }
 
   /** Connected clients, for people. */

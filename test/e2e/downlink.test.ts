@@ -193,6 +193,8 @@ it('commands reach their devices, with QoS 2 once, over kills of the gateway; ea
     expect(devices[1].received).toEqual(wanted(1))
     // with QoS 1 what was acknowledged in the last moment comes again
     expect(devices[0].received.filter((number, index, all) => all.indexOf(number) === index)).toEqual(wanted(0))
+    const { stdout } = await runBrooklet(['downlink', 'status', '--http', gateway.addresses.http])
+    expect(stdout).toMatch(/records of partition \d of commands to devices\/{key}\/commands wait for 1 device\n/)
     const metrics = await (await fetch(`${gateway.httpUrl}/metrics`)).text()
     expect(metrics).toContain(`brooklet_device_deliveries_pending ${wanted(2).length}`)
   } finally {

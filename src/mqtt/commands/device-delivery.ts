@@ -1,5 +1,6 @@
 import type { Broker } from '../../broker/broker.ts'
 import { type CommandOutcome, centralHeaders } from '../../broker/command-report.ts'
+import type { DeviceDeliverySummary } from '../../broker/downlink-summary.ts'
 import type { Topic } from '../../broker/topics.ts'
 import type { DeliverRule } from '../../config/deliver.ts'
 import { assert } from '../../core/assert.ts'
@@ -84,9 +85,9 @@ export class DeviceDelivery implements CommandSource {
     this.#log = log(() => this.#pending.keys())
   }
 
-  /** Records that wait for their devices. */
-  get pendingCount(): number {
-    return this.#pending.size
+  get summary(): DeviceDeliverySummary {
+    const { rule } = this.#parts
+    return { ...this.#fields, mqtt: rule.mqtt.text, pending: this.#pending.size, pendingTopics: this.#queues.size }
   }
 
   /** Delivers from where the log says, or from `first` when the rule has not begun, until it is stopped or the topic has gone. */

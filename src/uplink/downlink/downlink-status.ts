@@ -1,10 +1,10 @@
-import type { DownlinkPartition, DownlinkSummary } from '../../broker/downlink-summary.ts'
+import type { DownlinkPartition, DownlinkTopic } from '../../broker/downlink-summary.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { Downlink } from './downlink.ts'
 import type { Inlet } from './inlet.ts'
 
 /** How far each central partition was read, and what became of its records. */
-export const downlinkSummary = (downlink: Downlink, clock: Clock): DownlinkSummary => {
+export const downlinkTopics = (downlink: Downlink, clock: Clock): readonly DownlinkTopic[] => {
   const nowMs = clock.monotonicMs()
   const topics = downlink.topics.map(({ name, priority, trouble, inlets }) => ({
     topic: name,
@@ -12,10 +12,7 @@ export const downlinkSummary = (downlink: Downlink, clock: Clock): DownlinkSumma
     error: trouble ?? null,
     partitions: inlets.map(inlet => partitionSummary(inlet, nowMs)),
   }))
-  return {
-    error: downlink.lastError ?? null,
-    topics: topics.toSorted((one, other) => one.topic.localeCompare(other.topic)),
-  }
+  return topics.toSorted((one, other) => one.topic.localeCompare(other.topic))
 }
 
 const partitionSummary = (inlet: Inlet, nowMs: number): DownlinkPartition => {
