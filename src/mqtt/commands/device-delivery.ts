@@ -288,16 +288,13 @@ export class DeviceDelivery implements CommandSource {
   }
 
   #end(offset: number, outcome: CommandOutcome): void {
-    const { metrics, logger, topic } = this.#parts
+    const { metrics, logger } = this.#parts
     this.#pending.delete(offset)
     this.#log.settle(offset, outcome)
     metrics.add('deviceDeliveries', 1, outcome.result)
     if (outcome.result === 'delivered') return
     const { result, reason } = outcome
-    logger.warn(
-      { ...this.#fields, offset, result, ...(reason && { reason }) },
-      `a record of ${topic.name} did not reach its device`,
-    )
+    logger.warn({ ...this.#fields, offset, result, ...(reason && { reason }) }, 'a record did not reach its device')
   }
 
   /** Somebody is to answer, and nobody has too much to take already. */
