@@ -109,8 +109,8 @@ export class Lanes {
     this.wake()
   }
 
-  /** Resolves when some lane may have something to send, or `wake` is called. */
-  async ready(): Promise<void> {
+  /** Resolves when some lane may have something to send, or `wake` is called. True: that was not so when it was asked. */
+  async ready(): Promise<boolean> {
     const nowMs = this.#clock.monotonicMs()
     let waitMs = Number.POSITIVE_INFINITY
     const holds = this.#caps.holds(nowMs)
@@ -118,7 +118,7 @@ export class Lanes {
       const fromMs = Math.max(trouble?.retryAtMs ?? nowMs, holds.get(retentionClass)?.untilMs ?? nowMs)
       waitMs = Math.min(waitMs, Math.max(0, fromMs - nowMs))
     }
-    if (waitMs === 0) return
+    if (waitMs === 0) return false
     let timer: Timer | undefined
     await new Promise<void>(resolve => {
       this.#wake = resolve
@@ -126,6 +126,7 @@ export class Lanes {
     })
     timer?.cancel()
     this.#wake = undefined
+    return true
   }
 
   wake(): void {

@@ -267,7 +267,7 @@ export class Uplink implements UplinkControls {
   }
 
   async #connect(): Promise<void> {
-    const { settings, broker } = this.#parts
+    const { settings, broker, clock } = this.#parts
     const { replica } = broker
     this.#state = 'connecting'
     const session = await Session.open(this.#sessions)
@@ -276,12 +276,19 @@ export class Uplink implements UplinkControls {
     for (const lane of this.lanes.all()) this.offsetMaps.note(lane)
     this.#state = 'connected'
     replica.connected()
+    let sinceMs = clock.monotonicMs()
     while (!this.#isHeld) {
-      await this.lanes.ready()
-      if (!session.isBehind) await replica.linger(settings['uplink.linger.ms'])
+      if (await this.lanes.ready()) sinceMs = clock.monotonicMs()
+      // what came during a round has waited for its end
+      const lingerMs = settings['uplink.linger.ms'] - (clock.monotonicMs() - sinceMs)
+      if (!session.isBehind && lingerMs > 0) await replica.linger(lingerMs)
+      sinceMs = clock.monotonicMs()
       const hasSent = !this.#isHeld && (await session.round())
       replica.advanced()
-      if (!hasSent) continue
+      if (!hasSent) {
+        sinceMs = clock.monotonicMs()
+        continue
+      }
       this.#upstream.copy(this.#tails)
       this.offsetMaps.copy()
       this.#backoff.reset()

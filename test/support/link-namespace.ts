@@ -9,6 +9,8 @@ let made = 0
 export class LinkNamespace {
   /** Address of this machine on the link. */
   readonly host: string
+  /** Address of what runs inside. */
+  readonly inside: string
   readonly #name: string
   readonly #near: string
   readonly #far: string
@@ -25,6 +27,7 @@ export class LinkNamespace {
     const subnet = `198.18.${process.pid & 0xff}.${(made * 4) & 0xff}`
     const address = (last: number): string => subnet.replace(/\d+$/, octet => String(Number(octet) + last))
     this.host = address(1)
+    this.inside = address(2)
     run('ip', 'netns', 'add', this.#name)
     try {
       run('ip', 'link', 'add', this.#near, 'type', 'veth', 'peer', 'name', this.#far, 'netns', this.#name)

@@ -10,11 +10,13 @@ export const trustOptions = ({ ca, own, checkHostName }: TlsTrust): ConnectionOp
   ...(checkHostName ? {} : { checkServerIdentity: () => undefined }),
 })
 
-/** Begins; `secureConnect` says that it is through. Throws when the credentials cannot be used. */
-export const connectTls = ({ host, port }: ListenAddress, trust: TlsTrust): TLSSocket => {
+/** Begins; `secureConnect` says that it is through. Throws when the credentials cannot be used. `attemptMs`: for each address of the name. */
+export const connectTls = ({ host, port }: ListenAddress, trust: TlsTrust, attemptMs: number): TLSSocket => {
   const name = isIP(host) === 0 ? { servername: host } : {}
   try {
-    const socket = connect({ host, port, ...name, ...trustOptions(trust) })
+    // handed on to the socket below, of whose options the types of TLS list some
+    const below = { autoSelectFamilyAttemptTimeout: attemptMs }
+    const socket = connect({ host, port, ...below, ...name, ...trustOptions(trust) })
     socket.setNoDelay(true)
     socket.setKeepAlive(true)
     return socket
