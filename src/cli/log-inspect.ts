@@ -53,7 +53,9 @@ const heading = ({ inspected, incarnation }: DirectorySummary): string[] => {
     `${directory}`,
     `log ${meta.logId}, format ${formatVersion}, slots of ${mebibytes(meta.slotBytes)}`,
     `log epochs ${epochs}, incarnation ${incarnation ?? 'unknown'}`,
-    ...meta.ancestors.map(({ logId, lastGroup }) => `restored from log ${logId} at group ${lastGroup}`),
+    ...meta.ancestors.map(({ logId, lastGroup }) =>
+      lastGroup === 0 ? `made of log ${logId}` : `restored from log ${logId} at group ${lastGroup}`,
+    ),
     ...(damages.length > 0 ? ['one of the two copies of meta is damaged'] : []),
   ]
 }

@@ -1,5 +1,8 @@
 import type { Broker } from '../broker/broker.ts'
 import type { Cluster } from '../client/cluster.ts'
+import { KafkaError } from '../client/kafka-error.ts'
+import { TransactionalProducer } from '../client/transactional-producer.ts'
+import type { Settings } from '../config/settings.ts'
 import type { PartitionId } from '../core/brand.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { StateLog } from '../state/state-log.ts'
@@ -18,6 +21,7 @@ export interface InheritanceParts {
   readonly view: UplinkView
   readonly logger: Logger
   readonly cluster: Cluster
+  readonly settings: Settings
   readonly positionsTopic: string
   /** Oldest first. */
   readonly ancestors: readonly Ancestor[]
@@ -70,13 +74,30 @@ export const endBefore = (broker: Broker, id: PartitionId, epoch: number): numbe
 }
 
 const positionsOf = async (
-  { cluster, positionsTopic, view }: InheritanceParts,
+  { cluster, positionsTopic, view, settings }: InheritanceParts,
   { logId }: Ancestor,
 ): Promise<ReadonlyMap<string, Position>> => {
+  await settle(cluster, settings, logId)
   const positions = new Map<string, Position>()
   const topic = await PositionsTopic.find(cluster, positionsTopic, logId, view.place)
   await topic?.read(undefined, position => positions.set(`${position.topic}/${position.partition}`, position))
   return positions
+}
+
+/**
+ * What the ancestor has left open is decided now, and nothing of it that is late counts any more; should it live, it begins its session anew. Who may
+ * not do that, or has no transactions, reads its positions all the same: what is open is waited for there.
+ */
+const settle = async (cluster: Cluster, settings: Settings, logId: string): Promise<void> => {
+  try {
+    await TransactionalProducer.open(cluster, {
+      transactionalId: logId,
+      transactionTimeoutMs: settings['uplink.transaction.timeout.ms'],
+      produceTimeoutMs: settings['uplink.request.timeout.ms'],
+    })
+  } catch (error) {
+    if (!(error instanceof KafkaError) || error.retriable) throw error
+  }
 }
 
 /**

@@ -161,7 +161,9 @@ export class Session {
       }
       tails.positioned()
     } catch (error) {
-      if (error instanceof BatchRefused && !error.retriable) this.#refuse(error, cargo)
+      // who was fenced is refused whatever it sends
+      if (error instanceof BatchRefused && !error.retriable && !fencings.includes(error.code))
+        this.#refuse(error, cargo)
       throw error
     } finally {
       broker.memory.give(heldBytes)

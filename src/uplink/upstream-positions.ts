@@ -26,7 +26,7 @@ export interface UpstreamParts {
 /** Between copies: a copy costs a commit, and an old one only costs reading a little more at the next session. */
 const copyEveryMs = 10_000
 /** Starts that a position names, so that a copy of the log finds where its own history begins. */
-const namedStarts = 8
+const namedStarts = 4
 
 /**
  * What is upstream, as far as this gateway knows: the copy in the log's own state first, then what sessions read and rounds bring. Also the

@@ -21,6 +21,10 @@ it.each(seedsOf(12))('and where rules send the newest first, or leave out what i
   await simulate(seed, { isScheduled: true })
 })
 
+it.each(seedsOf(6))('so it is when the log is forked in between: seed %i', async seed => {
+  await simulate(seed, { isForked: true })
+})
+
 it('an end of a transaction that never arrived is settled by the next session, not by its timeout', async () => {
   const pausesMs: number[] = []
   for (let seed = 1; seed <= 5; seed++) {

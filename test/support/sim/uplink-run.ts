@@ -9,8 +9,11 @@ import { openUplink } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
 import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
+import { ancestorsOf } from '../../../src/storage/data-directory.ts'
+import { forkLog } from '../../../src/storage/fork.ts'
 import type { Log } from '../../../src/storage/log.ts'
 import { openCommitLog } from '../../../src/storage/open-commit-log.ts'
+import { rememberStart } from '../../../src/uplink/known-starts.ts'
 import type { Uplink } from '../../../src/uplink/uplink.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
 import { errorCodes } from '../../../src/wire/kafka/error-codes.ts'
@@ -38,6 +41,8 @@ export interface UplinkRunOptions {
   readonly isWithoutTransactions?: boolean
   /** Rules send the newest first, or leave out what is old, under a cap. */
   readonly isScheduled?: boolean
+  /** Between lives the log is often forked. */
+  readonly isForked?: boolean
 }
 
 /** A record of a source partition, as its value says it. */
@@ -60,6 +65,7 @@ export class UplinkRun {
   readonly #written = new Map<string, number>()
   readonly #settings: Settings
   readonly #isScheduled: boolean
+  readonly #isForked: boolean
   /** Share of the requests that go wrong. */
   #faultShare = 0
   /** The gateway crashes when so many more requests have come; Infinity: never. */
@@ -69,8 +75,12 @@ export class UplinkRun {
   #log!: Log
   #uplink!: Uplink
 
-  constructor(seed: number, { bugs = {}, isWithoutTransactions = false, isScheduled = false }: UplinkRunOptions = {}) {
+  constructor(
+    seed: number,
+    { bugs = {}, isWithoutTransactions = false, isScheduled = false, isForked = false }: UplinkRunOptions = {},
+  ) {
     this.#isScheduled = isScheduled
+    this.#isForked = isForked
     this.machine = new SimMachine(seed)
     this.random = new SimRandom(seed + 1)
     const release: CentralRelease = this.random.pick(['tv2', 'tv2', 'tv1', 'old'])
@@ -114,6 +124,7 @@ export class UplinkRun {
       await this.#life()
       this.machine.crash(this.random.pick(['power', 'kill'] as const))
       if (this.random.chance(0.1)) this.machine.dropCheckpoints()
+      if (this.#isForked && this.random.chance(0.6)) await this.#during(this.#fork())
     }
     this.#faultShare = 0
     this.#start()
@@ -172,6 +183,7 @@ export class UplinkRun {
     const log = this.#log
     this.#open = await openBroker({ platform, loaded, log, store, memory, metrics, frontViews: [view, offsetMap] })
     const { broker, state } = this.#open
+    rememberStart(state, view, log.incarnation, log.logEpoch)
     for (const topic of topics) broker.topics.ensure(topic)
     await broker.topics.durable()
     for (const [source, values] of await this.#stored()) this.#written.set(source, values.length)
@@ -186,12 +198,19 @@ export class UplinkRun {
       settings,
       gatewayId: 'gw',
       incarnation: log.incarnation,
+      ancestors: await ancestorsOf(platform.files, '/data'),
       clockQuality,
     }
     const uplink = openUplink(parts)
     assert(uplink !== undefined, 'the settings name a central cluster')
     this.#uplink = uplink
     uplink.start()
+  }
+
+  /** The log goes on under another name, whatever it left in doubt under the old one. */
+  async #fork(): Promise<void> {
+    const { files, random } = this.machine.platform
+    await forkLog({ files, random, directory: '/data' })
   }
 
   async #stop(): Promise<void> {

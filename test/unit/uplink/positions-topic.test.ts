@@ -95,3 +95,22 @@ it(
     await uplink.stop()
   }),
 )
+
+it(
+  'whoever is fenced in the middle of a round begins a new session at once: no partition is to blame',
+  during(async () => {
+    let refusals = 0
+    central.refusal = (_batch, topic) => {
+      if (topic !== 't' || refusals > 0) return 0
+      refusals++
+      return errorCodes.INVALID_PRODUCER_EPOCH
+    }
+    await start()
+    await write()
+    const startMs = machine.clock.nowMs
+    await until(() => uplink.upstreamThrough('t', 0) === 1)
+    // virtual time; a partition that is refused waits for 30 s
+    expect([refusals, machine.clock.nowMs - startMs < 20_000]).toEqual([1, true])
+    await uplink.stop()
+  }),
+)
