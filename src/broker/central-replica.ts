@@ -41,11 +41,14 @@ interface Followed {
   caughtUpMs: number
   /** The high watermark at a time after that. */
   mark: { readonly offset: number; readonly atMs: number } | undefined
-  /** Offset upstream and end here, added up, when a round was last hurried for it: it was not again before either moves. */
+  /** Offset upstream and end here, added up, when a round was last hurried for it, and how often since. */
   hurriedAt: number
+  hurries: number
 }
 
 const checksPerLag = 4
+/** Rounds that are hurried for records that then do not come up: a topic that is made there takes some. */
+const mostHurries = 10
 
 /**
  * The central cluster as the second replica of topics with `min.insync.replicas=2`: this gateway leads, it follows. It is in sync as a replica of
@@ -120,7 +123,7 @@ export class CentralReplica {
   /** A session with the central cluster has begun, and what is upstream is known. */
   connected(): void {
     this.#isConnected = true
-    for (const followed of this.#followed.values()) followed.hurriedAt = 0
+    for (const followed of this.#followed.values()) followed.hurries = 0
     this.advanced()
   }
 
@@ -163,7 +166,7 @@ export class CentralReplica {
     }
     for (const [index, partition] of topic.partitions.entries()) {
       if (this.#followed.has(partition)) continue
-      const unknown = { caughtUpMs: Number.NEGATIVE_INFINITY, mark: undefined, hurriedAt: 0 }
+      const unknown = { caughtUpMs: Number.NEGATIVE_INFINITY, mark: undefined, hurriedAt: 0, hurries: 0 }
       this.#followed.set(partition, {
         id: partition,
         topic: topic.name,
@@ -208,9 +211,10 @@ export class CentralReplica {
     let isBehind = false
     for (const followed of this.#followed.values()) {
       const [through, end] = [this.#through(followed), this.#parts.offsets(followed.id).highWatermark]
-      if (through >= end || through + end <= followed.hurriedAt) continue
+      if (through >= end) continue
+      if (through + end !== followed.hurriedAt) followed.hurries = 0
       followed.hurriedAt = through + end
-      isBehind = true
+      if (followed.hurries++ < mostHurries) isBehind = true
     }
     return isBehind
   }

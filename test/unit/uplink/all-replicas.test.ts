@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from 'vitest'
-import { defaultSettings } from '../../../src/config/settings.ts'
+import { defaultSettings, type Settings } from '../../../src/config/settings.ts'
+import { plainRule } from '../../../src/config/uplink-rules.ts'
 import type { BrokerError } from '../../../src/core/errors.ts'
 import { openUplink, stayingTopics } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
@@ -22,7 +23,7 @@ let machine: SimMachine
 let under: MemoryBroker
 let uplink: Uplink
 
-const start = async (): Promise<void> => {
+const start = async (more: Partial<Settings> = {}): Promise<void> => {
   const central = new CentralCluster(new SimRandom(8), 'tv2')
   central.attach(machine.clock, machine.network)
   const { platform, clock } = machine
@@ -33,6 +34,7 @@ const start = async (): Promise<void> => {
     'uplink.topics.exclude': ['here'],
     'uplink.linger.ms': lingerMs,
     'replica.lag.time.max.ms': lagMaxMs,
+    ...more,
   }
   const view = new UplinkView()
   const offsetMap = new OffsetMapView()
@@ -59,14 +61,14 @@ const write = async (name: string, allReplicas = true): Promise<number> => {
   return (await broker.produce(broker.topics.get(name), 0, batch, { zstd: true, allReplicas })).nextOffset
 }
 /** How the wait for what is written now ends. In small steps: the compression of positions takes real time. */
-const acknowledged = async (stepMs = 1): Promise<string> => {
+const acknowledged = async (stepMs = 1, { isPatient } = { isPatient: false }): Promise<string> => {
   const { broker } = under.open
   const end = await write('both')
   let answer: string | undefined
   broker.replica.wait({
     partition: broker.topics.get('both').partitions[0]!,
     end,
-    isPatient: false,
+    isPatient,
     settled: (error?: BrokerError) => {
       answer = error?.kind ?? 'upstream'
     },
@@ -118,6 +120,21 @@ it(
     await start()
     await uplink.pause()
     expect(await acknowledged(lagMaxMs / 100)).toBe('notEnoughReplicasAfterAppend')
+    await uplink.stop()
+  }),
+)
+
+it(
+  'what expires on its way up is not acknowledged, however patient who waits is',
+  during(async () => {
+    await start({ 'uplink.rules': [{ ...plainRule, topics: ['both'], ttlMs: 60_000 }] })
+    machine.network.link.blackHole = true
+    const waiting = acknowledged(1_000, { isPatient: true })
+    await until(() => uplink.state === 'waiting')
+    under.log.logAge += 1_000
+    machine.network.link.blackHole = false
+    expect(await waiting).toBe('notEnoughReplicasAfterAppend')
+    expect(uplink.upstreamThrough('both', 0)).toBe(1)
     await uplink.stop()
   }),
 )
