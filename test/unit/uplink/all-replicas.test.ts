@@ -8,6 +8,7 @@ import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
 import type { Uplink } from '../../../src/uplink/uplink.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { errorCodes } from '../../../src/wire/kafka/error-codes.ts'
 import { type MemoryBroker, openMemoryBroker } from '../../support/memory-broker.ts'
 import { CentralCluster } from '../../support/sim/central-cluster.ts'
 import { SimMachine } from '../../support/sim/machine.ts'
@@ -20,11 +21,12 @@ const lingerMs = 1e9
 const lagMaxMs = 600_000
 
 let machine: SimMachine
+let central: CentralCluster
 let under: MemoryBroker
 let uplink: Uplink
 
 const start = async (more: Partial<Settings> = {}): Promise<void> => {
-  const central = new CentralCluster(new SimRandom(8), 'tv2')
+  central = new CentralCluster(new SimRandom(8), 'tv2')
   central.attach(machine.clock, machine.network)
   const { platform, clock } = machine
   const settings = {
@@ -120,6 +122,23 @@ it(
     await start()
     await uplink.pause()
     expect(await acknowledged(lagMaxMs / 100)).toBe('notEnoughReplicasAfterAppend')
+    await uplink.stop()
+  }),
+)
+
+it(
+  'what an operator gives up is not acknowledged either, and what stands behind it is',
+  during(async () => {
+    let isRefusing = true
+    await start()
+    central.refusal = () => (isRefusing ? errorCodes.INVALID_RECORD : 0)
+    const waiting = acknowledged(1_000, { isPatient: true })
+    const lane = uplink.lanes.find('both', 0)!
+    await until(() => lane.trouble?.batch !== undefined)
+    isRefusing = false
+    expect(await uplink.skip({ topic: 'both', partition: 0, first: 0, last: 0 })).toBeUndefined()
+    expect(await waiting).toBe('notEnoughReplicasAfterAppend')
+    expect(await acknowledged()).toBe('upstream')
     await uplink.stop()
   }),
 )

@@ -47,6 +47,29 @@ const round = async (count: number): Promise<void> => {
   while (uplink.upstreamThrough('t', 0) !== nextOffset) await sleep(machine.clock, 10)
 }
 
+it('a round that had to leave offsets out is not one to one', () =>
+  machine.clock.run(
+    (async () => {
+      await start()
+      await round(2)
+      await uplink.pause()
+      const { broker } = under!.open
+      const topic = broker.topics.get('t')
+      const record = { timestampMs: 1, key: null, value: Buffer.from('a') }
+      for (let count = 0; count < 3; count++) await broker.produce(topic, 0, encodeBatch([record]), { zstd: true })
+      await broker.whenDurable(broker.openGroup)
+      await broker.deleteRecordsBefore(topic.partitions[0]!, 4)
+      await uplink.resume()
+      while (uplink.upstreamThrough('t', 0) !== 5) await sleep(machine.clock, 10)
+      const map = mapNow()
+      const last = map.syncs.at(-1)!
+      expect(last).toMatchObject({ next: 5, run: null })
+      // of what is gone nothing is there, and the next is not passed over
+      expect([2, 3, 4, 5].map(local => toCentral(map, local).get(0)!.offset)).toEqual([2, 2, 2, last.central[0]])
+      await uplink.stop()
+    })(),
+  ))
+
 const mapNow = () => uplinkOffsets(uplink, 't')![0]!
 
 beforeEach(async () => {
