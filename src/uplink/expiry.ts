@@ -25,7 +25,6 @@ export const passExpired = async (broker: Broker, lane: Lane, record: RecordLeft
   await record(lane, { first, last: end - 1, records: end - first, reason: 'expired' })
   const lost = unsentIn(broker, lane.id, { first: lane.next, end: first, records: 0 })
   lane.pass({ first: lane.next, end }, addUnsent(lost, { expired: end - first }))
-  broker.replica.gaveUp(lane.id, end)
   // whatever was refused of it is behind
   lane.release()
 }

@@ -203,6 +203,7 @@ export class Uplink implements UplinkControls {
     const fault = skipFault(lane, skip, spans, clock.monotonicMs())
     if (lane === undefined || fault !== undefined) return fault
     await skipBatch(lane, state, view)
+    broker.replica.gaveUp(lane.id, skip.last + 1)
     broker.metrics.add('uplinkSkipped', skip.last - skip.first + 1)
     logger.warn({ ...skip }, 'records were skipped on their way up')
     this.lanes.queue(lane)
