@@ -82,6 +82,7 @@ const fetchFrom = async (
   checkCode(answer.errorCode, 'fetch')
   const records: FetchedRecord[] = []
   const failures: Failure[] = []
+  const moved: PartitionReader[] = []
   for (const { topic, topicId, partitions } of answer.responses) {
     const name = topic || topics.find(({ id }) => id === topicId)?.name
     for (const partition of partitions) {
@@ -89,6 +90,10 @@ const fetchFrom = async (
         ({ source }) => source.topic === name && source.partition === partition.partitionIndex,
       )
       if (reader === undefined) continue
+      if (cluster.follow(reader.source, partition.errorCode, partition.currentLeader, answer.nodeEndpoints)) {
+        moved.push(reader)
+        continue
+      }
       try {
         records.push(...(await reader.take(partition)))
       } catch (error) {
@@ -96,5 +101,7 @@ const fetchFrom = async (
       }
     }
   }
+  // with records in hand they have their turn at the next read: what fails there must not take these along
+  if (records.length === 0 && moved.length > 0) return { records: await readTogether(cluster, moved), failures }
   return { records, failures }
 }

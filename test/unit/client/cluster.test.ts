@@ -2,8 +2,10 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { Cluster } from '../../../src/client/cluster.ts'
 import { ConnectionLost, KafkaError } from '../../../src/client/kafka-error.ts'
 import { latestOffset, offsetFor, offsetsFor } from '../../../src/client/partition-offsets.ts'
+import { PartitionReader } from '../../../src/client/partition-reader.ts'
 import { nodeClock } from '../../../src/platform/node/clock.ts'
 import { nodeNetwork } from '../../../src/platform/node/network.ts'
+import { fetch } from '../../../src/wire/kafka/contracts/fetch.ts'
 import { findCoordinator } from '../../../src/wire/kafka/contracts/find-coordinator.ts'
 import { heartbeat } from '../../../src/wire/kafka/contracts/heartbeat.ts'
 import { listOffsets } from '../../../src/wire/kafka/contracts/list-offsets.ts'
@@ -155,6 +157,37 @@ it('follows a partition to its new leader', async () => {
   leader = 1
   expect(await offsetFor(cluster, { topic: 't', partition: 0 }, latestOffset)).toBe(101)
   expect(second.asked.filter(name => name.startsWith('ListOffsets'))).toHaveLength(1)
+})
+
+it('a reader goes to the leader that the one before names, without another question (KIP-951)', async () => {
+  const [first, second] = [await start(0), await start(1)]
+  const fetched = (partition: object) => ({
+    responses: [
+      {
+        topicId: `${'0'.repeat(31)}1`,
+        partitions: [
+          { partitionIndex: 0, errorCode: 0, highWatermark: 7, abortedTransactions: null, records: null, ...partition },
+        ],
+      },
+    ],
+    nodeEndpoints: brokers.map(({ nodeId, address }) => ({ nodeId, ...address, rack: null })),
+  })
+  for (const broker of brokers) broker.serveTopic(() => [0], brokers)
+  const currentLeader = { leaderId: 1, leaderEpoch: 3 }
+  first.serve(fetch, () => fetched({ errorCode: errorCodes.NOT_LEADER_OR_FOLLOWER, currentLeader }))
+  second.serve(fetch, () => fetched({}))
+  const source = { topic: 't', partition: 0 }
+  const reader = new PartitionReader(client(first.address), source, 0, {
+    maxWaitMs: 0,
+    maxBytes: 1024,
+    readCommitted: true,
+  })
+  expect(await reader.read()).toEqual([])
+  expect(reader.highWatermark).toBe(7)
+  const asked = (broker: ScriptedBroker, api: string): number =>
+    broker.asked.filter(name => name.startsWith(`${api} `)).length
+  expect([asked(first, 'Fetch'), asked(second, 'Fetch')]).toEqual([1, 1])
+  expect([asked(first, 'Metadata'), asked(second, 'Metadata')]).toEqual([1, 0])
 })
 
 it('asks each leader once for the offsets of all its partitions', async () => {
