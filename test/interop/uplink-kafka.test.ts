@@ -26,7 +26,12 @@ beforeAll(async () => {
   if (missingApacheKafka() !== undefined) return
   link = await FaultProxy.start(0)
   const listeners = { LINK: { protocol: 'PLAINTEXT', advertised: [link.address] } } as const
-  kafka = await ApacheKafka.start({ listeners, settings: { 'auto.create.topics.enable': 'false' } })
+  const settings = {
+    'auto.create.topics.enable': 'false',
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'allow.everyone.if.no.acl.found': 'true',
+  }
+  kafka = await ApacheKafka.start({ listeners, settings })
   link.targetPort = Number(kafka.bootstrapOf('LINK').split(':')[1])
   central = openCentral(kafka.bootstrap)
 }, patienceMs)
@@ -424,6 +429,37 @@ describe('the downlink', { timeout: 3 * patienceMs }, () => {
         if ([...byKey.values()].flat().length >= wanted) break
       }
       expect(Object.fromEntries(byKey)).toEqual(Object.fromEntries(commands.committed))
+    } finally {
+      await gateway.dispose()
+    }
+  })
+})
+
+// last: the right is denied to all that come after
+describe('the uplink without the right to transactions', { timeout: 3 * patienceMs }, () => {
+  testWithApacheKafka('brings every record up once all the same, and says what there is instead', async () => {
+    const everybody = ['--add', '--deny-principal', 'User:*', '--operation', 'All']
+    await kafka.tool('org.apache.kafka.tools.AclCommand', ...everybody, '--transactional-id', '*')
+    const gateway = await startGateway()
+    try {
+      const load = new NumberedLoad('forbidden')
+      const troubles: (() => unknown)[] = [
+        () => link.cutAfter('up', 3_000),
+        () => gateway.kill().then(() => gateway.restart()),
+        () => link.cutAfter('down', 150),
+      ]
+      for (const trouble of troubles) {
+        await load.store(gateway, 200)
+        await trouble()
+        await load.store(gateway, 100)
+        link.restore()
+      }
+      const upstream = await arrived('forbidden', load.stored)
+      expect(valuesOf(upstream)).toEqual(await localValues(gateway, 'forbidden'))
+      const { stdout } = await runBrooklet(['uplink', 'status', '--http', gateway.addresses.http])
+      expect(stdout).toMatch(
+        /^exactly once by reading back, without transactions: .*TRANSACTIONAL_ID_AUTHORIZATION_FAILED.*allow WRITE on/m,
+      )
     } finally {
       await gateway.dispose()
     }
