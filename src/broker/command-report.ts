@@ -32,12 +32,12 @@ export interface CommandOutcome {
 export const reportRecord = (
   to: Topic,
   gateway: string,
-  { key, ...outcome }: CommandOutcome,
+  { key, result, ...outcome }: CommandOutcome,
   wallMs: number,
 ): RecordAppend => ({
   partition: to.partitions[key === null ? 0 : partitionOfKey(key, to.partitions.length)]!,
   timestampMs: wallMs,
   key,
-  value: Buffer.from(JSON.stringify({ ...outcome, gateway, time: new Date(wallMs).toISOString() })),
+  value: Buffer.from(JSON.stringify({ result, ...outcome, gateway, time: new Date(wallMs).toISOString() })),
   headers: encodeHeaders([]),
 })

@@ -55,7 +55,8 @@ const deliveries = ({ deliveries: all }: DownlinkSummary): string =>
     .filter(({ pending }) => pending > 0)
     .map(({ topic, partition, mqtt, pending, pendingTopics }) => {
       const where = `of partition ${partition} of ${topic}`
-      return `${plural(pending, 'record')} ${where} to ${mqtt} wait for ${plural(pendingTopics, 'device')}\n`
+      const verb = pending === 1 ? 'waits' : 'wait'
+      return `${plural(pending, 'record')} ${where} to ${mqtt} ${verb} for ${plural(pendingTopics, 'device')}\n`
     })
     .join('')
 
