@@ -1,4 +1,4 @@
-import { duration, formatDuration, MINUTE_MS } from './quantities.ts'
+import { duration, formatDuration, integer, MINUTE_MS } from './quantities.ts'
 import { parseText } from './routes.ts'
 import { topicPatternSyntax } from './topic-pattern.ts'
 import { parseItems, TreeReader } from './tree.ts'
@@ -20,6 +20,8 @@ export interface UplinkRule {
   readonly order: Order
   /** What is older is not sent; `Infinity`: everything is. By the life of the log. */
   readonly ttlMs: number
+  /** Of what lies more than `lag` records behind the end goes one of so many per key; undefined: all. */
+  readonly thin: { readonly oneOf: number; readonly lag: number } | undefined
 }
 
 /** What holds for a topic that no rule names. */
@@ -28,9 +30,11 @@ export const plainRule: UplinkRule = {
   priority: 'normal',
   order: 'oldest-first',
   ttlMs: Number.POSITIVE_INFINITY,
+  thin: undefined,
 }
 
 const maxRules = 100
+const thinLag = 10_000
 /** Log age counts seconds. */
 const ttl = duration({ min: MINUTE_MS })
 
@@ -51,15 +55,30 @@ function parseRules(tree: unknown): Parsed<readonly UplinkRule[]> {
 }
 
 function readRule(tree: unknown, place: string): { item: UplinkRule | undefined; problems: readonly ValueProblem[] } {
-  const reader = new TreeReader(tree, place, ['topics', 'priority', 'order', 'ttl'])
+  const reader = new TreeReader(tree, place, ['topics', 'priority', 'order', 'ttl', 'thin', 'thin.lag'])
   const topics = readTopics(reader)
   const priority = reader.take('priority', oneOf(priorities).parse(reader.text('priority', false) ?? 'normal'))
   const order = reader.take('order', oneOf(orders).parse(reader.text('order', false) ?? plainRule.order))
   const ttlText = reader.text('ttl', false)
   const ttlMs = ttlText === undefined ? plainRule.ttlMs : reader.take('ttl', ttl.parse(ttlText))
+  const thin = readThin(reader)
+  if (thin !== undefined && order === 'newest-first')
+    reader.fail('thin', 'goes with order: oldest-first only', 'oldest-first')
   const isWhole = topics !== undefined && priority !== undefined && order !== undefined && ttlMs !== undefined
-  const item = isWhole && reader.problems.length === 0 ? { topics, priority, order, ttlMs } : undefined
+  const item = isWhole && reader.problems.length === 0 ? { topics, priority, order, ttlMs, thin } : undefined
   return { item, problems: reader.problems }
+}
+
+function readThin(reader: TreeReader): UplinkRule['thin'] {
+  const text = reader.text('thin', false)
+  const lagText = reader.text('thin.lag', false)
+  const lag = lagText === undefined ? thinLag : reader.take('thin.lag', integer({ max: 1e9 }).parse(lagText))
+  if (text === undefined) {
+    if (lagText !== undefined) reader.fail('thin.lag', 'has no meaning without thin')
+    return undefined
+  }
+  const oneOf = reader.take('thin', integer({ min: 2, max: 1e6 }).parse(text))
+  return oneOf === undefined || lag === undefined ? undefined : { oneOf, lag }
 }
 
 function readTopics(reader: TreeReader): readonly string[] | undefined {
@@ -72,11 +91,12 @@ function readTopics(reader: TreeReader): readonly string[] | undefined {
 }
 
 function formatRules(rules: readonly UplinkRule[]): string {
-  const written = rules.map(({ topics, priority, order, ttlMs }) => ({
+  const written = rules.map(({ topics, priority, order, ttlMs, thin }) => ({
     topics,
     priority,
     ...(order === plainRule.order ? {} : { order }),
     ...(ttlMs === plainRule.ttlMs ? {} : { ttl: formatDuration(ttlMs) }),
+    ...(thin === undefined ? {} : { thin: thin.oneOf, 'thin.lag': thin.lag }),
   }))
   return JSON.stringify(written)
 }

@@ -16,7 +16,7 @@ export const uplinkScheduleSettings = {
     docs:
       'Each has `topics` (names; `*` stands for any characters), and where wanted: `priority`, `high`, `normal` or `low`: of a lower one goes only what a ' +
       'higher one leaves room for; topics of one priority take turns. `order`: with `newest-first` a backlog does not hold up what comes now, and fills up beside it; the order upstream is then another. `ttl`, such as `6h`: what is older by the life of the log is not sent, and is listed by ' +
-      '`brooklet audit --gaps` as `expired`.',
+      '`brooklet audit --gaps` as `expired`. `thin`: of what lies more than `thin.lag` records (10,000) behind the end one of so many per key goes, the rest is listed as `thinned`.',
   }),
   'uplink.rate.max': row(rate, forever, 'Bytes a second that go up at most, over some seconds', {
     docs:

@@ -4,7 +4,7 @@ import { BrokerError } from '../core/errors.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import type { Uuid } from '../core/uuid.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { CentralSpan, OffsetSpan, Unsent } from '../state/uplink.ts'
+import type { CentralSpan, LeftOutSpan, OffsetSpan, Unsent } from '../state/uplink.ts'
 import { nextOffsetOf } from '../wire/kafka/record-batch.ts'
 import type { Room } from './caps.ts'
 import { passExpired, type RecordLeftOut } from './expiry.ts'
@@ -13,6 +13,7 @@ import type { Lanes } from './lanes.ts'
 import type { Outgoing } from './outgoing-batches.ts'
 import type { LoadedHole, Packing } from './packing.ts'
 import { TargetRefused } from './target-topics.ts'
+import { Thinning } from './thinning.ts'
 import { covered, type Hole, holesIn, newestFirst, type Track } from './track.ts'
 import { addUnsent, unsentIn } from './unsent.ts'
 
@@ -51,6 +52,8 @@ export interface Loading {
   }
 }
 
+/** Records that one load thins, so that it ends. */
+const mostThinned = 100_000
 /** A topic made just now is asked for again after this. */
 const creationMs = 200
 
@@ -96,6 +99,9 @@ const loadLane = async (loading: Loading, lane: Lane, maxBytes: number): Promise
     await passExpired(broker, lane, loading.recordLeftOut)
     const { highWatermark } = broker.offsets(lane.id)
     const stretches = await loadHoles(loading, lane, target, maxBytes)
+    // a lane that is thinned has one stretch
+    const [thinned] = stretches.map(stretch => stretch.thinned)
+    await loading.recordLeftOut(lane, thinned)
     const track = stretches.reduce(covered, lane.track)
     const outgoing = together(stretches.map(stretch => stretch.outgoing))
     if (outgoing.records > 0) {
@@ -106,6 +112,7 @@ const loadLane = async (loading: Loading, lane: Lane, maxBytes: number): Promise
     }
     // nothing but markers and what compaction emptied
     for (const stretch of stretches) lane.pass(stretch, stretch.unsent)
+    if (thinned !== undefined) broker.metrics.add('uplinkLeftOut', thinned.records, 'thinned')
     if (lanes.lag(lane) > 0) lanes.queue(lane)
   } catch (error) {
     if (error instanceof TargetRefused || error instanceof UnreadableRecords) {
@@ -124,6 +131,8 @@ interface Stretch extends Hole {
   readonly outgoing: Outgoing
   readonly unsent: Unsent
   readonly alone: OffsetSpan | undefined
+  /** What was left out of it because it is too much. */
+  readonly thinned: Omit<LeftOutSpan, 'logAge'> | undefined
 }
 
 /** Records that cannot be read. */
@@ -154,7 +163,7 @@ const loadHoles = async (
     const stretch = await loadHole(loading, lane, target, hole, leftBytes)
     stretches.push(stretch)
     leftBytes -= stretch.outgoing.bytes
-    if (leftBytes <= 0 || stretch.end < hole.end) break
+    if (leftBytes <= 0 || stretch.end < hole.end || stretch.thinned !== undefined) break
   }
   return stretches
 }
@@ -167,13 +176,24 @@ const holesToLoad = ({ broker, mayReorder }: Loading, { id, rule, track }: Lane,
   return newestFirst(track, { logStart, end: highWatermark }, fitting)
 }
 
+/** What of the hole is so far behind that it is thinned: not its newest records. */
+const thinnedPart = (broker: Broker, { id, rule: { thin }, trouble }: Lane, { first, end }: Hole): Hole | undefined => {
+  if (thin === undefined || trouble !== undefined) return undefined
+  const { logStart, highWatermark } = broker.offsets(id)
+  const last = Math.min(end, highWatermark - thin.lag, Math.max(first, logStart) + mostThinned)
+  return last > Math.max(first, logStart) ? { first, end: last } : undefined
+}
+
 const loadHole = async (
   { broker, packing }: Loading,
   lane: Lane,
   target: TopicMetadata,
-  hole: Hole,
+  whole: Hole,
   limitBytes: number,
 ): Promise<Stretch> => {
+  const part = thinnedPart(broker, lane, whole)
+  const hole = part ?? whole
+  const thinning = part === undefined ? undefined : new Thinning(lane.keyCounts, lane.rule.thin!.oneOf)
   const start = Math.max(hole.first, broker.offsets(lane.id).logStart)
   let alone: OffsetSpan | undefined
   let at = Math.min(start, hole.end)
@@ -193,10 +213,13 @@ const loadHole = async (
     }
   }
   try {
-    const outgoing = await packing.pack(lane, target, stored(), { ...hole, limitBytes })
+    const outgoing = await packing.pack(lane, target, stored(), { ...hole, limitBytes, thinning })
     const end = Math.min(outgoing.next ?? at, hole.end)
-    const unsent = unsentIn(broker, lane.id, { first: hole.first, end, records: outgoing.records })
-    return { first: hole.first, end, outgoing, unsent, alone }
+    const dropped = thinning?.dropped ?? 0
+    const others = unsentIn(broker, lane.id, { first: hole.first, end, records: outgoing.records + dropped })
+    const unsent = dropped === 0 ? others : addUnsent(others, { thinned: dropped })
+    const span = { first: start, last: end - 1, records: dropped, reason: 'thinned' as const }
+    return { first: hole.first, end, outgoing, unsent, alone, thinned: dropped === 0 ? undefined : span }
   } catch (error) {
     throw error instanceof MalformedFrame ? new UnreadableRecords(error, alone) : error
   }

@@ -4,6 +4,7 @@ import type { PartitionId } from '../core/brand.ts'
 import type { Topic } from '../state/topics.ts'
 import type { OffsetSpan, SkippedSpan, Unsent, UpstreamPosition } from '../state/uplink.ts'
 import { emptyLedger, type Ledger, passed } from './ledger.ts'
+import { KeyCounts } from './thinning.ts'
 import { covered, emptyTrack, type Hole, holesIn, type Track, trackOf } from './track.ts'
 
 const firstPauseMs = 30_000
@@ -36,6 +37,8 @@ export class Lane {
   /** What became of these offsets. */
   ledger: Ledger = emptyLedger
   trouble: LaneTrouble | undefined
+  /** For thinning: it goes on where the last load has ended. */
+  readonly keyCounts = new KeyCounts()
   /** Which end is tried alone when something was refused and nobody knows what. */
   suspectsOldest = false
 

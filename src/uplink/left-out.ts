@@ -1,4 +1,3 @@
-import type { Metrics } from '../core/metrics.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { LeftOut, LeftOutSpan, UplinkView } from '../state/uplink.ts'
 import type { Lane } from './lane.ts'
@@ -13,14 +12,19 @@ export const nothingLeftOut = (topicId: string): LeftOut => ({ topicId, spans: [
  * anew. Spans that touch are one, but for the new one as long as it may fail, too.
  */
 export const withSpan = (known: LeftOut, next: number, span: LeftOutSpan): LeftOut => {
-  const settled = known.spans
-    .filter(({ first }) => first < next)
-    .map(one => (one.last < next ? one : { ...one, last: next - 1, records: Math.min(one.records, next - one.first) }))
-  const spans = [...joinedSpans(settled), span]
+  const spans = [...joinedSpans(settled(known, next).spans), span]
   const surplus = spans.splice(0, Math.max(0, spans.length - mostSpans))
   const records = surplus.reduce((sum, one) => sum + one.records, known.older.records)
   return { ...known, spans, older: { spans: known.older.spans + surplus.length, records } }
 }
+
+/** What came to pass of it. */
+const settled = (known: LeftOut, next: number): LeftOut => ({
+  ...known,
+  spans: known.spans
+    .filter(({ first }) => first < next)
+    .map(one => (one.last < next ? one : { ...one, last: next - 1, records: Math.min(one.records, next - one.first) })),
+})
 
 /** Ascending spans, those that touch and have one reason together. */
 export const joinedSpans = (spans: readonly LeftOutSpan[]): LeftOutSpan[] => {
@@ -40,14 +44,17 @@ export const leftOutOf = (view: UplinkView, { topic, partition, topicId }: Lane)
   return known?.topicId === topicId ? known : nothingLeftOut(topicId)
 }
 
-/** Durable when it resolves: only then the lane may go on behind it. */
+/** Durable when it resolves: only then the lane may go on behind it. Without a span: what was written for a round that failed is taken back. */
 export const recordLeftOut = async (
-  { state, view, metrics }: { readonly state: StateLog; readonly view: UplinkView; readonly metrics: Metrics },
+  { state, view }: { readonly state: StateLog; readonly view: UplinkView },
   lane: Lane,
-  span: Omit<LeftOutSpan, 'logAge'>,
+  span: Omit<LeftOutSpan, 'logAge'> | undefined,
 ): Promise<void> => {
-  const after = withSpan(leftOutOf(view, lane), lane.next, { ...span, logAge: state.logAge })
+  const known = leftOutOf(view, lane)
+  const isSettled = known.spans.every(({ last }) => last < lane.next)
+  if (span === undefined && isSettled) return
+  const after =
+    span === undefined ? settled(known, lane.next) : withSpan(known, lane.next, { ...span, logAge: state.logAge })
   state.write([view.putLeftOut(lane.topic, lane.partition, after)])
   await state.durable(view)
-  metrics.add('uplinkLeftOut', span.records, span.reason)
 }

@@ -15,11 +15,14 @@ import {
 import { decompressRecords } from '../wire/kafka/records.ts'
 import { joined } from './ledger.ts'
 import type { AddHeaders } from './origin-headers.ts'
+import type { Thinning } from './thinning.ts'
 
 /** How records of one partition are written for the central cluster. */
 export interface OutgoingRules {
   /** Records from this offset on are not sent. */
   readonly end: number
+  /** Judges each record that would be sent; undefined: all of them are. */
+  readonly thinning: Thinning | undefined
   /** Partition here. */
   readonly partition: number
   /** Partitions of the topic here and there. */
@@ -98,9 +101,13 @@ export const outgoingBatches = async (
         const headers = cursor.headerBytes()
         const value = cursor.value()
         const key = cursor.key()
+        if (rules.thinning?.keeps(key) === false) continue
         const added = rules.addHeaders === undefined ? headers : rules.addHeaders(headers, cursor.offset)
         if (!writer.hasRoom(key, value, added)) await writer.flush()
-        if (writer.isFull) return writer.finish(storedBytes, cursor.offset)
+        if (writer.isFull) {
+          rules.thinning?.takeBack(key)
+          return writer.finish(storedBytes, cursor.offset)
+        }
         writer.append(cursor.timestampMs, key, value, added)
       }
     }
@@ -111,6 +118,7 @@ export const outgoingBatches = async (
 /** Brokers take a client's batch only with dense offsets from 0 and its own timestamps. */
 const goesAsStored = (batch: Buffer, next: number, rules: OutgoingRules): boolean =>
   rules.addHeaders === undefined &&
+  rules.thinning === undefined &&
   rules.present.size === 0 &&
   rules.targetPartitions === rules.partitions &&
   batch.length <= rules.mostStoredBytes &&

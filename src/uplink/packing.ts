@@ -7,11 +7,13 @@ import type { LinkRate } from './link-rate.ts'
 import { type AddHeaders, gatewayHeader, type Origin, originHeaders } from './origin-headers.ts'
 import { type CentralPlace, type Outgoing, outgoingBatches } from './outgoing-batches.ts'
 import type { NewTarget } from './target-topics.ts'
+import type { Thinning } from './thinning.ts'
 import type { Hole } from './track.ts'
 
 /** A hole, and how much of it goes over the link at once. */
 export interface LoadedHole extends Hole {
   readonly limitBytes: number
+  readonly thinning: Thinning | undefined
 }
 
 /** A batch that is cut for a slow link holds at least this many bytes of records. */
@@ -79,7 +81,7 @@ export class Packing {
     lane: Lane,
     target: TopicMetadata,
     stored: AsyncIterable<Buffer>,
-    { first, end, limitBytes }: LoadedHole,
+    { first, end, limitBytes, thinning }: LoadedHole,
     { named, present }: PackingRules,
   ): Promise<Outgoing> {
     this.#targetPartitions.set(target.name, target.partitions.length)
@@ -89,6 +91,7 @@ export class Packing {
     const carriedBytes = Math.max(leastBatchBytes, sentBytes * this.#expansionOf(lane))
     const outgoing = await outgoingBatches(stored, first, {
       end,
+      thinning,
       partition: lane.partition,
       partitions: this.#partitionsOf(lane),
       targetPartitions: target.partitions.length,

@@ -112,12 +112,11 @@ export class Session {
     this.#positions = positions
     this.#withoutTransactions = withoutTransactions
     const { packing } = parts
-    const recording = { ...parts, metrics: parts.broker.metrics }
     this.#loading = {
       ...parts,
       targetOf: lane => this.#targetOf(lane),
       mayReorder: withoutTransactions === undefined,
-      recordLeftOut: (lane, span) => recordLeftOut(recording, lane, span),
+      recordLeftOut: (lane, span) => recordLeftOut(parts, lane, span),
       packing: {
         readBytes: (lane, bytes) => packing.readBytes(lane, bytes),
         pack: (lane, target, stored, hole) =>
@@ -201,6 +200,8 @@ export class Session {
       cargo.reduce((sum, { outgoing }) => sum + outgoing.records, 0),
     )
     metrics.add('uplinkBytes', bytes)
+    const thinned = cargo.reduce((sum, { unsent }) => sum + (unsent.thinned ?? 0), 0)
+    if (thinned > 0) metrics.add('uplinkLeftOut', thinned, 'thinned')
   }
 
   /** Whose batch it was stops, or all that may have had a record in it; the others go on. What is only too large together comes again in parts. */

@@ -81,6 +81,7 @@ const batchOf = async (lane: Lane, count: number) => {
   }))
   const { batches } = await outgoingBatches([encodeBatch(records)], 0, {
     end: count,
+    thinning: undefined,
     partition: 0,
     partitions: 1,
     targetPartitions: 1,

@@ -30,6 +30,7 @@ const positionsTopic = '__brooklet_positions'
 const lives = 3
 /** Virtual time in which a link without faults must have brought everything up. */
 const drainMs = 300_000
+const forever = Number.POSITIVE_INFINITY
 const badFates: readonly Fate[] = ['lost', 'cut', 'unheard', 'cutAfter', 'late', 'unreplicated']
 
 /** What says that there are no transactions: to this log, or at all. */
@@ -113,7 +114,12 @@ export class UplinkRun {
       'uplink.rate.max': random.pick([2, 4, 16]) * KiB,
       'uplink.rules': [
         { ...plainRule, topics: ['one'], order: 'newest-first', priority: random.pick(['high', 'normal']) },
-        { ...plainRule, topics: ['two'], ttlMs: random.pick([5_000, 20_000]) },
+        {
+          ...plainRule,
+          topics: ['two'],
+          ttlMs: random.pick([5_000, 20_000, forever]),
+          thin: random.pick([undefined, { oneOf: 3, lag: 5 }]),
+        },
       ],
     }
   }

@@ -23,7 +23,7 @@ const problemsOf = (uplink: string): string[] => {
 const schedule = `rate.max: 64KiB
 rate.max.bulk: 2KiB
 rules:
-  - { topics: [alarms, "alerts.*"], priority: high }
+  - { topics: [alarms, "alerts.*"], priority: high, thin: 10, thin.lag: 500 }
   - { topics: logs, priority: low, order: newest-first, ttl: 6h }
 metered:
   - { from: 08:00, to: 18:00, days: mon-fri, rate: 10KiB, classes: [critical, normal] }
@@ -35,7 +35,13 @@ it('is written as people would, and printed so that it loads back', () => {
   const loaded = load(schedule)
   const { settings } = loaded
   expect(settings['uplink.rules']).toEqual([
-    { topics: ['alarms', 'alerts.*'], priority: 'high', order: 'oldest-first', ttlMs: Number.POSITIVE_INFINITY },
+    {
+      topics: ['alarms', 'alerts.*'],
+      priority: 'high',
+      order: 'oldest-first',
+      ttlMs: Number.POSITIVE_INFINITY,
+      thin: { oneOf: 10, lag: 500 },
+    },
     { topics: ['logs'], priority: 'low', order: 'newest-first', ttlMs: 6 * 3_600_000 },
   ])
   expect(settings['uplink.metered']).toEqual([
@@ -63,7 +69,7 @@ it('is written as people would, and printed so that it loads back', () => {
 it('says what is wrong, and where', () => {
   expect(
     problemsOf(`rate.max: 64
-rules: [{ topic: a }, { topics: [], priority: 1 }, { topics: "a/b", ttl: 5 }]
+rules: [{ topic: a }, { topics: [], priority: 1 }, { topics: "a/b", ttl: 5 }, { topics: a, thin: 1, thin.lag: 5 }, { topics: a, thin.lag: 5 }, { topics: a, thin: 2, order: newest-first }]
 metered:
   - { from: 8, to: "25:00", days: someday, rate: fast, classes: all }
   - { from: 08:00, to: 18:00 }
@@ -78,6 +84,9 @@ metered:
       "uplink.rules[1].priority (f.yaml:4): "1" is not one of high, normal, low; nearest: high",
       "uplink.rules[2].topics (f.yaml:4): "a/b" is not a topic name; \`*\` stands for any characters",
       "uplink.rules[2].ttl (f.yaml:4): "5" is too small, at least 1m is needed; nearest: 1m",
+      "uplink.rules[3].thin (f.yaml:4): "1" is too small, at least 2 is needed; nearest: 2",
+      "uplink.rules[4].thin.lag (f.yaml:4): has no meaning without thin",
+      "uplink.rules[5].thin (f.yaml:4): goes with order: oldest-first only; nearest: oldest-first",
       "uplink.metered[0].from (f.yaml:5): "8" is not a time of the day, such as 18:30",
       "uplink.metered[0].to (f.yaml:5): "25:00" is not a time of the day, such as 18:30",
       "uplink.metered[0].days (f.yaml:5): "someday" is not a day or a span of days; nearest: mon-fri",

@@ -8,6 +8,7 @@ import { allRecords, decompressRecords } from '../../../src/wire/kafka/records.t
 
 const rules: OutgoingRules = {
   end: Number.POSITIVE_INFINITY,
+  thinning: undefined,
   partition: 1,
   partitions: 4,
   targetPartitions: 4,

@@ -301,3 +301,38 @@ it(
     await uplink.stop()
   }),
 )
+
+it(
+  'a backlog is thinned by key up to its last records, and what is left out is counted and on record',
+  during(async () => {
+    await start({
+      'uplink.rate.max': 16 * KiB,
+      'uplink.rules': [{ ...plainRule, topics: ['many'], thin: { oneOf: 5, lag: 20 } }],
+    })
+    const { broker } = under.open
+    const topic = broker.topics.create({ name: 'many', partitions: 1 })
+    for (let index = 0; index < 220; index++) {
+      const record = {
+        timestampMs: 1,
+        key: Buffer.from(`k${index % 4}`),
+        value: Buffer.from(String(index).padEnd(KiB)),
+      }
+      await broker.produce(topic, 0, encodeBatch([record]), { zstd: true })
+    }
+    uplink.start()
+    await until(() => sent('many') === 220)
+    await sleep(machine.clock, 500)
+    const all = await arrived('many')
+    // of each key one of five of the first 200, and all of the last 20
+    expect(all.slice(0, 5)).toEqual([0, 1, 2, 3, 20])
+    expect(all).toHaveLength(40 + 20)
+    expect(all.slice(-20)).toEqual(Array.from({ length: 20 }, (_, index) => 200 + index))
+    const [row] = (await summary()).partitions
+    expect(row).toMatchObject({ sentRecords: 60, thinnedRecords: 160, expiredRecords: 0, lagRecords: 0 })
+    expect([...uplink.leftOut()].map(({ first, last, records, reason }) => ({ first, last, records, reason }))).toEqual(
+      [{ first: 0, last: 199, records: 160, reason: 'thinned' }],
+    )
+    expect(under.metrics.text()).toContain('brooklet_uplink_left_out_records_total{reason="thinned"} 160')
+    await uplink.stop()
+  }),
+)
