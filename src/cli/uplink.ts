@@ -61,8 +61,9 @@ const holds = (summary: UplinkSummary): string => {
 const leftOut = ({ partitions }: UplinkSummary): string => {
   const expired = partitions.reduce((sum, { expiredRecords }) => sum + expiredRecords, 0)
   const thinned = partitions.reduce((sum, { thinnedRecords }) => sum + thinnedRecords, 0)
-  if (expired + thinned === 0) return ''
-  return `left out by uplink.rules: ${plural(expired, 'record')} expired, ${thinned} thinned; brooklet audit --gaps lists them\n`
+  const counts = [...(expired > 0 ? [`${expired} expired`] : []), ...(thinned > 0 ? [`${thinned} thinned`] : [])]
+  if (counts.length === 0) return ''
+  return `records left out by uplink.rules: ${counts.join(', ')}; brooklet audit --gaps lists them\n`
 }
 
 /** One line for each partition that is refused. */
