@@ -80,7 +80,7 @@ export const uplinkSettings = {
   ),
   'uplink.headers': row(oneOf(['auto', 'none', 'gateway', 'full']), 'auto', 'Headers that say where a record is from', {
     docs:
-      '`gateway`: its `gateway.id`. `full`: also log id, topic, partition, offset and incarnation. `auto`: `gateway`, but `none` when ' +
+      '`gateway`: its `gateway.id`. `full`: also log id, topic and its id, partition, offset and incarnation; so it always is without transactions. `auto`: `gateway`, but `none` when ' +
       '`uplink.rename` has `{gateway}`. With `none`, large batches go up as they are stored; a header means that they are written anew.',
   }),
   'uplink.compression.type': row(
