@@ -210,13 +210,17 @@ describe('eviction', () => {
     log.setRetention(read, { ...forEver, readThrough: () => log.offsets(read).highWatermark - 1 })
     log.setRetention(bulk, { ...forEver, class: 'bulk' })
     const starts = () => [critical, read, normal, bulk].map(partition => log.offsets(partition).logStart)
+    // on a slow device one round takes all of a class, and some of the next one
+    const isGone = (partition: typeof topic, unread: number) =>
+      log.offsets(partition).logStart >= log.offsets(partition).highWatermark - unread
     // the oldest data is the one to keep
     for (const partition of [critical, read, normal, bulk]) await fill(log, partition, 14 * MiB)
     while (starts()[3] === 0) await fill(log, normal, MiB)
-    expect(starts().slice(0, 3)).toEqual([0, 0, 0])
+    if (starts()[1] !== 0) expect(isGone(bulk, 0)).toBe(true)
     while (starts()[1] === 0) await fill(log, normal, MiB)
+    expect(isGone(bulk, 0)).toBe(true)
+    if (starts()[2] !== 0) expect(isGone(read, 1)).toBe(true)
     expect(starts()[0]).toBe(0)
-    expect(starts()[2]).toBe(0)
     while (starts()[2] === 0) await fill(log, normal, MiB)
     expect(starts()[0]).toBe(0)
     await log.whenDurable(log.openGroup)
