@@ -71,7 +71,9 @@ export class Lane {
   /** The span that was given up and comes next, where that is known for good. */
   nextSkipped(spans: readonly SkippedSpan[], logStart: number): OffsetSpan | undefined {
     if (this.trouble?.retryAtMs === Number.POSITIVE_INFINITY) return undefined
-    const starts = holesIn(this.track, Number.POSITIVE_INFINITY).map(hole => Math.max(hole.first, logStart))
+    const starts = holesIn(this.track, Number.POSITIVE_INFINITY)
+      .filter(({ end }) => end > logStart)
+      .map(hole => Math.max(hole.first, logStart))
     return spans.find(({ first, last }) => starts.some(start => start >= first && start <= last))
   }
 

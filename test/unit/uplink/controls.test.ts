@@ -225,3 +225,34 @@ it(
     await uplink.stop()
   }),
 )
+
+it(
+  'what is skipped above a log start that nothing was sent below does not stop the gateway',
+  during(async () => {
+    central.refusal = batch => (batch.includes(poison) ? errorCodes.INVALID_RECORD : 0)
+    await start()
+    await uplink.pause()
+    for (const value of ['a', 'b', poison]) await write(value)
+    const { broker } = under.open
+    const [id] = broker.topics.get('t').partitions
+    await until(() => broker.offsets(id!).highWatermark === 3)
+    await broker.deleteRecordsBefore(id!, 2)
+    await uplink.resume()
+    await until(() => refusedBatch() !== undefined)
+    const skip = { topic: 't', partition: 0, first: 2, last: 2 }
+    expect([refusedBatch(), await uplink.skip(skip)]).toEqual([{ first: 2, last: 2 }, undefined])
+    await uplink.pause()
+    await uplink.resume()
+    await write('c')
+    await until(() => sent() === 4)
+    await uplink.stop()
+    await start()
+    await write('d')
+    await until(() => sent() === 5)
+    await later()
+    expect(await centralValues()).toEqual(['c', 'd'])
+    const [audited] = (await uplink.audit()).partitions.values()
+    expect(audited).toMatchObject({ unexplained: [], uplink: { sent: 2, notSent: { skipped: 1, removed: 2 } } })
+    await uplink.stop()
+  }),
+)
