@@ -2,10 +2,10 @@ import type { RetentionClass } from '../config/metered-windows.ts'
 import { plainRule, type UplinkRule } from '../config/uplink-rules.ts'
 import type { PartitionId } from '../core/brand.ts'
 import type { Topic } from '../state/topics.ts'
-import type { OffsetSpan, SkippedSpan, Unsent, UpstreamPosition } from '../state/uplink.ts'
+import type { OffsetSpan, Unsent, UpstreamPosition } from '../state/uplink.ts'
 import { emptyLedger, type Ledger, passed } from './ledger.ts'
 import { KeyCounts } from './thinning.ts'
-import { covered, emptyTrack, type Hole, holesIn, type Track, trackOf } from './track.ts'
+import { covered, emptyTrack, type Hole, type Track, trackOf } from './track.ts'
 
 const firstPauseMs = 30_000
 const longestPauseMs = 15 * 60_000
@@ -68,13 +68,9 @@ export class Lane {
     this.ledger = passed(this.ledger, unsent)
   }
 
-  /** The span that was given up and comes next, where that is known for good. */
-  nextSkipped(spans: readonly SkippedSpan[], logStart: number): OffsetSpan | undefined {
-    if (this.trouble?.retryAtMs === Number.POSITIVE_INFINITY) return undefined
-    const starts = holesIn(this.track, Number.POSITIVE_INFINITY)
-      .filter(({ end }) => end > logStart)
-      .map(hole => Math.max(hole.first, logStart))
-    return spans.find(({ first, last }) => starts.some(start => start >= first && start <= last))
+  /** An operator's decision is on its way to the device. */
+  get isHeld(): boolean {
+    return this.trouble?.retryAtMs === Number.POSITIVE_INFINITY
   }
 
   /** No attempt while an operator's decision is on its way to the device. */

@@ -170,12 +170,8 @@ export class Lanes {
 
   #place(lane: Lane): void {
     lane.continueAfter(this.#positionOf(lane.topic, lane.partition))
-    const spans = ownSpans(this.#view, lane)
-    for (;;) {
-      const span = lane.nextSkipped(spans, this.#broker.offsets(lane.id).logStart)
-      if (span === undefined) return
-      passSpan(lane, span)
-    }
+    // what is not on the device yet may not come to pass
+    if (!lane.isHeld) for (const span of ownSpans(this.#view, lane)) passSpan(lane, span)
   }
 
   #remove(topic: Topic): void {

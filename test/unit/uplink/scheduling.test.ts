@@ -248,6 +248,34 @@ it(
   }),
 )
 
+it(
+  'what was skipped behind records that expired is not sent after a restart',
+  during(async () => {
+    central.refusal = batch => (batch.includes('poison') ? 87 : 0)
+    await start({ 'uplink.rules': [{ ...plainRule, topics: ['one'], ttlMs: 3_600_000 }] })
+    await write('one', 1)
+    await age(4_000)
+    const poison = encodeBatch([{ timestampMs: 1, key: null, value: Buffer.from('poison') }])
+    await under.open.broker.produce(under.open.broker.topics.get('one'), 0, poison, { zstd: true })
+    uplink.start()
+    await until(() => uplink.lanes.find('one', 0)?.trouble?.batch !== undefined)
+    expect(await uplink.skip({ topic: 'one', partition: 0, first: 1, last: 1 })).toBeUndefined()
+    await uplink.stop()
+    central.refusal = () => 0
+    const view = new UplinkView()
+    const offsetMap = new OffsetMapView()
+    under = await openMemoryBroker({ clock: machine.clock, frontViews: [view, offsetMap], log: under.log })
+    const { broker, state } = under.open
+    uplink = openUplink({ ...parts, ...machine.platform, broker, state, view, offsetMap })!
+    expect(uplink.lanes.find('one', 0)?.track).toEqual({ next: 0, ahead: [{ first: 1, last: 1 }] })
+    uplink.start()
+    await write('one', 1)
+    await until(() => sent('one') === 3)
+    expect(uplink.lanes.find('one', 0)?.ledger).toMatchObject({ records: 1, unsent: { expired: 1, skipped: 1 } })
+    await uplink.stop()
+  }),
+)
+
 const numbered = async (name: string, from: number, to: number): Promise<void> => {
   const { broker } = under.open
   const topic = broker.topics.find(name) ?? broker.topics.create({ name, partitions: 1 })
