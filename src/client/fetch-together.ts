@@ -64,7 +64,7 @@ const fetchFrom = async (
   )
   const wanted = topics.map(({ name, id }) => ({
     topic: name,
-    topicId: id,
+    topicId: readers.find(({ source }) => source.topic === name)?.source.topicId ?? id,
     partitions: readers
       .filter(({ source }) => source.topic === name)
       .map(({ source, position }) => ({
@@ -84,7 +84,7 @@ const fetchFrom = async (
   const failures: Failure[] = []
   const moved: PartitionReader[] = []
   for (const { topic, topicId, partitions } of answer.responses) {
-    const name = topic || topics.find(({ id }) => id === topicId)?.name
+    const name = topic || wanted.find(one => one.topicId === topicId)?.topic
     for (const partition of partitions) {
       const reader = readers.find(
         ({ source }) => source.topic === name && source.partition === partition.partitionIndex,

@@ -1,3 +1,4 @@
+import type { Uuid } from '../core/uuid.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import type { LogRecord } from '../wire/kafka/records.ts'
 import type { Cluster } from './cluster.ts'
@@ -7,6 +8,11 @@ import { checkCode } from './kafka-error.ts'
 import { earliestOffset, latestOffset, offsetFor, type TopicPartition } from './partition-offsets.ts'
 
 export interface FetchedRecord extends TopicPartition, LogRecord {}
+
+export interface ReaderSource extends TopicPartition {
+  /** Only the topic with this id is read, of brokers that know ids: none of the same name that was made later. */
+  readonly topicId?: Uuid
+}
 
 export interface ReaderOptions {
   /** Longest time the broker may wait for a first byte. */
@@ -30,7 +36,7 @@ export interface FetchedPartition {
 
 /** Reads one partition in offset order from a position that the caller may set. Control records are passed over. */
 export class PartitionReader {
-  readonly source: TopicPartition
+  readonly source: ReaderSource
   readonly options: ReaderOptions
   /** Offset of the next record. */
   position: number
@@ -42,7 +48,7 @@ export class PartitionReader {
   receivedBytes = 0
   readonly #cluster: Cluster
 
-  constructor(cluster: Cluster, source: TopicPartition, position: number, options: ReaderOptions) {
+  constructor(cluster: Cluster, source: ReaderSource, position: number, options: ReaderOptions) {
     this.#cluster = cluster
     this.source = source
     this.position = position
@@ -80,6 +86,6 @@ export class PartitionReader {
     const { records, position } = await unpackRecords(answer.records, this.position, aborted)
     this.position = position
     if (records.length > 0) this.served++
-    return records.map(record => ({ ...this.source, ...record }))
+    return records.map(record => ({ topic, partition, ...record }))
   }
 }

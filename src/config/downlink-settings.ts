@@ -11,6 +11,6 @@ export const downlinkSettings = {
       '`key`: what the key must be, one `*` for any characters, which are then the key here. `header`: headers that the record must have. ' +
       '`to`: the topic here, made when it is missing; without it the same name. `ttl`: age beyond which a record is not taken, nor delivered. ' +
       '`priority`, `high`, `normal` (when absent) or `low`: while several topics have a backlog the higher ones come first. `from`, `latest` (when absent) or `earliest`: where reading ' +
-      'begins when the gateway first sees the topic. `report`: a topic that is told of records which were not taken.',
+      'begins when the gateway first sees the topic; one that was missing when it looked is read from its start. `report`: a topic that is told of records which were not taken.',
   }),
 } as const

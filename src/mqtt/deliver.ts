@@ -65,6 +65,8 @@ export class Deliveries {
 
   constructor(parts: DeliveriesParts) {
     this.#parts = parts
+    // without members they would expire, and a rule begin at the end
+    for (const index of parts.rules.keys()) parts.groups.keep(deliverGroupId(parts.rules, index))
     parts.broker.topics.onChange((topic, change) => {
       if (change !== 'deleted' && this.#started) this.#begin(topic, true)
       if (change === 'deleted') this.#forgetDeleted()

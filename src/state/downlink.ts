@@ -5,6 +5,7 @@ import type { StateChange, StateRecord, View } from './view.ts'
 
 /** A topic of the central cluster as it was seen last. */
 export interface CentralTopic {
+  /** `ZERO_UUID`: it was missing. */
   readonly topicId: Uuid
   /** Those that come later are read from their starts. */
   readonly partitions: number

@@ -61,7 +61,7 @@ export class GroupCoordinator implements Groups {
 
   /** Takes up the groups that `view` holds: Stable ones wait for their members' heartbeats for a session timeout. */
   constructor({ stateLog, view, ...parts }: GroupCoordinatorParts) {
-    this.#context = { ...parts, store: new GroupStore(stateLog, view) }
+    this.#context = { ...parts, kept: new Set(), store: new GroupStore(stateLog, view) }
     this.#registry = new GroupRegistry(this.#context)
     this.#rebalance = new Rebalance(this.#context, this.#registry)
     this.#offsets = new CommittedOffsets(this.#context, this.#registry, (group, memberId) => {
@@ -148,6 +148,10 @@ export class GroupCoordinator implements Groups {
 
   committedOffsets(groupId: string): Iterable<FetchedOffset> {
     return this.#offsets.all(groupId)
+  }
+
+  keep(groupId: string): void {
+    this.#context.kept.add(groupId)
   }
 
   changesForDeletedTopics(topics: readonly string[]): StateChange[] {

@@ -43,10 +43,10 @@ export function expireGroups(context: GroupContext, registry: GroupRegistry): vo
   }
 }
 
-function expiredOffsets(group: Group, { settings, store }: GroupContext): StateChange[] {
+function expiredOffsets(group: Group, { settings, store, kept }: GroupContext): StateChange[] {
   const usedAt = usageClock(group)
   const stored = store.view.offsets.topics(group.groupId)
-  if (usedAt === undefined || stored === undefined) return []
+  if (usedAt === undefined || stored === undefined || kept.has(group.groupId)) return []
   const horizon = store.logAge - settings.offsetsRetentionMinutes * 60
   const subscribed = group.state === 'Empty' ? undefined : subscribedTopics(group)
   const changes: StateChange[] = []

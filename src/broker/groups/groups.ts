@@ -206,6 +206,8 @@ export interface Groups {
 
   /** For lag and the CLI: what the group has committed, durable or not yet. Empty for an unknown group. */
   committedOffsets(groupId: string): Iterable<FetchedOffset>
+  /** Its offsets do not expire as long as this process runs: their owner is here, though no member. */
+  keep(groupId: string): void
   /** Removal of all offsets committed for the topics, to be written in the same group of the log as their deletion. */
   changesForDeletedTopics(topics: readonly string[]): StateChange[]
   /** Answers every parked request with `coordinatorUnavailable` and stops all timers. Further requests fail the same way. */

@@ -15,6 +15,8 @@ export interface GroupContext {
   readonly metrics: Metrics
   readonly logger: Logger
   readonly store: GroupStore
+  /** Groups whose offsets do not expire. */
+  readonly kept: Set<string>
 }
 
 /** The groups that exist, by id, and what they hold of the limits. */

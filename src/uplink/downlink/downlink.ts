@@ -97,9 +97,10 @@ export class Downlink {
     parts.broker.metrics.gauge('downlinkLag', () => this.lagInAll)
   }
 
-  /** What went wrong last, until the next fetch that went well. */
+  /** What went wrong last, while something is still held up. */
   get lastError(): string | undefined {
-    return this.#lastError
+    const troubles = this.topics.flatMap(({ trouble, inlets }) => [trouble, ...inlets.map(inlet => inlet.trouble)])
+    return troubles.find(one => one !== undefined && one === this.#lastError) ?? troubles.find(one => one !== undefined)
   }
 
   /** Offsets of all partitions that were not read yet, as far as it is known. */
@@ -168,6 +169,8 @@ export class Downlink {
     const present = priorities.slice(0, priorities.indexOf(last) + 1)
     for (const topic of this.topics) {
       if (!present.includes(topic.priority) || topic.isOpening || topic.refreshAtMs <= nowMs) continue
+      // until it was looked at it may be another of that name
+      if (topic.trouble !== undefined) continue
       for (const inlet of topic.inlets) {
         if (inlet.isBusy || inlet.retryAtMs > nowMs) continue
         const node = topic.leaderOf(inlet.partition)
@@ -212,8 +215,6 @@ export class Downlink {
     } catch (error) {
       this.#failed(inlet, error)
     }
-    const isWell = this.topics.every(one => one.trouble === undefined && one.inlets.every(({ trouble }) => !trouble))
-    if (isWell) this.#lastError = undefined
   }
 
   /** What was next is gone, or the central log ends before it: it is counted, and reading goes on where there is something. */
@@ -242,7 +243,7 @@ export class Downlink {
     if (!isClientError(error) && !(error instanceof BrokerError)) throw error
     const { logger, broker } = this.#parts
     const { message } = error
-    if (!this.#isEnding && message !== this.#lastError) logger.warn({ error: message }, 'the downlink was interrupted')
+    if (!this.#isEnding && message !== this.lastError) logger.warn({ error: message }, 'the downlink was interrupted')
     broker.metrics.add('downlinkInterruptions')
     this.#lastError = message
     return message

@@ -37,7 +37,7 @@ export class Inlet {
     this.topic = source.topic
     this.partition = source.partition
     this.position = position
-    this.reader = new PartitionReader(cluster, source, position.next, options)
+    this.reader = new PartitionReader(cluster, { ...source, topicId: position.topicId }, position.next, options)
     this.#backoff = backoff
   }
 

@@ -1,8 +1,10 @@
 import type { Cluster, TopicMetadata } from '../../client/cluster.ts'
+import { isUnknownTopic } from '../../client/kafka-error.ts'
 import { earliestOffset, latestOffset, offsetsFor } from '../../client/partition-offsets.ts'
 import type { ReaderOptions } from '../../client/partition-reader.ts'
 import type { DownlinkRule } from '../../config/downlink.ts'
 import type { Priority } from '../../config/uplink-rules.ts'
+import { ZERO_UUID } from '../../core/uuid.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { DownlinkPosition, DownlinkView } from '../../state/downlink.ts'
 import type { StateLog } from '../../state/state-log.ts'
@@ -69,7 +71,7 @@ export class SourceTopic {
   /** Looks at the topic: partitions that are new get a position, durable before anything is read. Throws what the client and `StateLog` throw. */
   async open(nowMs: number): Promise<void> {
     const { lookups, fetches, view } = this.#parts
-    const topic = await lookups.topic(this.name, { refresh: true })
+    const topic = await this.#lookUp(lookups)
     // what comes of the topic before it was made anew is written first
     if (this.inlets.some(({ isBusy, position }) => isBusy && position.topicId !== topic.id)) {
       this.refreshAtMs = nowMs + settleMs
@@ -92,14 +94,26 @@ export class SourceTopic {
     this.refreshAtMs = nowMs + this.#backoff.pauseMs()
   }
 
+  /** Remembers that the topic was missing: all that it will have comes after the gateway was there. */
+  async #lookUp(lookups: Cluster): Promise<TopicMetadata> {
+    try {
+      return await lookups.topic(this.name, { refresh: true })
+    } catch (error) {
+      const { view, state } = this.#parts
+      if (isUnknownTopic(error) && view.topic(this.name) === undefined)
+        state.write([view.putTopic(this.name, { topicId: ZERO_UUID, partitions: 0 })])
+      throw error
+    }
+  }
+
   /**
-   * What the gateway sees for the first time begins where the rule says. Partitions that came later, and those of a topic that was made anew,
-   * begin at their starts: all that is in them came after what was read.
+   * What the gateway sees for the first time begins where the rule says. Partitions that came later, and those of a topic that was made anew, or
+   * was missing when the gateway looked, begin at their starts: all that is in them came after that.
    */
   async #place({ id, partitions }: TopicMetadata, unplaced: readonly number[]): Promise<void> {
     const { lookups, view, state, logger } = this.#parts
     const seen = view.topic(this.name)
-    if (seen !== undefined && seen.topicId !== id)
+    if (seen !== undefined && seen.topicId !== ZERO_UUID && seen.topicId !== id)
       logger.warn({ topic: this.name }, 'the central topic was made anew: it is read from its start')
     const isFirst = seen === undefined && this.#rule.from === 'latest'
     const sources = unplaced.map(partition => ({ topic: this.name, partition }))

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { parseDeliver } from '../../../src/config/deliver.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
 import { RawMqttClient } from '../../support/mqtt-client.ts'
@@ -12,7 +12,10 @@ const rules = (mqtt: string) => {
   return parsed.value
 }
 const start = async (mqtt: string, options: MqttServerOptions = {}): Promise<RawMqttClient> => {
-  server = await MqttServer.start({ ...options, settings: { deliver: rules(mqtt), 'num.partitions': 1 } })
+  server = await MqttServer.start({
+    ...options,
+    settings: { ...options.settings, deliver: rules(mqtt), 'num.partitions': 1 },
+  })
   server.open.broker.topics.ensure('commands')
   const client = await RawMqttClient.connect(server.port, { clientId: 's', version: 5 })
   clients.push(client)
@@ -53,6 +56,21 @@ describe('deliver rules', () => {
     append(batchOf({ headers: { site: 'north', 'mqtt.client': 'c1' }, value: null }, { value: 'last' }))
     await last(client)
     expect(got(client)).toEqual(['d/north/c1/k=', 'd///k=last'])
+  })
+
+  it('keep their positions, however long nothing comes', async () => {
+    const hourly = { 'offsets.retention.minutes': 60, 'offsets.retention.check.interval.ms': 10 }
+    const client = await start('{key}', { settings: hourly })
+    append(batchOf({ value: 'last' }))
+    await last(client)
+    const { groups } = server.open
+    const positions = (groupId: string): number[] => [...groups.committedOffsets(groupId)].map(({ offset }) => offset)
+    const place = { topic: 'commands', partition: 0, offset: 1, leaderEpoch: -1, metadata: null }
+    await groups.commit({ groupId: 'other', memberId: '', groupInstanceId: null, generation: -1, offsets: [place] })
+    await vi.waitFor(() => expect(positions('brooklet.deliver.commands')).toEqual([1]))
+    server.log.logAge += 2 * 3600
+    await vi.waitFor(() => expect(positions('other')).toEqual([]))
+    expect(positions('brooklet.deliver.commands')).toEqual([1])
   })
 
   it('skip what gives no MQTT topic, counted, with one line for a batch', async () => {

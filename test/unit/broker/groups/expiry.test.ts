@@ -23,6 +23,14 @@ it('offsets of a simple group expire by the age of the commit', async () => {
   expect(await bench.groups.list()).toEqual([])
 })
 
+it('offsets that the gateway itself goes by stay', async () => {
+  const bench = new GroupBench()
+  bench.groups.keep('g')
+  await bench.commit(1).promise
+  await pass(bench, 2 * weekSeconds)
+  expect(await bench.committed()).toBe(1)
+})
+
 it('offsets of a group with members stay; they expire after it became empty, also across restarts', async () => {
   const bench = new GroupBench()
   const { ids, generation } = await bench.stable(1)

@@ -112,6 +112,26 @@ it('begins with what comes after the gateway first saw the topic, unless the rul
   expect(await arrived(1)).toEqual(['a=while it was away'])
 })
 
+it('a topic that was missing when the gateway looked is read from its start, over a restart too', async () => {
+  const latest = { rules: [{ topic: 'later', to: 'commands' }] }
+  await start(latest)
+  await vi.waitFor(() => expect(gateway.downlink.topics[0]!.trouble).toContain('there is no such topic'))
+  await gateway.stop()
+  central.open.broker.topics.create({ name: 'later', partitions: 1 })
+  send('a', { value: 'the first ever' }, 'later')
+  await restart(latest)
+  expect(await arrived(1)).toEqual(['a=the first ever'])
+  expect(gateway.under.lines.filter(({ event }) => event.includes('made anew'))).toEqual([])
+})
+
+it('what went wrong is told until it is well', async () => {
+  await start({ rules: [{ topic: 'later', to: 'commands' }] })
+  await vi.waitFor(() => expect(gateway.downlink.lastError).toContain('there is no such topic'))
+  central.open.broker.topics.create({ name: 'later', partitions: 1 })
+  await vi.waitFor(() => expect(gateway.downlink.topics[0]!.trouble).toBe(undefined), 5000)
+  expect(gateway.downlink.lastError).toBe(undefined)
+})
+
 it('partitions that are added, and a topic that is made anew, are read from their starts', async () => {
   await start({ rules: [{ ...rules[0], from: 'latest' }] })
   await vi.waitFor(() => expect(positionOf(1)).toBeDefined())
