@@ -99,8 +99,8 @@ const loadLane = async (loading: Loading, lane: Lane, maxBytes: number): Promise
     await passExpired(broker, lane, loading.recordLeftOut)
     const { highWatermark } = broker.offsets(lane.id)
     const stretches = await loadHoles(loading, lane, target, maxBytes)
-    // a lane that is thinned has one stretch
-    const [thinned] = stretches.map(stretch => stretch.thinned)
+    // the last stretch at most is thinned
+    const thinned = stretches.at(-1)?.thinned
     await loading.recordLeftOut(lane, thinned)
     const track = stretches.reduce(covered, lane.track)
     const outgoing = together(stretches.map(stretch => stretch.outgoing))

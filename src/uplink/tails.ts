@@ -110,7 +110,7 @@ export class Tails {
   async ready(target: TopicMetadata, partitions: readonly number[]): Promise<void> {
     if (this.#withoutProducer !== undefined) this.#unreadable.set(target.name, this.#withoutProducer)
     if (this.#unreadable.has(target.name)) return
-    const unread = partitions.filter(partition => !this.#tails.get(keyOf(target, partition))?.isRead)
+    const unread = partitions.filter(partition => !this.#tailOf(target, partition)?.isRead)
     const known = unread.filter(partition => this.#use === 'sends' || this.#keptOf(target, partition) !== undefined)
     try {
       for (let at = 0; at < known.length; at += atOnce)
@@ -126,7 +126,7 @@ export class Tails {
   /** Records of the lane that stand upstream, though no position says so, by their offsets here. */
   present(lane: Lane, target: TopicMetadata, partitions: readonly number[]): ReadonlyMap<number, CentralPlace> {
     const found = partitions
-      .map(partition => this.#tails.get(keyOf(target, partition))?.present(lane) ?? nothing)
+      .map(partition => this.#tailOf(target, partition)?.present(lane) ?? nothing)
       .filter(({ size }) => size > 0)
     return found.length < 2 ? (found[0] ?? nothing) : new Map(found.flatMap(places => [...places]))
   }
@@ -192,9 +192,15 @@ export class Tails {
     this.#uncopied.clear()
   }
 
+  /** Of a topic of this name that is no more there is nothing to go on from. */
+  #tailOf(target: TopicMetadata, partition: number): Tail | undefined {
+    const tail = this.#tails.get(keyOf(target, partition))
+    return tail?.start.topicId === target.id ? tail : undefined
+  }
+
   async #know(target: TopicMetadata, partition: number): Promise<void> {
     const key = keyOf(target, partition)
-    const tail = this.#tails.get(key) ?? (await this.#open(target, partition))
+    const tail = this.#tailOf(target, partition) ?? (await this.#open(target, partition))
     if (!tail.isRead) await this.#read(tail)
     this.#tails.set(key, tail)
     if (this.#use === 'leaves' && !tail.isAwaited) this.#leave(tail)

@@ -2,6 +2,7 @@ import { beforeEach, expect, it } from 'vitest'
 import type { Broker } from '../../src/broker/broker.ts'
 import { Cluster, type TopicMetadata } from '../../src/client/cluster.ts'
 import { Metrics } from '../../src/core/metrics.ts'
+import { sleep } from '../../src/platform/clock.ts'
 import type { StateLog } from '../../src/state/state-log.ts'
 import { UplinkView } from '../../src/state/uplink.ts'
 import type { StateChange } from '../../src/state/view.ts'
@@ -150,4 +151,26 @@ it('two batches of a partition are not under way at once', () =>
     const sent = await Promise.allSettled([producer.send([first]), producer.send([second])])
     expect(sent.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
     expect(String((sent[1] as PromiseRejectedResult).reason)).toContain('the session has ended')
+  }))
+
+it('in a topic that was made anew what is in doubt is found after a crash, too', () =>
+  run(async () => {
+    const [one] = lanes as [Lane]
+    const producer = await session()
+    expect(await producer.send([await batchOf(one, 3)])).toEqual([0])
+    tails.positioned()
+    central.createTopic('another', 1)
+    central.topics.delete('all')
+    central.createTopic('all', 1)
+    await sleep(machine.clock, 1_000)
+    cluster.forgetAll()
+    metadata = await cluster.topic('all')
+    const next = await session()
+    const lost = await batchOf(one, 2)
+    central.fate = api => (api === 'Produce' ? 'cutAfter' : 'served')
+    await expect(next.send([lost])).rejects.toThrow('connection')
+    central.fate = () => 'served'
+    tails = tailsOf()
+    await session()
+    expect([...tails.present(one, metadata, [0]).keys()]).toEqual([0, 1])
   }))

@@ -5,6 +5,7 @@ import { openUplink } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
 import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { UplinkView } from '../../../src/state/uplink.ts'
+import { emptyLedger } from '../../../src/uplink/ledger.ts'
 import { endOf, offsetsIn } from '../../../src/uplink/track.ts'
 import type { Uplink, UplinkParts } from '../../../src/uplink/uplink.ts'
 import { uplinkSummary } from '../../../src/uplink/uplink-status.ts'
@@ -23,12 +24,14 @@ let machine: SimMachine
 let central: CentralCluster
 let under: MemoryBroker
 let uplink: Uplink
+let uplinkView: UplinkView
 let parts: Pick<UplinkParts, 'settings' | 'gatewayId' | 'incarnation' | 'clockQuality'>
 let quality: 'synchronised' | 'unknown'
 
 const start = async (settings: Partial<Settings>): Promise<void> => {
   const view = new UplinkView()
   const offsetMap = new OffsetMapView()
+  uplinkView = view
   under = await openMemoryBroker({ clock: machine.clock, frontViews: [view, offsetMap] })
   const { broker, state } = under.open
   parts = {
@@ -361,6 +364,31 @@ it(
       [{ first: 0, last: 199, records: 160, reason: 'thinned' }],
     )
     expect(under.metrics.text()).toContain('brooklet_uplink_left_out_records_total{reason="thinned"} 160')
+    await uplink.stop()
+  }),
+)
+
+it(
+  'what is thinned behind a hole that nothing was left out of is on record, too',
+  during(async () => {
+    await start({ 'uplink.rules': [{ ...plainRule, topics: ['many'], thin: { oneOf: 5, lag: 20 } }] })
+    central.createTopic('many', 1)
+    await write('one', 1)
+    uplink.start()
+    await until(() => sent('one') === 1)
+    await uplink.pause()
+    await sleep(machine.clock, 60_000)
+    await write('many', 100)
+    const { broker, state } = under.open
+    const { id: topicId } = broker.topics.get('many')
+    const ahead = [{ first: 1, last: 9 }]
+    const position = { ...emptyLedger, topicId, last: -1, ahead, unsent: { skipped: 9 }, starts: [] }
+    state.write([uplinkView.putPosition('many', 0, position)])
+    await uplink.resume()
+    await until(() => sent('many') === 100)
+    const { unsent } = uplink.lanes.find('many', 0)!.ledger
+    const records = [...uplink.leftOut()].reduce((sum, span) => sum + span.records, 0)
+    expect([unsent, records]).toEqual([{ skipped: 9, thinned: 56 }, 56])
     await uplink.stop()
   }),
 )
