@@ -19,3 +19,11 @@ export interface StateLog {
   /** Seconds of log age now: the clock of retention and expiry. */
   readonly logAge: number
 }
+
+/** In one write: whatever `commit.max.bytes` is, so many of some 500 bytes fit. */
+const changesAtOnce = 50
+
+/** Writes any number of changes, in their order: after a crash those are there that stand before the first that is not. */
+export const writeInOrder = (state: Pick<StateLog, 'write'>, changes: readonly StateChange[]): void => {
+  for (let at = 0; at < changes.length; at += changesAtOnce) state.write(changes.slice(at, at + changesAtOnce))
+}

@@ -5,7 +5,7 @@ import { TransactionalProducer } from '../client/transactional-producer.ts'
 import type { Settings } from '../config/settings.ts'
 import type { PartitionId } from '../core/brand.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { StateLog } from '../state/state-log.ts'
+import { type StateLog, writeInOrder } from '../state/state-log.ts'
 import type { UplinkView, UpstreamPosition } from '../state/uplink.ts'
 import type { StateChange } from '../state/view.ts'
 import type { Ancestor } from '../storage/meta.ts'
@@ -26,9 +26,6 @@ export interface InheritanceParts {
   /** Oldest first. */
   readonly ancestors: readonly Ancestor[]
 }
-
-/** What one state write takes. */
-const positionsAtOnce = 200
 
 /**
  * Takes over what the logs have sent that this one was restored or forked from: no record of a history that both have goes up twice. Done once in
@@ -53,7 +50,7 @@ export const inherit = async (parts: InheritanceParts): Promise<void> => {
     }
   }
   changes.push(view.putInherited(broker.logId, state.logAge))
-  for (let at = 0; at < changes.length; at += positionsAtOnce) state.write(changes.slice(at, at + positionsAtOnce))
+  writeInOrder(state, changes)
   await state.durable(view)
 }
 

@@ -6,7 +6,7 @@ import { earliestOffset, latestOffset, offsetFor } from '../client/partition-off
 import { type PartitionBatch, partitionKey } from '../client/produce-together.ts'
 import { newIdentity } from '../client/producer-identity.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { StateLog } from '../state/state-log.ts'
+import { type StateLog, writeInOrder } from '../state/state-log.ts'
 import type { UplinkView, UpstreamTail } from '../state/uplink.ts'
 import type { StateChange } from '../state/view.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
@@ -174,7 +174,7 @@ export class Tails {
     this.#underWay.clear()
   }
 
-  /** What is newer than the copy in the log; to be written in one group with the positions. */
+  /** What is newer than the copy in the log; to be written behind the positions. */
   changes(): readonly StateChange[] {
     const { view } = this.#parts
     return [...this.#uncopied].map(
@@ -307,8 +307,7 @@ export class Tails {
   async #copyAtOnce(): Promise<void> {
     if (!this.#mustCopy) return
     const { state, view } = this.#parts
-    const changes = this.changes()
-    if (changes.length > 0) state.write(changes)
+    writeInOrder(state, this.changes())
     this.copied()
     await state.durable(view)
     this.#mustCopy = false

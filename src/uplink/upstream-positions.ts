@@ -1,7 +1,7 @@
 import type { Broker } from '../broker/broker.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { StateLog } from '../state/state-log.ts'
+import { type StateLog, writeInOrder } from '../state/state-log.ts'
 import type { KnownStart, PositionsPlace, StartOffset, UplinkView, UpstreamPosition } from '../state/uplink.ts'
 import type { StateChange } from '../state/view.ts'
 import type { Ancestor } from '../storage/meta.ts'
@@ -135,10 +135,10 @@ export class UpstreamPositions {
       return view.putPosition(topic, partition, position)
     })
     if (this.#place !== undefined) changes.push(view.putPlace(this.#place))
-    // in one group: a start that were newer than these positions would hide what they do not know
+    // behind them: a start that were newer than these positions would hide what they do not know
     changes.push(...tails.changes())
     try {
-      state.write(changes)
+      writeInOrder(state, changes)
       tails.copied()
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error

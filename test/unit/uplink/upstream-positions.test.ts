@@ -1,5 +1,6 @@
 import { beforeEach, expect, it } from 'vitest'
 import { UplinkView } from '../../../src/state/uplink.ts'
+import type { StateChange } from '../../../src/state/view.ts'
 import type { Position } from '../../../src/uplink/position.ts'
 import { UplinkFenced } from '../../../src/uplink/uplink-errors.ts'
 import { UpstreamPositions } from '../../../src/uplink/upstream-positions.ts'
@@ -104,4 +105,25 @@ it('is copied to the log every 10 s and when asked to, with the place to read on
   ours.take(position())
   ours.copy(noTails, { now: true })
   expect(positionsOf().of('t', 0)?.last).toBe(2)
+})
+
+it('is copied whatever the number of partitions, in commits of the smallest size, the place behind all of it', () => {
+  const { broker, state } = under.open
+  const written: (readonly StateChange[])[] = []
+  const write = (changes: readonly StateChange[]) => {
+    written.push(changes)
+    return state.write(changes)
+  }
+  const watched = Object.create(state, { write: { value: write } })
+  const ours = new UpstreamPositions({ broker, state: watched, view, clock, incarnation: 'now' })
+  const central = { 7: { first: 1_000_000_000, last: 2_000_000_000, records: 1_000_000_000 } }
+  const starts = ['a', 'b', 'c', 'd'].map(name => ({ incarnation: name.repeat(16), from: 1_000_000 }))
+  for (let index = 0; index < 2_000; index++) ours.take(position({ topic: `building/floor/${index}`, central, starts }))
+  ours.readThrough({ topicId: 'f'.repeat(32), partitions: 16, partition: 4, next: 9 })
+  ours.copy(noTails, { now: true })
+  const sizeOf = ({ key, value }: StateChange): number => key.length + (value?.length ?? 0)
+  const largest = Math.max(...written.map(changes => changes.reduce((sum, change) => sum + sizeOf(change), 0)))
+  expect(largest).toBeLessThan(64 << 10)
+  expect(positionsOf().of('building/floor/1999', 0)).toMatchObject({ records: 3 })
+  expect(written.flat().at(-1)?.key.toString()).toBe('place')
 })
