@@ -115,7 +115,8 @@ export const nodeNetwork: Network = {
   connect: ({ host, port }, timeoutMs, tls) =>
     new Promise((resolve, reject) => {
       const isPlain = tls === undefined
-      const attemptMs = timeoutMs * attemptShare
+      // Node takes whole ones only
+      const attemptMs = Math.ceil(timeoutMs * attemptShare)
       const socket = isPlain
         ? createConnection({ host, port, noDelay: true, keepAlive: true, autoSelectFamilyAttemptTimeout: attemptMs })
         : connectTls({ host, port }, tls, attemptMs)
