@@ -86,6 +86,11 @@ export class Broker {
     return this.#parts.log.logId
   }
 
+  /** What the topic demands of what is appended. */
+  batchRules(topic: Topic): BatchRules {
+    return this.#parts.batchRules(topic)
+  }
+
   /** False once the log cannot be written any more; reads go on. */
   get writable(): boolean {
     return this.#parts.log.writable

@@ -28,6 +28,9 @@ export interface CommandOutcome {
   readonly offset: number
 }
 
+/** A longer key is left out of the report: keys may be as large as records, and of reports several are written together. */
+export const maxReportedKeyBytes = 1024
+
 /** The record that tells of it: the key is that of the command, the value JSON, so that every tool of the central cluster shows it. */
 export const reportRecord = (
   to: Topic,
@@ -37,7 +40,7 @@ export const reportRecord = (
 ): RecordAppend => ({
   partition: to.partitions[key === null ? 0 : partitionOfKey(key, to.partitions.length)]!,
   timestampMs: wallMs,
-  key,
+  key: key !== null && key.length > maxReportedKeyBytes ? null : key,
   value: Buffer.from(JSON.stringify({ result, ...outcome, gateway, time: new Date(wallMs).toISOString() })),
   headers: encodeHeaders([]),
 })

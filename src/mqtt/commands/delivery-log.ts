@@ -28,6 +28,7 @@ interface Settled {
 const retryMs = 200
 /** Whatever `commit.max.bytes` is, they fit. */
 const changesPerWrite = 100
+const settledPerWrite = 25
 /** While so many wait for a log that has no room, nothing more is handed to devices. */
 const most = 1000
 
@@ -86,7 +87,7 @@ export class DeliveryLog {
   #write(): void {
     const { clock } = this.#parts
     try {
-      while (this.#settled.length > 0) this.#writeSome(this.#settled.slice(0, changesPerWrite))
+      while (this.#settled.length > 0) this.#writeSome(this.#settled.slice(0, settledPerWrite))
       this.#isScheduled = false
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error

@@ -348,7 +348,8 @@ export class DeviceDelivery implements CommandSource {
     const header = (name: string): Buffer | undefined =>
       record?.headers.find(({ key }) => key === name)?.value ?? undefined
     const central = header(centralHeaders.topic)
-    const key = header(centralHeaders.key) ?? record?.key ?? null
+    const own = header(centralHeaders.key) ?? record?.key
+    const key = own ? Buffer.from(own) : null
     if (central === undefined) return { key, topic: topic.name, partition, offset }
     const number = (name: string): number => Number(header(name)?.toString() ?? -1)
     return {

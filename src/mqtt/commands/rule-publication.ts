@@ -40,7 +40,8 @@ export const rulePublication = (
 ): Publication =>
   new Publication({
     topic: mqttTopic,
-    payload: record.value ?? Buffer.alloc(0),
+    // a copy: it may wait for long, and what it was unpacked with would stay with it
+    payload: Buffer.from(record.value ?? []),
     qos,
     retain: false,
     properties: encodeForwarded(propertiesOf(record)),

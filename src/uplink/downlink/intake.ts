@@ -1,5 +1,5 @@
 import type { Broker } from '../../broker/broker.ts'
-import { reportRecord } from '../../broker/command-report.ts'
+import { maxReportedKeyBytes, reportRecord } from '../../broker/command-report.ts'
 import type { Topic } from '../../broker/topics.ts'
 import type { FetchedRecord } from '../../client/partition-reader.ts'
 import type { DownlinkRule } from '../../config/downlink.ts'
@@ -106,14 +106,14 @@ export class Intake {
   }
 
   #arrival(rule: DownlinkRule, record: FetchedRecord, key: Buffer | null): Arrival {
-    const { clock, isClockRight, maxRecordBytes } = this.#parts
+    const { clock, isClockRight } = this.#parts
     const leftMs = lifeLeftMs(record, rule.ttlMs, isClockRight() ? clock.wallMs() : undefined)
     if (leftMs === 0) return this.#report(rule, record, 'expired')
     const headers = localHeaders(record, key, leftMs)
     const { timestampMs, value } = record
     const bytes = (key?.length ?? 0) + (value?.length ?? 0) + headers.length + overheadBytes
-    if (bytes > maxRecordBytes)
-      return this.#report(rule, record, 'refused', `larger than max.message.bytes (${maxRecordBytes})`)
+    const fault = this.#faultOf(rule.to, key, bytes)
+    if (fault !== undefined) return this.#report(rule, record, 'refused', fault)
     const make = ({ partitions }: Topic): RecordAppend => {
       const index = key === null ? record.partition % partitions.length : partitionOfKey(key, partitions.length)
       return { partition: partitions[index]!, timestampMs, key, value, headers }
@@ -121,12 +121,27 @@ export class Intake {
     return { outcome: 'taken', to: rule.to, bytes, make }
   }
 
+  /** Why the topic does not take such a record. */
+  #faultOf(to: string, key: Buffer | null, bytes: number): string | undefined {
+    const { broker, maxRecordBytes } = this.#parts
+    const topic = broker.topics.find(to)
+    const rules = topic && broker.batchRules(topic)
+    const mostBytes = Math.min(maxRecordBytes, rules?.maxBatchBytes ?? maxRecordBytes)
+    if (bytes > mostBytes) return `larger than max.message.bytes (${mostBytes})`
+    return key === null && rules?.compacted ? `it has no key, and ${to} is compacted` : undefined
+  }
+
   #report(rule: DownlinkRule, record: FetchedRecord, outcome: 'expired' | 'refused', reason?: string): Arrival {
     const { clock, gatewayId } = this.#parts
     const { topic, partition, offset, key } = record
     const told = { result: outcome, key, topic, partition, offset, ...(reason === undefined ? {} : { reason }) }
     const make = (to: Topic): RecordAppend => reportRecord(to, gatewayId, told, clock.wallMs())
-    return { outcome, to: rule.report, bytes: overheadBytes * 4 + (key?.length ?? 0), make }
+    return {
+      outcome,
+      to: rule.report,
+      bytes: overheadBytes * 4 + Math.min(key?.length ?? 0, maxReportedKeyBytes),
+      make,
+    }
   }
 
   /** The group with the position behind it, as soon as the log has room. */

@@ -204,6 +204,30 @@ it('a record that the log cannot take is refused and reported, and the others go
   expect(positionOf()).toMatchObject({ next: 2, taken: 1, refused: 1 })
 })
 
+it('what the topic here does not take is refused and reported, without a key that is as large', async () => {
+  await start({
+    settings: { 'max.message.bytes': 4000 },
+    rules: [{ topic: 'orders', to: 'commands', from: 'earliest', report: 'results' }],
+  })
+  await vi.waitFor(() => expect(positionOf()).toBeDefined())
+  const configs = { 'cleanup.policy': 'compact', 'max.message.bytes': '2000' }
+  gateway.under.open.broker.topics.setConfigs('commands', new Map(Object.entries(configs)))
+  send(null, { value: 'no key' })
+  send('a', { value: 'x'.repeat(3000) })
+  send('k'.repeat(5000))
+  send('a', { value: 'small' })
+  expect(await arrived(1)).toEqual(['a=small'])
+  const reports = (await gateway.records('results')).map(({ key, value }) => [
+    key?.toString(),
+    JSON.parse(value!.toString()),
+  ])
+  expect(reports.toSorted(([, one], [, other]) => one.offset - other.offset)).toMatchObject([
+    [undefined, { result: 'refused', reason: 'it has no key, and commands is compacted', offset: 0 }],
+    ['a', { result: 'refused', reason: 'larger than max.message.bytes (2000)', offset: 1 }],
+    [undefined, { result: 'refused', reason: 'larger than max.message.bytes (2000)', offset: 2 }],
+  ])
+})
+
 it('the first rule that fits a record takes it', async () => {
   await start({
     rules: [
