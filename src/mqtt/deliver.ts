@@ -74,9 +74,17 @@ export class Deliveries {
     parts.metrics.gauge('devicePending', () => this.#pendingCount)
   }
 
+  /** Takes up the rules that wait for devices, before any of these comes back with an exchange of an earlier start. */
+  takeUp(): void {
+    this.#forgetDeleted()
+    const { broker, rules } = this.#parts
+    const awaiting = rules.filter(rule => rule.awaitsDevice)
+    for (const topic of broker.topics.all()) this.#begin(topic, false, awaiting)
+  }
+
+  /** Begins with all rules: there may be subscribers now. */
   start(): void {
     this.#started = true
-    this.#forgetDeleted()
     for (const topic of this.#parts.broker.topics.all()) this.#begin(topic, false)
   }
 
@@ -111,9 +119,9 @@ export class Deliveries {
     }
   }
 
-  #begin(topic: Topic, isNew: boolean): void {
+  #begin(topic: Topic, isNew: boolean, wanted = this.#parts.rules): void {
     for (const [index, rule] of this.#parts.rules.entries()) {
-      if (rule.topic !== topic.name) continue
+      if (rule.topic !== topic.name || !wanted.includes(rule)) continue
       for (const partition of topic.partitions.keys()) {
         const key = `${index}/${topic.id}/${partition}`
         if (this.#running.has(key)) continue

@@ -159,6 +159,7 @@ export class MqttFront {
     const { sessions, wills } = this.#services
     sessions.restore()
     wills.restore(clientId => sessions.find(clientId))
+    this.#deliveries.takeUp()
     void this.#hostState.announce(true)
     const addresses: MqttAddress[] = []
     try {

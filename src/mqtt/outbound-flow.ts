@@ -170,10 +170,13 @@ export class OutboundFlow {
     return lowest
   }
 
-  /** How far a QoS 2 exchange of the record there has come; undefined: there is none. */
-  stageAt({ partition, offset }: Place): Stage | undefined {
-    for (const { qos, place, stage } of this.#inflight.values())
-      if (qos === 2 && place?.partition === partition && place.offset === offset) return stage
+  /** How far a QoS 2 exchange of the record there, as published to the topic, has come; undefined: there is none. */
+  stageAt({ partition, offset }: Place, topic: string): Stage | undefined {
+    for (const { qos, place, stage, outgoing } of this.#inflight.values()) {
+      if (qos !== 2 || place?.partition !== partition || place.offset !== offset) continue
+      // of one from before the start the topic is not known yet
+      if (outgoing === undefined || outgoing.publication.topic === topic) return stage
+    }
     return undefined
   }
 

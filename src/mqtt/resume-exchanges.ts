@@ -21,7 +21,7 @@ const decompressedBytes = 16 * 1024 * 1024
 export async function resumeExchanges(client: Client): Promise<void> {
   const { session, connection } = client
   for (const exchange of session.flow.unread) {
-    const publication = await publicationAgain(connection.services, exchange)
+    const publication = await publicationAgain(connection.services, session, exchange)
     if (session.client !== client) return
     session.flow.resume(exchange, publication && outgoingOf(session, exchange, publication))
     // who reads what was missed counts what is missing there
@@ -34,8 +34,14 @@ const isMissed = ({ backlog }: Session, { partition, offset }: Place): boolean =
   (backlog.missedFrom(partition) ?? Number.POSITIVE_INFINITY) <= offset
 
 /** What a deliver rule had made of a record is not what was published. */
-async function publicationAgain(services: MqttServices, { isOwn, place }: Exchange): Promise<Publication | undefined> {
-  const command = isOwn ? undefined : await services.commands.publicationAt(place!)
+async function publicationAgain(
+  services: MqttServices,
+  session: Session,
+  { isOwn, place }: Exchange,
+): Promise<Publication | undefined> {
+  const filters = [...session.subscriptions.keys()].map(filter => sharedFilterOf(filter)?.filter ?? filter)
+  const isSubscribed = (topic: string): boolean => filters.some(filter => filterMatches(filter, topic))
+  const command = isOwn ? undefined : await services.commands.publicationAt(place!, isSubscribed)
   return command ?? readAgain(services, place!)
 }
 

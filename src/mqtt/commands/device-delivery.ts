@@ -255,7 +255,7 @@ export class DeviceDelivery implements CommandSource {
     const place = { partition: this.#id, offset }
     const { targets } = this.#parts.subscriptions.audienceOf(mqttTopic)
     for (const { session } of targets) {
-      const stage = session.flow.stageAt(place)
+      const stage = session.flow.stageAt(place, mqttTopic)
       if (stage !== undefined) return stage
     }
     return undefined

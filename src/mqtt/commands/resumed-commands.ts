@@ -16,12 +16,20 @@ export class ResumedCommands {
     this.#sources.set(partition, [...(this.#sources.get(partition) ?? []), source])
   }
 
-  /** The publication that the record was; undefined: no rule waits for it. */
-  async publicationAt({ partition, offset }: Place): Promise<Publication | undefined> {
+  /**
+   * The publication that the record was: of several rules that wait for it, by the first that gives a topic that is subscribed to. Undefined: none
+   * waits for it.
+   */
+  async publicationAt(
+    { partition, offset }: Place,
+    isSubscribed: (topic: string) => boolean,
+  ): Promise<Publication | undefined> {
+    let first: Publication | undefined
     for (const source of this.#sources.get(partition) ?? []) {
       const publication = await source.resume(offset)
-      if (publication !== undefined) return publication
+      if (publication !== undefined && isSubscribed(publication.topic)) return publication
+      first ??= publication
     }
-    return undefined
+    return first
   }
 }

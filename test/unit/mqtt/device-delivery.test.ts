@@ -12,14 +12,16 @@ const clients: RawMqttClient[] = []
 
 const rule = { topic: 'commands', mqtt: 'devices/{key}/commands', ack: 'device', report: 'results' }
 
-const start = async (options: MqttServerOptions & { readonly rule?: object } = {}): Promise<void> => {
-  const parsed = parseDeliver([options.rule ?? rule])
+const start = async (
+  options: MqttServerOptions & { readonly rule?: object | readonly object[] } = {},
+): Promise<void> => {
+  const parsed = parseDeliver([options.rule ?? rule].flat())
   if ('problems' in parsed) throw new Error(JSON.stringify(parsed.problems))
   server = await MqttServer.start({ ...options, settings: { deliver: parsed.value, 'num.partitions': 1 } })
   if (options.log === undefined) server.open.broker.topics.ensure('commands')
 }
 
-const restart = async (own: object = rule): Promise<void> => {
+const restart = async (own: object | readonly object[] = rule): Promise<void> => {
   const { log } = server
   await server.stop()
   await start({ log, rule: own })
@@ -326,4 +328,36 @@ it('with QoS 2 a record whose session has ended over a restart goes to the next 
   await after.waitCount('publish', 1)
   after.send({ cmd: 'pubrec', messageId: publishes(after)[0]!.messageId! })
   expect(await reports(1)).toMatchObject([{ result: 'delivered' }])
+})
+
+const two = ['a', 'b'].map(name => ({ ...rule, mqtt: `${name}/{key}`, qos: 2 }))
+const topics = (client: RawMqttClient): string[] => publishes(client).map(({ topic }) => topic)
+
+it('with QoS 2 two rules for one topic each deliver the record, to one session too', async () => {
+  await start({ rule: two })
+  const device = await connect('d1')
+  await subscribe(device, '#', 2)
+  command('d1', '1')
+  await device.waitCount('publish', 2)
+  expect(topics(device).toSorted()).toEqual(['a/d1', 'b/d1'])
+  for (const { messageId } of publishes(device)) device.send({ cmd: 'pubrec', messageId: messageId! })
+  expect(await reports(2)).toMatchObject([{ result: 'delivered' }, { result: 'delivered' }])
+})
+
+it('with QoS 2 an exchange goes on as that of its rule, and counts for no other', async () => {
+  await start({ rule: two })
+  const before = await connect('d1')
+  await subscribe(before, 'b/d1', 2)
+  command('d1', '1')
+  await before.waitCount('publish', 1)
+  await restart(two)
+  const after = await connect('d1')
+  await after.waitCount('publish', 1)
+  expect(topics(after)).toEqual(['b/d1'])
+  after.send({ cmd: 'pubrec', messageId: publishes(after)[0]!.messageId! })
+  expect(await reports(1)).toHaveLength(1)
+  await quiet()
+  expect(topics(after)).toEqual(['b/d1'])
+  expect(await server.records('results')).toHaveLength(1)
+  expect(pending()).toBe('1')
 })
