@@ -14,6 +14,8 @@ export interface CentralReplicaParts {
   readonly offsets: (partition: PartitionId) => PartitionOffsets
   /** The offset below which the central cluster has all of the partition; undefined when it does not go up. */
   readonly upstreamThrough: (topic: string, partition: number) => number | undefined
+  /** Was the record at this offset given up on its way there? */
+  readonly isSkipped: (topic: string, partition: number, offset: number) => boolean
   /** `replica.lag.time.max.ms` */
   readonly lagMaxMs: number
 }
@@ -106,6 +108,13 @@ export class CentralReplica {
     followed.waits.add(wait)
     this.#checkLater()
     return () => followed.waits.delete(wait)
+  }
+
+  /** Why the batch that ends there never comes upstream; undefined: it may, or has. A client that repeats what was given up is to hear the same again. */
+  givenUp({ partition, end }: Pick<UpstreamWait, 'partition' | 'end'>): BrokerError | undefined {
+    const followed = this.#followed.get(partition)
+    if (followed === undefined || !this.#parts.isSkipped(followed.topic, followed.index, end - 1)) return undefined
+    return neverUpstream()
   }
 
   /** For the uplink: a time to gather records, which ends at once when there are some to follow. */

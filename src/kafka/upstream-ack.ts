@@ -14,6 +14,11 @@ export const whenUpstream = (
 ): Promise<BrokerError | undefined> =>
   new Promise(resolve => {
     const { replica } = services.broker
+    const givenUp = replica.givenUp({ partition, end })
+    if (givenUp !== undefined) {
+      resolve(givenUp)
+      return
+    }
     const over = (error?: BrokerError): void => {
       takeBack()
       timer.cancel()

@@ -59,8 +59,7 @@ export const judge = (facts: PartitionFacts): Judgement => {
     unexplained.push(`the topic of positions says ${last}, but the log ends before ${highWatermark}`)
   const { renamed, remade } = position.elsewhere
   if (renamed > 0) notes.push(`${renamed} records went to topics that earlier settings named (uplink.rename)`)
-  if (remade > 0)
-    unexplained.push(`${remade} records went to an earlier topic ${position.target} that is gone upstream`)
+  if (remade > 0) unexplained.push(`${remade} records went to an earlier target that is gone upstream`)
   judgeTarget(facts, position, notes, unexplained)
   return { notes, unexplained }
 }

@@ -210,6 +210,13 @@ export class Uplink implements UplinkControls {
     return undefined
   }
 
+  /** Did an operator give up this record? */
+  isSkipped(topic: string, partition: number, offset: number): boolean {
+    const lane = this.lanes.find(topic, partition)
+    if (lane === undefined) return false
+    return ownSpans(this.#parts.view, lane).some(({ first, last }) => offset >= first && offset <= last)
+  }
+
   /** What operators gave up of the topics that there are. */
   *skipped(): Generator<SkippedSpan & Pick<UplinkSkip, 'topic' | 'partition'>> {
     for (const lane of this.lanes.all()) {

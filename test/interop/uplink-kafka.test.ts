@@ -359,7 +359,7 @@ describe('the audit', { timeout: 2 * patienceMs }, () => {
       const later = await runBrooklet(['audit', '--http', gateway.addresses.http], { timeoutMs: patienceMs })
       expect(later.code).toBe(1)
       expect(later.stdout).toMatch(
-        /UNEXPLAINED: remade\/\d: \d+ records went to an earlier topic remade that is gone upstream/,
+        /UNEXPLAINED: remade\/\d: \d+ records went to an earlier target that is gone upstream/,
       )
     } finally {
       await gateway.dispose()

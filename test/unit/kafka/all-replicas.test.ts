@@ -11,6 +11,7 @@ import type { KafkaTestClient } from '../../support/kafka-test-client.ts'
 let server: KafkaTestServer
 let client: KafkaTestClient
 let through: number
+let skipped: number | undefined
 
 const replica = () => server.open.broker.replica
 const logEnd = (topic: string): number => {
@@ -30,6 +31,23 @@ const bodyOf = (topics: readonly string[], acks: number, timeoutMs: number) => (
 const batch = (): Buffer => encodeBatch([{ timestampMs: 100, key: null, value: Buffer.from('a') }])
 const codesOf = ({ responses }: { responses: readonly { partitionResponses: readonly { errorCode: number }[] }[] }) =>
   responses.map(({ partitionResponses }) => partitionResponses[0]!.errorCode)
+/** The first batch of an idempotent producer. */
+const idempotent = () => ({
+  ...bodyOf(['both'], -1, 60_000),
+  topicData: [
+    {
+      name: 'both',
+      partitionData: [
+        {
+          index: 0,
+          records: encodeBatch([{ timestampMs: 100, key: null, value: Buffer.from('a') }], {
+            producer: { producerId: 7, producerEpoch: 0, baseSequence: 0 },
+          }),
+        },
+      ],
+    },
+  ],
+})
 /** The answer to what is sent now, when it comes. */
 const produced = async (topics: readonly string[], acks = -1, timeoutMs = 60_000): Promise<number[]> =>
   codesOf(await client.request(produce, 9, bodyOf(topics, acks, timeoutMs)))
@@ -43,9 +61,14 @@ const seen = <Value>(promise: Promise<Value>): { value?: Value } => {
 
 const start = async (lagMaxMs: number): Promise<void> => {
   through = 0
+  skipped = undefined
   server = await KafkaTestServer.start({
     settings: { 'replica.lag.time.max.ms': lagMaxMs },
-    upstream: { upstreamThrough: () => through, staysHere: () => undefined },
+    upstream: {
+      upstreamThrough: () => through,
+      isSkipped: (_topic, _partition, offset) => offset === skipped,
+      staysHere: () => undefined,
+    },
   })
   client = await server.connect()
   const { topics } = server.open.broker
@@ -92,22 +115,6 @@ it('what is appended and does not come up is refused after its append, or times 
 
 it('an idempotent producer that repeats its batch has it once, and its answer when it is upstream', async () => {
   replica().connected()
-  const idempotent = () => ({
-    ...bodyOf(['both'], -1, 60_000),
-    topicData: [
-      {
-        name: 'both',
-        partitionData: [
-          {
-            index: 0,
-            records: encodeBatch([{ timestampMs: 100, key: null, value: Buffer.from('a') }], {
-              producer: { producerId: 7, producerEpoch: 0, baseSequence: 0 },
-            }),
-          },
-        ],
-      },
-    ],
-  })
   const first = client.request(produce, 9, idempotent())
   const other = await server.connect()
   const second = seen(other.request(produce, 9, idempotent()).then(codesOf))
@@ -118,6 +125,18 @@ it('an idempotent producer that repeats its batch has it once, and its answer wh
   expect(codesOf(await first)).toEqual([0])
   await settle()
   expect(second).toEqual({ value: [0] })
+})
+
+it('a batch that was given up is not acknowledged when its producer repeats it', async () => {
+  replica().connected()
+  const first = client.request(produce, 9, idempotent())
+  await settle()
+  through = 1
+  skipped = 0
+  replica().gaveUp(server.open.broker.topics.get('both').partitions[0]!, 1)
+  expect(codesOf(await first)).toEqual([errorCodes.NOT_ENOUGH_REPLICAS_AFTER_APPEND])
+  expect(codesOf(await client.request(produce, 9, idempotent()))).toEqual([errorCodes.NOT_ENOUGH_REPLICAS_AFTER_APPEND])
+  expect(await produced(['both'], 1)).toEqual([0])
 })
 
 it('a client that is gone leaves nobody waiting', async () => {

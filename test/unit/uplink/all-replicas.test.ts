@@ -139,6 +139,7 @@ it(
     expect(await uplink.skip({ topic: 'both', partition: 0, first: 0, last: 0 })).toBeUndefined()
     expect(await waiting).toBe('notEnoughReplicasAfterAppend')
     expect(await acknowledged()).toBe('upstream')
+    expect([0, 1].map(offset => uplink.isSkipped('both', 0, offset))).toEqual([true, false])
     await uplink.stop()
   }),
 )

@@ -137,7 +137,7 @@ const unexplained: readonly { what: string; facts: Partial<PartitionFacts>; says
     facts: {
       position: at({ elsewhere: { renamed: 0, remade: 40 }, central: { 3: { first: 20, last: 120, records: 50 } } }),
     },
-    says: /40 records went to an earlier topic t/,
+    says: /40 records went to an earlier target that is gone/,
   },
   {
     what: 'its partition is shorter (unclean election, or made anew without ids)',
