@@ -180,6 +180,14 @@ export class OutboundFlow {
     return undefined
   }
 
+  /** Is it known that an exchange of the record there, as published to the topic, is under way? */
+  knows({ partition, offset }: Place, topic: string): boolean {
+    return [...this.#inflight.values()].some(
+      ({ place, outgoing }) =>
+        outgoing?.publication.topic === topic && place?.partition === partition && place.offset === offset,
+    )
+  }
+
   /** PUBACK, with whatever reason. [MQTT-4.3.2-3] [MQTT-4.4.0-2] */
   acknowledged(packetId: number, reasonCode: number): void {
     const exchange = this.#inflight.get(packetId)

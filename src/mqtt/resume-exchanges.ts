@@ -40,8 +40,10 @@ async function publicationAgain(
   { isOwn, place }: Exchange,
 ): Promise<Publication | undefined> {
   const filters = [...session.subscriptions.keys()].map(filter => sharedFilterOf(filter)?.filter ?? filter)
-  const isSubscribed = (topic: string): boolean => filters.some(filter => filterMatches(filter, topic))
-  const command = isOwn ? undefined : await services.commands.publicationAt(place!, isSubscribed)
+  // that of another rule for the record may have gone on already
+  const isWanted = (topic: string): boolean =>
+    !session.flow.knows(place!, topic) && filters.some(filter => filterMatches(filter, topic))
+  const command = isOwn ? undefined : await services.commands.publicationAt(place!, isWanted)
   return command ?? readAgain(services, place!)
 }
 

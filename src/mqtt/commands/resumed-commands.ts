@@ -17,17 +17,17 @@ export class ResumedCommands {
   }
 
   /**
-   * The publication that the record was: of several rules that wait for it, by the first that gives a topic that is subscribed to. Undefined: none
-   * waits for it.
+   * The publication that the record was: of several rules that wait for it, by the first that gives a topic that is wanted. Undefined: none waits
+   * for it.
    */
   async publicationAt(
     { partition, offset }: Place,
-    isSubscribed: (topic: string) => boolean,
+    isWanted: (topic: string) => boolean,
   ): Promise<Publication | undefined> {
     let first: Publication | undefined
     for (const source of this.#sources.get(partition) ?? []) {
       const publication = await source.resume(offset)
-      if (publication !== undefined && isSubscribed(publication.topic)) return publication
+      if (publication !== undefined && isWanted(publication.topic)) return publication
       first ??= publication
     }
     return first

@@ -164,7 +164,8 @@ export class Downlink {
   /** Partitions that can be read now, by the node that leads them; while topics have a backlog those of less priority wait. */
   #ready(nowMs: number): Map<number, Inlet[]> {
     const byNode = new Map<number, Inlet[]>()
-    const isBehind = (topic: SourceTopic): boolean => topic.inlets.some(({ hasMore }) => hasMore)
+    const isBehind = ({ trouble, inlets }: SourceTopic): boolean =>
+      trouble === undefined && inlets.some(({ hasMore }) => hasMore)
     const last = priorities.find(one => this.topics.some(topic => topic.priority === one && isBehind(topic))) ?? 'low'
     const present = priorities.slice(0, priorities.indexOf(last) + 1)
     for (const topic of this.topics) {

@@ -253,6 +253,21 @@ it('one topic that is missing does not hold up the others', async () => {
   await vi.waitFor(() => expect(missing!.trouble).toBe(undefined), 5000)
 })
 
+it('a topic that cannot be looked at holds up none of less priority, whatever its backlog was', async () => {
+  central.open.broker.topics.create({ name: 'low', partitions: 1 })
+  const low = { topic: 'low', to: 'commands', from: 'earliest' }
+  await start({ rules: [low, { ...rules[0], priority: 'high' }] })
+  await vi.waitFor(() => expect(positionOf(0, 'low')).toBeDefined())
+  const high = gateway.downlink.topics.find(({ name }) => name === 'orders')!
+  await vi.waitFor(() => expect(high.inlets).toHaveLength(2))
+  high.inlets[0]!.hasMore = true
+  high.failed('unreachable', performance.now() + 3_600_000)
+  for (let round = 0; round < 3; round++) {
+    send('g7/a', { value: `${round}` }, 'low')
+    await arrived(round + 1)
+  }
+})
+
 it('while a topic of more priority has a backlog, the others wait', async () => {
   central.open.broker.topics.create({ name: 'low', partitions: 1 })
   const big = 'x'.repeat(20_000)
