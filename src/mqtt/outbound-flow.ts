@@ -93,6 +93,11 @@ export class OutboundFlow {
     return this.#bytes * 2 > this.#parts.limitBytes
   }
 
+  /** All sessions together hold less than they may. */
+  get hasSpareMemory(): boolean {
+    return this.#parts.memory.hasRoom(1)
+  }
+
   get #waitingCount(): number {
     return this.#waiting.length - this.#gone
   }

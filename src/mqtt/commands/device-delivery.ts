@@ -297,11 +297,13 @@ export class DeviceDelivery implements CommandSource {
     logger.warn({ ...this.#fields, offset, result, ...(reason && { reason }) }, 'a record did not reach its device')
   }
 
-  /** Somebody is to answer, and nobody has too much to take already. */
+  /** Somebody is to answer, and nobody has too much to take already; what absent ones hold must leave room for those that come. */
   #isWanted(mqttTopic: string): boolean {
     const { targets, receivers } = this.#parts.subscriptions.audienceOf(mqttTopic)
     const asked = targets.filter(({ qos }) => qos > 0)
-    return asked.length + receivers.length > 0 && asked.every(({ session }) => !session.flow.isHalfFull)
+    if (asked.length === 0) return receivers.length > 0
+    const mayHold = asked.some(({ session }) => session.isConnected || session.flow.hasSpareMemory)
+    return mayHold && asked.every(({ session }) => !session.flow.isHalfFull)
   }
 
   /** Looks after what waits: who has come, what has expired. */

@@ -378,3 +378,22 @@ it('with QoS 2 exchanges of two rules with one session go on as what each was', 
   await quiet()
   expect(publishes(after)).toHaveLength(2)
 })
+
+it('what waits for devices that are away does not use up the memory that it takes to let them in', async () => {
+  await start({ memoryBytes: 2 << 20 })
+  const names = Array.from({ length: 40 }, (_, index) => `d${index}`)
+  for (const name of names) {
+    const device = await connect(name)
+    await subscribe(device, `devices/${name}/commands`)
+    await leave(device, name)
+  }
+  for (const name of names) command(name, `${name}${'x'.repeat(1 << 16)}`)
+  await vi.waitFor(() => expect(pending()).toBe('40'))
+  await quiet()
+  expect(server.memory.usedBytes).toBeLessThan(1 << 20)
+  for (const name of names) {
+    const device = await connect(name)
+    await acknowledge(device, 0)
+  }
+  expect(await reports(40)).toHaveLength(40)
+})
