@@ -52,6 +52,8 @@ export interface Loading {
   }
 }
 
+/** Partitions of targets that the positions of one round name: they are one batch, and brokers take none of more than 1 MiB. */
+const mostPlaces = 20_000
 /** Records that one load thins, so that it ends. */
 const mostThinned = 100_000
 /** A topic made just now is asked for again after this. */
@@ -65,10 +67,11 @@ export const load = async (loading: Loading, room: Room): Promise<readonly Cargo
   const { lanes } = loading
   const loaded: Cargo[] = []
   let isForHigher = false
+  let places = 0
   for (const turns of lanes.takeTurns()) {
     let hasMore = false
     for (const [index, lane] of turns.entries()) {
-      const isFull = isForHigher || room.left(lane.retentionClass) <= 0
+      const isFull = isForHigher || places >= mostPlaces || room.left(lane.retentionClass) <= 0
       const isFree = lane.trouble === undefined || loaded.every(({ alone }) => alone === undefined)
       if (isFull || !isFree) {
         lanes.queue(lane)
@@ -77,6 +80,7 @@ export const load = async (loading: Loading, room: Room): Promise<readonly Cargo
       const cargo = await loadLane(loading, lane, room.share(lane.retentionClass, turns.length - index))
       if (cargo === undefined) continue
       loaded.push(cargo)
+      places += 1 + Object.keys(lane.ledger.central).length
       room.take(lane.retentionClass, cargo.outgoing.bytes)
       // a cap of its class is no reason for others to wait
       if (cargo.hasMore && room.left(lane.retentionClass) > 0) hasMore = true

@@ -10,6 +10,7 @@ import { endOf, offsetsIn } from '../../../src/uplink/track.ts'
 import type { Uplink, UplinkParts } from '../../../src/uplink/uplink.ts'
 import { uplinkSummary } from '../../../src/uplink/uplink-status.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
+import { recordCountOf } from '../../../src/wire/kafka/record-batch.ts'
 import { allRecords, decompressRecords } from '../../../src/wire/kafka/records.ts'
 import { type MemoryBroker, openMemoryBroker } from '../../support/memory-broker.ts'
 import { CentralCluster } from '../../support/sim/central-cluster.ts'
@@ -389,6 +390,32 @@ it(
     const { unsent } = uplink.lanes.find('many', 0)!.ledger
     const records = [...uplink.leftOut()].reduce((sum, span) => sum + span.records, 0)
     expect([unsent, records]).toEqual([{ skipped: 9, thinned: 56 }, 56])
+    await uplink.stop()
+  }),
+)
+
+it(
+  'no round carries so many partitions that their positions would not fit in a batch, and all have their turn',
+  during(async () => {
+    await start({ 'uplink.rename': { parts: [{ literal: 'all' }] } as Settings['uplink.rename'] })
+    const { broker, state } = under.open
+    const topics = Array.from({ length: 700 }, (_, index) => `topic-${index}`)
+    const span = { first: 0, last: 9, records: 1 }
+    const central50 = Object.fromEntries(Array.from({ length: 50 }, (_, partition) => [partition, span]))
+    for (const topic of topics) {
+      await write(topic, 1)
+      const { id: topicId } = broker.topics.get(topic)
+      const position = { ...emptyLedger, topicId, last: -1, central: central50, starts: [] }
+      state.write([uplinkView.putPosition(topic, 0, position)])
+    }
+    uplink.lanes.restart()
+    uplink.start()
+    await until(() => topics.every(topic => sent(topic) === 1))
+    await sleep(machine.clock, 500)
+    const positions = central.topics.get('__brooklet_positions')!.partitions.flatMap(one => one.committed())
+    const counts = positions.map(batch => recordCountOf(batch))
+    expect(Math.max(...counts)).toBeLessThan(400)
+    expect(counts.reduce((sum, count) => sum + count)).toBe(700)
     await uplink.stop()
   }),
 )
