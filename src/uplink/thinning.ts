@@ -1,14 +1,18 @@
 /** Beyond these the counts begin anew, which keeps some records more. */
 const mostKeys = 10_000
+const mostKeyBytes = 1 << 20
 
 /** Of the records of each key one in so many is kept, the first of them; those without a key count as one. */
 export class KeyCounts {
   readonly #passed = new Map<string, number>()
+  /** Of all that were added since the counts began. */
+  #keyBytes = 0
 
   keeps(key: Buffer | null, oneOf: number): boolean {
     const name = key?.toString('latin1') ?? ''
-    const passed = this.#passed.get(name) ?? 0
-    if (passed === 0 && this.#passed.size >= mostKeys) this.#passed.clear()
+    const known = this.#passed.get(name)
+    if (known === undefined) this.#makeRoom(name.length)
+    const passed = known ?? 0
     this.#passed.set(name, (passed + 1) % oneOf)
     return passed === 0
   }
@@ -16,6 +20,14 @@ export class KeyCounts {
   /** The record that was kept did not go: its key is to be asked for again. */
   takeBack(key: Buffer | null): void {
     this.#passed.delete(key?.toString('latin1') ?? '')
+  }
+
+  #makeRoom(bytes: number): void {
+    if (this.#passed.size >= mostKeys || this.#keyBytes + bytes > mostKeyBytes) {
+      this.#passed.clear()
+      this.#keyBytes = 0
+    }
+    this.#keyBytes += bytes
   }
 }
 

@@ -24,3 +24,10 @@ it('holds a bounded number of keys, and rather keeps more', () => {
   for (let key = 0; key < 25_000; key++) expect(counts.keeps(Buffer.from(String(key)), 2)).toBe(true)
   expect(counts.keeps(Buffer.from('0'), 2)).toBe(true)
 })
+
+it('holds a bounded number of bytes of keys', () => {
+  const counts = new KeyCounts()
+  const long = (index: number) => Buffer.alloc(100_000, index)
+  for (let index = 0; index < 11; index++) expect(counts.keeps(long(index), 2)).toBe(true)
+  expect([counts.keeps(long(10), 2), counts.keeps(long(0), 2)]).toEqual([false, true])
+})
