@@ -397,7 +397,7 @@ it(
 it(
   'no round carries so many partitions that their positions would not fit in a batch, and all have their turn',
   during(async () => {
-    await start({ 'uplink.rename': { parts: [{ literal: 'all' }] } as Settings['uplink.rename'] })
+    await start({ 'uplink.rename': { text: 'all', parts: [{ literal: 'all' }] } })
     const { broker, state } = under.open
     const topics = Array.from({ length: 700 }, (_, index) => `topic-${index}`)
     const span = { first: 0, last: 9, records: 1 }
