@@ -50,7 +50,7 @@ export interface UpstreamPosition {
   readonly topicId: Uuid
   /** Last offset of those from 0 on that are all upstream, or never will be; -1: the first is not. */
   readonly last: number
-  /** Spans behind that which are, ascending; absent: there is none. Only topics with `order: newest-first` have them. */
+  /** Spans behind that which are, ascending; absent: there is none. Of `order: newest-first`, and what an operator skipped. */
   readonly ahead?: readonly OffsetSpan[]
   /** Records sent since the topic was made. */
   readonly records: number
