@@ -1,7 +1,7 @@
 // p99 of acknowledgements (MQTT QoS 1, a paced load) while something else goes on in the same process: 1,000 scrypt hashes one at a time, 100 lookups of a
 // resolver that never answers, and a Kafka consumer that reads a cold log from its beginning. Each beside the quiet stretches before and after it; at most
-// twice theirs. For information, because the product does neither: four hashes at once, and lookups that hold threads of the pool (getaddrinfo).
-// Short: --seconds=5 --hashes=200 --megabytes=128. Options: --rate=2000 --seconds=8 --megabytes=256 --hashes=1000 --directory=/path
+// twice theirs, in the median of three rounds. For information, because the product does neither: four hashes at once, and lookups that hold threads of the pool (getaddrinfo).
+// Short: --seconds=5 --hashes=200 --megabytes=128 --rounds=1. Options: --rate=2000 --seconds=8 --megabytes=256 --hashes=1000 --rounds=3 --directory=/path
 import { execFileSync, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -133,29 +133,36 @@ export default async options => {
   await stretch('warm-up')
   const rows = []
   let before = await stretch('nothing')
-  for (const [name, work, counts] of during) {
-    if (name === coldRead) reader = await startCatchUp(gateway, directory, bytes)
-    const beside = await stretch(name, work)
-    const after = await stretch('nothing')
-    const quietMs = median([before['p99 ms'], after['p99 ms'], (before['p99 ms'] + after['p99 ms']) / 2])
-    const { detail, ...figures } = beside
-    rows.push({
-      beside: name,
-      seconds: figures.seconds,
-      'p50 ms': figures['p50 ms'],
-      'p99 ms': figures['p99 ms'],
-      'quiet p99 ms': quietMs,
-      ratio: figures['p99 ms'] / quietMs,
-      bar: counts ? bar : Number.NaN,
-      detail: detail ?? '',
-    })
-    before = after
+  for (let left = Number(options.rounds ?? 3); left > 0; left--) {
+    for (const [name, work, counts] of during) {
+      if (name === coldRead) reader = await startCatchUp(gateway, directory, bytes)
+      const beside = await stretch(name, work)
+      const after = await stretch('nothing')
+      const quietMs = (before['p99 ms'] + after['p99 ms']) / 2
+      const { detail, ...figures } = beside
+      rows.push({
+        beside: name,
+        seconds: figures.seconds,
+        'p50 ms': figures['p50 ms'],
+        'p99 ms': figures['p99 ms'],
+        'quiet p99 ms': quietMs,
+        ratio: figures['p99 ms'] / quietMs,
+        bar: counts ? bar : Number.NaN,
+        detail: detail ?? '',
+      })
+      before = after
+    }
   }
   await gateway.end('SIGTERM')
   resolver.close()
   process.stdout.write(`${table(rows)}\n`)
-  const checks = rows
-    .filter(row => row.bar === bar)
-    .map(({ beside, ratio }) => ({ name: `p99 ack beside ${beside} over that without`, value: ratio, atMost: bar }))
+  const ratiosOf = wanted => rows.filter(({ beside }) => beside === wanted).map(({ ratio }) => ratio)
+  const checks = during
+    .filter(([, , counts]) => counts)
+    .map(([name]) => ({
+      name: `p99 ack beside ${name} over that without`,
+      value: median(ratiosOf(name)),
+      atMost: bar,
+    }))
   return { rows, checks }
 }
