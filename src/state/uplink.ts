@@ -55,6 +55,11 @@ export interface UpstreamPosition {
   /** Records sent since the topic was made. */
   readonly records: number
   readonly unsent: Unsent
+  /**
+   * All that went to the target from this offset on stands there once, in order, and each record names its origin; absent: not even what went last.
+   * What `remote.read` may read.
+   */
+  readonly named?: number
   /** Name of the topic upstream, and its id there (zeros where the cluster has none). */
   readonly target: string
   readonly targetId: Uuid

@@ -2,12 +2,17 @@ import type { CentralSpan, Unsent, UpstreamPosition } from '../state/uplink.ts'
 import { addUnsent } from './unsent.ts'
 
 /** What became of the offsets of a partition so far. */
-export type Ledger = Pick<UpstreamPosition, 'records' | 'unsent' | 'target' | 'targetId' | 'central' | 'elsewhere'>
+export type Ledger = Pick<
+  UpstreamPosition,
+  'records' | 'unsent' | 'named' | 'target' | 'targetId' | 'central' | 'elsewhere'
+>
 
 /** What a round brings of one partition. */
 export interface LedgerEntry extends Pick<Ledger, 'target' | 'targetId' | 'unsent'> {
   /** By partition of the target. */
   readonly central: ReadonlyMap<number, CentralSpan>
+  /** Where it begins, if each of its records names its origin and stands behind all that went before; undefined: that is not so. */
+  readonly namedFrom: number | undefined
 }
 
 export const emptyLedger: Ledger = {
@@ -26,7 +31,8 @@ export const passed = (ledger: Ledger, unsent: Unsent): Ledger => ({
 })
 
 /** After the round. Central offsets count anew in another target, and what went to the one before is summed. */
-export const carried = (before: Ledger, { target, targetId, unsent, central: spans }: LedgerEntry): Ledger => {
+export const carried = (before: Ledger, entry: LedgerEntry): Ledger => {
+  const { target, targetId, unsent, central: spans, namedFrom } = entry
   const isSame = before.target === target && before.targetId === targetId
   const central: Record<string, CentralSpan> = isSame ? { ...before.central } : {}
   let { records } = before
@@ -35,7 +41,13 @@ export const carried = (before: Ledger, { target, targetId, unsent, central: spa
     records += span.records
   }
   const elsewhere = isSame ? before.elsewhere : left(before, target)
-  return { records, unsent: addUnsent(before.unsent, unsent), target, targetId, central, elsewhere }
+  const named = namedFrom === undefined ? undefined : ((isSame ? before.named : undefined) ?? namedFrom)
+  return {
+    records,
+    unsent: addUnsent(before.unsent, unsent),
+    ...(named === undefined ? {} : { named }),
+    ...{ target, targetId, central, elsewhere },
+  }
 }
 
 /** Records that `central` names. */

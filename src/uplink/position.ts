@@ -33,11 +33,12 @@ export const decodePosition = (logId: string, { key, value }: LogRecord): Positi
   const read = parse(value, where)
   if (read['version'] !== version)
     throw new UnreadablePosition(`${where}: version ${String(read['version'])} is not known`)
-  const { topicId, last, ahead, records, unsent, gateway, target, targetId, central, elsewhere, starts } = read
+  const { topicId, last, ahead, named, records, unsent, gateway, target, targetId, central, elsewhere, starts } = read
   if (!isText(topicId) || !isText(target) || !isText(targetId) || !isEnd(last) || !isCount(records))
     throw new UnreadablePosition(`${where}: fields are missing`)
   if (
     (ahead !== undefined && !isAhead(ahead)) ||
+    (named !== undefined && !isCount(named)) ||
     !isUnsent(unsent) ||
     !isCentral(central) ||
     !isElsewhere(elsewhere) ||
@@ -48,6 +49,7 @@ export const decodePosition = (logId: string, { key, value }: LogRecord): Positi
     topic,
     partition: Number(partition),
     ...(ahead === undefined ? {} : { ahead }),
+    ...(named === undefined ? {} : { named }),
     ...{ topicId, last, records, unsent, gateway: String(gateway), target, targetId, central, elsewhere, starts },
   }
 }

@@ -10,7 +10,7 @@ import type { Lane } from './lane.ts'
 import { carried, joined } from './ledger.ts'
 import type { LinkRate } from './link-rate.ts'
 import { encodePosition, type Position } from './position.ts'
-import { placeOf } from './track.ts'
+import { placeOf, type Track } from './track.ts'
 
 /** Begins a round, stores its batches and then its positions, and ends it. */
 export type RoundProducer = Pick<TransactionalProducer, 'begin' | 'send' | 'commit'>
@@ -23,6 +23,8 @@ export interface RoundParts {
   readonly gateway: string
   /** The starts of the log that a position of the lane names. */
   readonly startsOf: (lane: Lane) => readonly StartOffset[]
+  /** Each record of the lane names its origin, and stands upstream once and in the order in which it was sent. */
+  readonly isNamed: (lane: Lane) => boolean
   /** Where positions are written. */
   readonly positions: TopicPartition
 }
@@ -69,7 +71,7 @@ export const carry = async (parts: RoundParts, cargo: readonly Cargo[]): Promise
 }
 
 const positionAfter = (
-  { gateway, startsOf }: RoundParts,
+  { gateway, startsOf, isNamed }: RoundParts,
   { lane, targetId, unsent, track }: Cargo,
   central: ReadonlyMap<number, CentralSpan>,
 ): Position => ({
@@ -77,10 +79,15 @@ const positionAfter = (
   partition: lane.partition,
   topicId: lane.topicId,
   ...placeOf(track),
-  ...carried(lane.ledger, { target: lane.target, targetId, unsent, central }),
+  ...carried(lane.ledger, {
+    ...{ target: lane.target, targetId, unsent, central },
+    namedFrom: isNamed(lane) && isInOrder(lane.track) && isInOrder(track) ? lane.next : undefined,
+  }),
   gateway,
   starts: startsOf(lane),
 })
+
+const isInOrder = ({ ahead }: Track): boolean => ahead.length === 0
 
 const parcelsOf = (cargo: Cargo): Parcel[] =>
   cargo.outgoing.batches.map(({ partition, count, batch }) => ({

@@ -148,7 +148,8 @@ export class Session {
     broker.memory.take(heldBytes)
     try {
       const startsOf = (lane: Lane) => upstream.startsOf(lane)
-      const parts = { producer: this.#producer, clock, rate, gateway, startsOf, logId: broker.logId }
+      const isNamed = (lane: Lane) => this.#isNamed(lane)
+      const parts = { producer: this.#producer, clock, rate, gateway, startsOf, isNamed, logId: broker.logId }
       const carried = await carry({ ...parts, positions: this.#positions.source }, cargo)
       upstream.readThrough(this.#positions.placeAt(carried.positionsOffset))
       for (const [index, { lane }] of cargo.entries()) {
@@ -184,6 +185,11 @@ export class Session {
         `${tails.unreadable}, or set uplink.exactly.once=preferred (${this.#withoutTransactions})`,
       )
     return target
+  }
+
+  #isNamed({ target }: Lane): boolean {
+    const { settings, tails } = this.#parts
+    return this.#withoutTransactions === undefined ? settings['uplink.headers'] === 'full' : !tails.isUnreadable(target)
   }
 
   #packingRules(lane: Lane, target: TopicMetadata): PackingRules {

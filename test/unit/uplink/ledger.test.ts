@@ -3,7 +3,7 @@ import type { CentralSpan } from '../../../src/state/uplink.ts'
 import { carried, centralRecords, emptyLedger, type Ledger, passed } from '../../../src/uplink/ledger.ts'
 
 const round = (target: string, targetId: string, ...spans: [number, CentralSpan][]) => ({
-  ...{ target, targetId, unsent: {}, central: new Map(spans) },
+  ...{ target, targetId, unsent: {}, central: new Map(spans), namedFrom: undefined },
 })
 const span = (first: number, last: number, records: number): CentralSpan => ({ first, last, records })
 
@@ -32,4 +32,18 @@ it('another target begins anew, and what went to the one before is not forgotten
   expect(remade).toMatchObject({ central: { 0: span(0, 1, 2) }, elsewhere: { renamed: 0, remade: 5 } })
   expect(renamed).toMatchObject({ records: 8, central: { 1: span(9, 9, 1) }, elsewhere: { renamed: 2, remade: 5 } })
   expect([one, remade, renamed].every(balanced)).toBe(true)
+})
+
+it('knows since when each record names its origin, without a break and in one target', () => {
+  const from = (namedFrom: number | undefined, target = 't') => ({
+    ...round(target, 'id', [0, span(0, 0, 1)]),
+    namedFrom,
+  })
+  const one = carried(emptyLedger, from(7))
+  const two = carried(one, from(20))
+  expect([one.named, two.named, passed(two, { skipped: 3 }).named]).toEqual([7, 7, 7])
+  const broken = carried(two, from(undefined))
+  expect(broken).not.toHaveProperty('named')
+  expect(carried(broken, from(30)).named).toBe(30)
+  expect(carried(two, from(30, 'u')).named).toBe(30)
 })

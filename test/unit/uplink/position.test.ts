@@ -21,6 +21,8 @@ const stored = (of: Position, log = logId) => ({ offset: 0, headers: [], ...enco
 
 it('comes back as it went', () => {
   expect(decodePosition(logId, stored(position))).toEqual(position)
+  const named = { ...position, named: 12 }
+  expect(decodePosition(logId, stored(named))).toEqual(named)
 })
 
 it('of another log, removed ones and foreign records are none', () => {
@@ -36,7 +38,7 @@ it('what cannot be understood stops the uplink: it could send twice', () => {
     '1',
     '{"version":2}',
     '{"version":1,"last":-1,"records":0,"topicId":"","target":"","targetId":""}',
-    ...['unsent', 'central', 'elsewhere', 'starts', 'last', 'targetId'].map(field => {
+    ...['unsent', 'central', 'elsewhere', 'starts', 'last', 'named', 'targetId'].map(field => {
       const value = encodePosition(logId, position, 1).value
       return JSON.stringify({ ...JSON.parse(value.toString()), [field]: [1] })
     }),
