@@ -193,7 +193,7 @@ const openParts = async (
     metrics,
     frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplinkView, downlinkView, offsetMap],
     upstreamThrough: (topic, partition) => uplink?.upstreamThrough(topic, partition),
-    isSkipped: (topic, partition, offset) => uplink?.isSkipped(topic, partition, offset) ?? false,
+    isGivenUp: (topic, partition, offset) => uplink?.isGivenUp(topic, partition, offset) ?? false,
     staysHere: stayingTopics(settings, gatewayId(loaded, log)),
   })
   const { broker, groups, state, topicConfigs } = opened

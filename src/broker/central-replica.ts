@@ -14,8 +14,8 @@ export interface CentralReplicaParts {
   readonly offsets: (partition: PartitionId) => PartitionOffsets
   /** The offset below which the central cluster has all of the partition; undefined when it does not go up. */
   readonly upstreamThrough: (topic: string, partition: number) => number | undefined
-  /** Was the record at this offset given up on its way there? */
-  readonly isSkipped: (topic: string, partition: number, offset: number) => boolean
+  /** The position there is past the record at this offset: may it have been given up, or have left the log before it was sent? */
+  readonly isGivenUp: (topic: string, partition: number, offset: number) => boolean
   /** `replica.lag.time.max.ms` */
   readonly lagMaxMs: number
 }
@@ -113,7 +113,7 @@ export class CentralReplica {
   /** Why the batch that ends there never comes upstream; undefined: it may, or has. A client that repeats what was given up is to hear the same again. */
   givenUp({ partition, end }: Pick<UpstreamWait, 'partition' | 'end'>): BrokerError | undefined {
     const followed = this.#followed.get(partition)
-    if (followed === undefined || !this.#parts.isSkipped(followed.topic, followed.index, end - 1)) return undefined
+    if (followed === undefined || !this.#parts.isGivenUp(followed.topic, followed.index, end - 1)) return undefined
     return neverUpstream()
   }
 
@@ -153,6 +153,8 @@ export class CentralReplica {
       const { logStart } = this.#parts.offsets(followed.id)
       settle(followed, ({ end }) => end > before && end <= Math.min(followed.through, logStart), neverUpstream())
       settle(followed, ({ end }) => end <= followed.through)
+      // it comes to it with the next record only
+      settle(followed, ({ end }) => end <= logStart, neverUpstream())
     }
   }
 

@@ -39,8 +39,8 @@ export interface BrokerOptions {
   readonly frontViews: readonly View[]
   /** The offset below which the central cluster has all of the partition; undefined when it does not go up. */
   readonly upstreamThrough?: (topic: string, partition: number) => number | undefined
-  /** Did an operator give up the record at this offset on its way up? Absent: none. */
-  readonly isSkipped?: (topic: string, partition: number, offset: number) => boolean
+  /** May the record at this offset never come up, though the position there is past it? Absent: no. */
+  readonly isGivenUp?: (topic: string, partition: number, offset: number) => boolean
   /** Why a topic of this name does not go up; undefined: it does. Absent: none does. */
   readonly staysHere?: (topic: string) => string | undefined
 }
@@ -104,7 +104,7 @@ export const openBroker = async (options: BrokerOptions): Promise<OpenBroker> =>
     isNeeded: ({ configs }) => topicConfigs.needsCentral(configs),
     offsets: partition => log.offsets(partition),
     upstreamThrough: options.upstreamThrough ?? (() => undefined),
-    isSkipped: options.isSkipped ?? (() => false),
+    isGivenUp: options.isGivenUp ?? (() => false),
     lagMaxMs: settings['replica.lag.time.max.ms'],
   })
   warnOfLostReplicas(topics, replica, staysHere, logger)

@@ -13,6 +13,7 @@ import { type Judgement, judge, type TargetFacts } from './audit-equations.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { Ledger } from './ledger.ts'
+import { isLate } from './position.ts'
 import { PositionsTopic } from './positions-topic.ts'
 import { holesIn, type Track } from './track.ts'
 import { addUnsent, unsentIn } from './unsent.ts'
@@ -128,7 +129,10 @@ const askCentral = async ({ broker, lanes, view, positionsTopic }: AuditParts, c
   const positions = new Map<string, UpstreamPosition>()
   const topic = await PositionsTopic.find(cluster, positionsTopic, broker.logId, view.place)
   // from the start: what was read before may be gone
-  await topic?.read(undefined, position => positions.set(keyOf(position), position))
+  await topic?.read(undefined, position => {
+    const key = keyOf(position)
+    if (!isLate(position, positions.get(key), broker.topics.find(position.topic)?.id)) positions.set(key, position)
+  })
   const wanted = new Map<string, Set<number>>()
   for (const lane of lanes.all()) {
     const { target, central } = positions.get(keyOf(lane)) ?? lane.ledger

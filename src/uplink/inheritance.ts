@@ -115,10 +115,30 @@ export const commonEnd = (
     const theirs = common === 0 ? end : starts[common - 1]!.from
     return Math.min(end, theirs, endBefore(broker, id, epoch + 1))
   }
-  // a fork does not know where it parted from the log that it was copied of
+  const backedUp = endOfBackup({ broker, view, ancestors }, id, index)
+  return backedUp === undefined ? undefined : Math.min(end, backedUp)
+}
+
+/** The offset below which what this start of the ancestor sent is what this log has, too. Undefined: nobody can tell. */
+export const commonEndOfStart = (
+  parts: Pick<InheritanceParts, 'broker' | 'view' | 'ancestors'>,
+  id: PartitionId,
+  incarnation: string,
+  index: number,
+): number | undefined => {
+  const start = parts.view.start(incarnation)
+  return start === undefined ? endOfBackup(parts, id, index) : endBefore(parts.broker, id, start.epoch + 1)
+}
+
+/** Where the backup of the ancestor ended. Undefined: a fork does not know where it parted from the log that it was copied of. */
+const endOfBackup = (
+  { broker, view, ancestors }: Pick<InheritanceParts, 'broker' | 'view' | 'ancestors'>,
+  id: PartitionId,
+  index: number,
+): number | undefined => {
   const isBackup = ancestors[index]!.lastGroup > 0
   const epoch = isBackup ? firstEpochs(view).at(index - ancestors.length) : undefined
-  return epoch === undefined ? undefined : Math.min(end, endBefore(broker, id, epoch))
+  return epoch === undefined ? undefined : endBefore(broker, id, epoch)
 }
 
 /** Oldest first: where this log and its ancestors began; the epochs of each are far above those of the one before. */

@@ -47,9 +47,10 @@ export const originHeaders = (origin: Origin): AddHeaders => {
   }
 }
 
-/** The one record of a log that a record upstream is. */
+/** The one record of a log that a record upstream is, and the start of the log that sent it. */
 export interface RecordOrigin {
   readonly logId: string
+  readonly incarnation: string
   readonly topic: string
   readonly topicId: string
   readonly partition: number
@@ -63,6 +64,7 @@ export const originOf = (headers: readonly RecordHeader[]): RecordOrigin | undef
   if (offset === '') return undefined
   return {
     logId: read('gateway.log'),
+    incarnation: read('gateway.incarnation'),
     topic: read('gateway.topic'),
     topicId: read('gateway.topic.id'),
     partition: Number(read('gateway.partition')),

@@ -1,5 +1,6 @@
 import type { CentralSpan, OffsetSpan, StartOffset, Unsent, UpstreamPosition } from '../state/uplink.ts'
 import type { LogRecord } from '../wire/kafka/records.ts'
+import { offsetsIn, trackOf } from './track.ts'
 import { UplinkStopped } from './uplink-errors.ts'
 
 /** What a record of the positions topic says of one partition of one log. */
@@ -11,6 +12,20 @@ export interface Position extends UpstreamPosition {
 }
 
 const version = 1
+
+/**
+ * The position comes after a newer one: it is of a request that was late, which without transactions nothing holds off. Of an earlier topic of this
+ * name is every one whose topic is not `topicId`, the one that is here now.
+ */
+export const isLate = (
+  position: UpstreamPosition,
+  known: UpstreamPosition | undefined,
+  topicId: string | undefined,
+): boolean => {
+  if (known === undefined) return false
+  if (known.topicId !== position.topicId) return known.topicId === topicId
+  return offsetsIn(trackOf(known)) > offsetsIn(trackOf(position))
+}
 
 export const positionKey = (logId: string, topic: string, partition: number): Buffer =>
   Buffer.from(`${logId}/${topic}/${partition}`)

@@ -1,3 +1,4 @@
+import type { Broker } from '../broker/broker.ts'
 import type { UplinkSkip } from '../broker/uplink-summary.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { OffsetSpan, SkippedSpan, UplinkView } from '../state/uplink.ts'
@@ -35,6 +36,22 @@ export const skipFault = (
 /** What was skipped of this topic, and not of an earlier one of its name. */
 export const ownSpans = (view: UplinkView, { topic, partition, topicId }: Lane): readonly SkippedSpan[] =>
   view.skipped(topic, partition).filter(span => span.topicId === topicId)
+
+/**
+ * May the record never come upstream? An operator gave it up, or it has left this log: of a partition that lost records before they were sent
+ * nobody knows which they were.
+ */
+export const isGivenUp = (
+  lane: Lane,
+  offset: number,
+  { broker, view }: { readonly broker: Broker; readonly view: UplinkView },
+): boolean => {
+  const has = ({ first, last }: OffsetSpan): boolean => offset >= first && offset <= last
+  if (ownSpans(view, lane).some(has)) return true
+  const { budget = 0, retention = 0, damage = 0, removed = 0 } = lane.ledger.unsent
+  const isGone = offset < broker.offsets(lane.id).logStart || broker.gaps(lane.id).some(has)
+  return isGone && offset < lane.next && budget + retention + damage + removed > 0
+}
 
 /** Gives the batch up. The lane goes on once that is durable: what was skipped is never without its record. */
 export const skipBatch = async (lane: Lane, state: StateLog, view: UplinkView): Promise<void> => {

@@ -9,9 +9,11 @@ import type { Logger } from '../platform/logger.ts'
 import { type StateLog, writeInOrder } from '../state/state-log.ts'
 import type { UplinkView, UpstreamTail } from '../state/uplink.ts'
 import type { StateChange } from '../state/view.ts'
+import type { Ancestor } from '../storage/meta.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { baseOffsetOf, hasValidCrc, isControl, isTransactional, nextOffsetOf } from '../wire/kafka/record-batch.ts'
 import { decompressRecords } from '../wire/kafka/records.ts'
+import { commonEndOfStart } from './inheritance.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import { originOf, type RecordOrigin } from './origin-headers.ts'
@@ -25,6 +27,8 @@ export interface TailsParts {
   readonly cluster: Cluster
   readonly lanes: Lanes
   readonly logger: Logger
+  /** The logs that this one was made of, oldest first; absent: none. */
+  readonly ancestors?: readonly Ancestor[]
 }
 
 /** What became of transactions upstream: `sends` while there are none, `leaves` once there are. */
@@ -292,11 +296,18 @@ export class Tails {
     tail.passed(batch, nextOffsetOf(batch))
   }
 
-  /** The lane that the record is of; undefined: another log's, or a topic's that is no more. */
-  #laneOf({ logId, topic, topicId, partition }: RecordOrigin): Lane | undefined {
-    const { broker, lanes } = this.#parts
-    const lane = logId === broker.logId ? lanes.find(topic, partition) : undefined
-    return lane?.topicId === topicId ? lane : undefined
+  /** The lane that the record is of; undefined: it is none of this log's, or of a topic that is no more. */
+  #laneOf(origin: RecordOrigin): Lane | undefined {
+    const lane = this.#parts.lanes.find(origin.topic, origin.partition)
+    return lane?.topicId === origin.topicId && this.#isOurs(origin, lane) ? lane : undefined
+  }
+
+  /** This log sent the record, or one that it was made of sent it while their histories were one. */
+  #isOurs({ logId, incarnation, offset }: RecordOrigin, { id }: Lane): boolean {
+    const { broker, view, ancestors = [] } = this.#parts
+    if (logId === broker.logId) return true
+    const index = ancestors.findIndex(ancestor => ancestor.logId === logId)
+    return index >= 0 && offset < (commonEndOfStart({ broker, view, ancestors }, id, incarnation, index) ?? 0)
   }
 
   #leave(tail: Tail): void {
@@ -335,8 +346,9 @@ const originsOf = async (batch: Buffer): Promise<readonly { centralOffset: numbe
   return origins
 }
 
-/** Do both hold the same records of the same log? */
+/** Do both hold the same records of the same log, whichever start of it sent them? */
 const areSame = async (one: Buffer, other: Buffer): Promise<boolean> => {
-  const named = async (batch: Buffer) => JSON.stringify((await originsOf(batch)).map(({ origin }) => origin))
+  const named = async (batch: Buffer) =>
+    JSON.stringify((await originsOf(batch)).map(({ origin: { incarnation: _, ...record } }) => record))
   return (await named(one)) === (await named(other))
 }

@@ -25,7 +25,7 @@ import { OffsetMaps } from './offset-maps.ts'
 import { Packing } from './packing.ts'
 import { Selection } from './selection.ts'
 import { type Delivery, Session, type SessionParts } from './session.ts'
-import { ownSpans, skipBatch, skipFault } from './skip.ts'
+import { isGivenUp, ownSpans, skipBatch, skipFault } from './skip.ts'
 import { Tails } from './tails.ts'
 import { TargetTopics } from './target-topics.ts'
 import { UplinkFenced, UplinkStopped } from './uplink-errors.ts'
@@ -210,11 +210,10 @@ export class Uplink implements UplinkControls {
     return undefined
   }
 
-  /** Did an operator give up this record? */
-  isSkipped(topic: string, partition: number, offset: number): boolean {
+  /** May this record never come upstream? */
+  isGivenUp(topic: string, partition: number, offset: number): boolean {
     const lane = this.lanes.find(topic, partition)
-    if (lane === undefined) return false
-    return ownSpans(this.#parts.view, lane).some(({ first, last }) => offset >= first && offset <= last)
+    return lane !== undefined && isGivenUp(lane, offset, this.#parts)
   }
 
   /** What operators gave up of the topics that there are. */

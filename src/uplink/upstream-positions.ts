@@ -8,9 +8,9 @@ import type { Ancestor } from '../storage/meta.ts'
 import { broughtByParents, endBefore } from './inheritance.ts'
 import { startSends } from './known-starts.ts'
 import type { Lane } from './lane.ts'
-import type { Position } from './position.ts'
+import { isLate, type Position } from './position.ts'
 import type { Tails } from './tails.ts'
-import { endOf, offsetsIn, trackOf } from './track.ts'
+import { endOf, trackOf } from './track.ts'
 import { UplinkFenced } from './uplink-errors.ts'
 
 export interface UpstreamParts {
@@ -67,11 +67,13 @@ export class UpstreamPositions {
     return view.hasInherited(broker.logId) ? [] : ancestors
   }
 
-  /** One that comes after a newer one is of a request that was late: without transactions nothing holds it off. */
+  /** Late ones are passed over, but not those of another copy of this log. */
   take(position: Position): void {
-    const key = `${position.topic}/${position.partition}`
-    const known = this.#known.get(key)
-    if (known?.topicId === position.topicId && offsetsIn(trackOf(known)) > offsetsIn(trackOf(position))) return
+    const { view, broker } = this.#parts
+    const { topic, partition, starts } = position
+    const key = `${topic}/${partition}`
+    const isOurs = view.start(starts[0]!.incarnation) !== undefined
+    if (isOurs && isLate(position, this.of(topic, partition), broker.topics.find(topic)?.id)) return
     this.#known.set(key, position)
     this.#uncopied.add(key)
   }

@@ -25,6 +25,14 @@ it.each(seedsOf(6))('so it is when the log is forked in between: seed %i', async
   await simulate(seed, { isForked: true })
 })
 
+it.each(seedsOf(6))('so it is when it is forked without transactions: seed %i', async seed => {
+  await simulate(seed, { isForked: true, isWithoutTransactions: true })
+})
+
+it.each(seedsOf(8))('so it is when the right to transactions comes and goes: seed %i', async seed => {
+  await simulate(seed, { isWithoutTransactions: 'sometimes' })
+})
+
 it('an end of a transaction that never arrived is settled by the next session, not by its timeout', async () => {
   const pausesMs: number[] = []
   for (let seed = 1; seed <= 5; seed++) {

@@ -20,7 +20,7 @@ export interface MemoryBrokerOptions {
   readonly log?: MemoryLog
   readonly frontViews?: readonly View[]
   /** What goes up and how far it is; by default nothing does. */
-  readonly upstream?: Pick<BrokerOptions, 'upstreamThrough' | 'isSkipped' | 'staysHere'>
+  readonly upstream?: Pick<BrokerOptions, 'upstreamThrough' | 'isGivenUp' | 'staysHere'>
 }
 
 /** Log lines as a test looks at them. */

@@ -38,8 +38,8 @@ const refusals = [errorCodes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, errorCodes.I
 
 export interface UplinkRunOptions {
   readonly bugs?: CentralBugs
-  /** The cluster gives no transactions. */
-  readonly isWithoutTransactions?: boolean
+  /** The cluster gives no transactions; `sometimes`: rights come and go. */
+  readonly isWithoutTransactions?: boolean | 'sometimes'
   /** Rules send the newest first, or leave out what is old, under a cap. */
   readonly isScheduled?: boolean
   /** Between lives the log is often forked. */
@@ -67,6 +67,8 @@ export class UplinkRun {
   readonly #settings: Settings
   readonly #isScheduled: boolean
   readonly #isForked: boolean
+  readonly #changesRights: boolean
+  readonly #fates: readonly Fate[]
   /** Share of the requests that go wrong. */
   #faultShare = 0
   /** The gateway crashes when so many more requests have come; Infinity: never. */
@@ -86,10 +88,14 @@ export class UplinkRun {
     this.random = new SimRandom(seed + 1)
     const release: CentralRelease = this.random.pick(['tv2', 'tv2', 'tv1', 'old'])
     this.central = new CentralCluster(this.random.fork(), release, bugs)
-    if (isWithoutTransactions) this.central.withoutTransactions = this.random.pick(refusals)
+    if (isWithoutTransactions !== false) this.central.withoutTransactions = this.random.pick(refusals)
+    this.#changesRights = isWithoutTransactions === 'sometimes'
+    // who sends under another name, or in another way, is not fenced by what went before
+    const isUnfenced = this.#changesRights || (isForked && isWithoutTransactions !== false)
+    this.#fates = isUnfenced ? badFates.filter(fate => fate !== 'late') : badFates
     this.central.fate = api => this.#fate(api)
     const isRepartitioned = this.random.chance(0.3)
-    const isMerged = isWithoutTransactions && this.random.chance(0.4)
+    const isMerged = isWithoutTransactions !== false && this.random.chance(0.4)
     this.#settings = {
       ...defaultSettings,
       'num.partitions': partitions,
@@ -269,6 +275,7 @@ export class UplinkRun {
         network.link.latencyMs = random.pick([1, 50, 600])
       },
       () => void this.#compactPositions(),
+      ...(this.#changesRights ? [() => this.#changeRights()] : []),
     ]
     while (clock.nowMs < endMs) {
       await sleep(clock, random.below(4_000))
@@ -277,13 +284,19 @@ export class UplinkRun {
     network.link.blackHole = false
   }
 
+  #changeRights(): void {
+    const { central } = this
+    central.withoutTransactions = central.withoutTransactions === 0 ? refusals[0]! : 0
+    this.machine.network.cut()
+  }
+
   #fate(api: string): Fate {
     if (--this.#requestsToCrash === 0) {
       this.#crashed()
       return 'lost'
     }
     if (!this.random.chance(this.#faultShare)) return 'served'
-    const fate = this.random.pick(badFates)
+    const fate = this.random.pick(this.#fates)
     this.machine.disk.note(`${this.machine.clock.nowMs.toFixed(1)} ${api}: ${fate}`)
     return fate
   }
@@ -373,7 +386,8 @@ export class UplinkRun {
       }
       // one round comes to its partitions one after the other
       const isComing = seen.length < stored.length && this.#settings['uplink.partitions'] > 0
-      if (isComing && (this.central.transactions.unfinished > 0 || this.central.withoutTransactions !== 0)) {
+      const isPlain = this.#changesRights || this.central.withoutTransactions !== 0
+      if (isComing && (isPlain || this.central.transactions.unfinished > 0)) {
         if (new Set(seen).size < seen.length) throw new Error(`${source}: ${seen} upstream`)
         continue
       }

@@ -66,7 +66,7 @@ const start = async (lagMaxMs: number): Promise<void> => {
     settings: { 'replica.lag.time.max.ms': lagMaxMs },
     upstream: {
       upstreamThrough: () => through,
-      isSkipped: (_topic, _partition, offset) => offset === skipped,
+      isGivenUp: (_topic, _partition, offset) => offset === skipped,
       staysHere: () => undefined,
     },
   })

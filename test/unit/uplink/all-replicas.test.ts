@@ -139,7 +139,28 @@ it(
     expect(await uplink.skip({ topic: 'both', partition: 0, first: 0, last: 0 })).toBeUndefined()
     expect(await waiting).toBe('notEnoughReplicasAfterAppend')
     expect(await acknowledged()).toBe('upstream')
-    expect([0, 1].map(offset => uplink.isSkipped('both', 0, offset))).toEqual([true, false])
+    expect([0, 1].map(offset => uplink.isGivenUp('both', 0, offset))).toEqual([true, false])
+    await uplink.stop()
+  }),
+)
+
+it(
+  'what leaves the log before it is sent is not acknowledged, nor what is gone beside it: nobody knows which were sent',
+  during(async () => {
+    await start()
+    const { broker } = under.open
+    const id = broker.topics.get('both').partitions[0]!
+    expect(await acknowledged()).toBe('upstream')
+    await broker.deleteRecordsBefore(id, 1)
+    expect(uplink.isGivenUp('both', 0, 0)).toBe(false)
+    machine.network.link.blackHole = true
+    const waiting = acknowledged(1_000, { isPatient: true })
+    await until(() => uplink.state === 'waiting')
+    await broker.deleteRecordsBefore(id, 2)
+    machine.network.link.blackHole = false
+    expect(await waiting).toBe('notEnoughReplicasAfterAppend')
+    expect(await acknowledged()).toBe('upstream')
+    expect([0, 1, 2].map(offset => uplink.isGivenUp('both', 0, offset))).toEqual([true, true, false])
     await uplink.stop()
   }),
 )

@@ -90,6 +90,33 @@ it('a topic of the same name that was made later is another one', async () => {
   expect(() => ours.check()).not.toThrow()
 })
 
+it('a late position does not replace a newer one, nor one of an earlier topic of this name that of the present one', async () => {
+  const ours = positionsOf()
+  await ours.claim()
+  ours.take(position())
+  ours.take(position({ last: 1, records: 2 }))
+  ours.take(position({ topicId: 'f'.repeat(32), last: 1000 }))
+  expect(ours.of('t', 0)).toMatchObject({ topicId: position().topicId, last: 2 })
+  ours.copy(noTails, { now: true })
+  // nor after a restart, which knows the copy
+  const later = positionsOf('later')
+  later.take(position({ topicId: 'f'.repeat(32), last: 1000 }))
+  expect(later.of('t', 0)).toMatchObject({ topicId: position().topicId, last: 2 })
+  const { topics } = under.open.broker
+  topics.delete('t')
+  const made = topics.create({ name: 't', partitions: 1 })
+  later.take(position({ topicId: made.id, last: -1, records: 0 }))
+  expect(later.of('t', 0)).toMatchObject({ topicId: made.id, last: -1 })
+})
+
+it('a late position of another copy of this log is no reason to pass it over', async () => {
+  const ours = positionsOf()
+  await ours.claim()
+  ours.take(position())
+  ours.take(position({ last: 0, records: 1, starts: startedAs('of a clone') }))
+  expect(() => ours.check()).toThrow(UplinkFenced)
+})
+
 const noTails = { changes: () => [], copied: () => {} }
 
 it('is copied to the log every 10 s and when asked to, with the place to read on from', async () => {
