@@ -2,13 +2,13 @@ import type { DeviceLedger, LedgerCounts } from './device-ledger.ts'
 import { type Ledger, sumOfCounts } from './ledger.ts'
 
 const columns: readonly (readonly [keyof LedgerCounts, string])[] = [
-  ['made', 'made'],
-  ['acked', 'acked'],
-  ['inDoubt', 'in doubt'],
-  ['refused', 'refused'],
-  ['lostByPolicy', 'lost by policy'],
-  ['waiting', 'waiting'],
-  ['resent', 'sent again'],
+  ['made', 'MADE'],
+  ['acked', 'ACKED'],
+  ['inDoubt', 'IN DOUBT'],
+  ['refused', 'REFUSED'],
+  ['lostByPolicy', 'LOST BY POLICY'],
+  ['waiting', 'WAITING'],
+  ['resent', 'SENT AGAIN'],
 ]
 
 /**
@@ -22,13 +22,12 @@ export const ledgerTable = (ledger: Ledger, maxDevices = 40): string => {
   const rows = shown.map(device => row(device.device, device.counts()))
   const sums = [row(`all ${devices.length}`, ledger.totals())]
   if (profiles.length > 1) sums.unshift(...profiles.map(profile => profileRow(profile, devices)))
-  const lines = aligned([['device', ...columns.map(([, title]) => title)], ...rows, ...sums])
-  const rule = '-'.repeat(lines[0]?.length ?? 0)
+  const lines = aligned([['DEVICE', ...columns.map(([, title]) => title)], ...rows, ...sums])
   const hidden = devices.length - shown.length
   const note =
     hidden === 0 ? [] : [`(${hidden} more devices with no more unacknowledged: --json or --ledger FILE has all)`]
   const end = 1 + rows.length
-  return [lines[0], rule, ...lines.slice(1, end), ...note, rule, ...lines.slice(end)].join('\n')
+  return [...lines.slice(0, end), ...note, ...lines.slice(end)].join('\n')
 }
 
 const row = (name: string, counts: LedgerCounts): string[] => [name, ...columns.map(([key]) => String(counts[key]))]

@@ -5,6 +5,8 @@ import { ledgerTable } from './ledger-table.ts'
 import { readOptions, type SimOptions } from './options.ts'
 import { progressLines } from './progress-line.ts'
 
+/** Nothing of what was made came through. */
+const exitNothingAcked = 1
 /** sysexits.h: the command was used wrongly, could not write, was interrupted by force. */
 const exitUsage = 64
 const exitCannotCreate = 73
@@ -12,7 +14,7 @@ const exitInterrupted = 130
 
 /**
  * The command `brooklet sim`: runs a fleet until its duration is over or Ctrl-C, then prints the ledger on stdout. Progress goes to
- * stderr where that is a terminal. A second Ctrl-C does not wait. Sets the exit code of the process.
+ * stderr where that is a terminal. A second Ctrl-C does not wait. Sets the exit code of the process: 1 when no reading was acknowledged.
  */
 export const runSim = async (options: SimOptions): Promise<void> => {
   const read = readOptions(options)
@@ -36,6 +38,8 @@ export const runSim = async (options: SimOptions): Promise<void> => {
     screen.close()
     await ledgerFile?.(JSON.stringify(ledger))
     await print(options.json ? JSON.stringify(ledger) : ledgerTable(ledger))
+    const { made, acked } = ledger.totals()
+    if (made > 0 && acked === 0) process.exitCode = exitNothingAcked
   } finally {
     removeHandlers()
   }

@@ -1,8 +1,9 @@
 import { ClockWatch } from './broker/clock-quality.ts'
+import { cannotBind } from './broker/listeners/cannot-bind.ts'
 import { Listeners } from './broker/listeners/listeners.ts'
 import { openBroker } from './broker/open-broker.ts'
 import { ClosingOrder } from './closing-order.ts'
-import { formatAddress, type ListenUrl } from './config/listen-url.ts'
+import { formatAddress } from './config/listen-url.ts'
 import { LiveSettings } from './config/live-settings.ts'
 import type { LoadedSettings } from './config/load.ts'
 import {
@@ -15,7 +16,6 @@ import {
 import { formatBytes } from './config/quantities.ts'
 import { shareOf } from './config/share.ts'
 import { slotBytesOf } from './config/slot-bytes.ts'
-import { StartError } from './core/errors.ts'
 import { MemoryBudget } from './core/memory-budget.ts'
 import { Metrics } from './core/metrics.ts'
 import { checkStartBudget, diskBudgetOf, followDiskBudget } from './disk-budget.ts'
@@ -23,7 +23,7 @@ import { gatewayId, gatewayStatus } from './gateway-status.ts'
 import { startWear } from './gateway-wear.ts'
 import { listenHttpFront } from './http/server.ts'
 import { KafkaServer } from './kafka/server.ts'
-import { type MqttAddress, MqttFront } from './mqtt/front.ts'
+import { MqttFront } from './mqtt/front.ts'
 import { openCertificates } from './open-certificates.ts'
 import { openDownlink } from './open-downlink.ts'
 import { followRates, openUplink, stayingTopics } from './open-uplink.ts'
@@ -285,7 +285,9 @@ const openParts = async (
   }
   for (const url of settings['http.listen']) {
     const tls = listeners.identityOf(url)
-    const listener = await bind('http.listen', url, () => listenHttpFront(url, { ...httpParts, tls }))
+    const listener = await listenHttpFront(url, { ...httpParts, tls }).catch(error => {
+      throw cannotBind(url, error)
+    })
     closeFront('http', () => listener.close())
     bound(url.scheme, addressOf(listener.address))
   }
@@ -294,7 +296,7 @@ const openParts = async (
   closeFront('mqtt', () => mqtt.close())
   // at a stop the first thing: who waits for an ack gets it while fronts close
   closing.add('linger', () => linger.end())
-  for (const { scheme, address } of await openMqtt(mqtt)) bound(scheme, address)
+  for (const { scheme, address } of await mqtt.open()) bound(scheme, address)
   uplink?.start()
   downlink?.start()
   certificates.watch()
@@ -309,33 +311,3 @@ const closeLog = async (log: Log): Promise<void> => {
 }
 
 const addressOf = ({ host: name, port }: Listener['address']): string => formatAddress(name, port)
-
-const isSystemError = (error: unknown): error is Error & { code: string } =>
-  error instanceof Error && typeof (error as { code?: unknown }).code === 'string'
-
-const bind = async (
-  key: string,
-  { host: name, port }: ListenUrl,
-  listen: () => Promise<Listener>,
-): Promise<Listener> => {
-  try {
-    return await listen()
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    const { code } = error
-    const flag = `--${key.replaceAll('.', '-')}`
-    throw new StartError(
-      69,
-      `${key}: cannot bind ${name}:${port} (${code}); choose another address with ${flag} HOST:PORT`,
-    )
-  }
-}
-
-const openMqtt = async (mqtt: MqttFront): Promise<readonly MqttAddress[]> => {
-  try {
-    return await mqtt.open()
-  } catch (error) {
-    if (!isSystemError(error)) throw error
-    throw new StartError(69, `mqtt.listen: ${error.message}; choose another address with --mqtt-listen HOST:PORT`)
-  }
-}

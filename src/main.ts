@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { CommandFailed } from './cli/command-failed.ts'
 import { HttpFailure } from './cli/http-client.ts'
+import { versionLine } from './cli/version.ts'
 import { ConnectionLost, isClientError } from './client/kafka-error.ts'
 import { StartError } from './core/errors.ts'
 import { host, OutputFailed } from './platform/node/host.ts'
@@ -17,6 +18,7 @@ const oneLine = (text: string): string =>
     .trim()
     .replace(/^error: /, '')
     .replace(/\.$/, '')
+    .replace(/^command-argument value '(.*)' is invalid for argument '(.*)'\. /, "argument <$2> '$1': ")
     .replace(' is invalid. ', ': ')
     .replaceAll('\n', ' ')
 
@@ -25,6 +27,7 @@ const program = new Command('brooklet')
   .configureOutput({
     outputError: (text, write) => write(`brooklet: ${oneLine(text)}; see --help\n`),
   })
+  .version(versionLine, '-V, --version', 'print the version, as the command does')
   .exitOverride()
 
 /** In the order of the help. Loaded when asked for: a gateway does not carry what only its tools need. */

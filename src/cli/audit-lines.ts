@@ -64,7 +64,7 @@ const remarks = ({ partitions }: AuditReport): string => {
 const mqttLine = ({ mqtt: { received, stored, refused } }: AuditReport): string =>
   received === 0 && stored === 0
     ? ''
-    : `\nMQTT since the start: ${plural(received, 'publish').replace(/publishs$/, 'publishes')} received, ${plural(stored, 'record')} stored, ${refused} refused\n`
+    : `\nMQTT since the start: ${plural(received, 'publish')} received, ${plural(stored, 'record')} stored, ${refused} refused\n`
 
 const verdictLine = ({ verdict, central, partitions }: AuditReport): string => {
   const received = partitions.reduce((sum, row) => sum + row.received, 0)

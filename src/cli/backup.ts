@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { bytes as bytesType } from '../config/quantities.ts'
 import { StartError } from '../core/errors.ts'
+import { systemErrorText } from '../core/system-error.ts'
 import type { LocalPeer } from '../platform/local-socket.ts'
 import { nodeClock } from '../platform/node/clock.ts'
 import { nodeFiles } from '../platform/node/files.ts'
@@ -14,6 +15,7 @@ import { CommandFailed } from './command-failed.ts'
 import { chosenDirectory, type DirectoryFlags } from './log-directory.ts'
 import { type Output, withOutput } from './output.ts'
 import { plural } from './plural.ts'
+import { sizeText } from './size-text.ts'
 
 interface BackupFlags extends DirectoryFlags {
   readonly rate: number
@@ -25,7 +27,7 @@ const defaultRate = 32 * MiB
 /** The gateway on that directory; the connection pins what it said. */
 const connect = async (source: string): Promise<LocalPeer> => {
   const peer = await connectNodeLocal(source, backupSocketName).catch(error => {
-    throw new CommandFailed(`${source} cannot be used: ${(error as Error).message}`)
+    throw new CommandFailed(`${source} cannot be used: ${systemErrorText(error as Error)}`)
   })
   if (peer !== undefined) return peer
   throw new CommandFailed(
@@ -70,7 +72,7 @@ const copy = async (output: Output, source: string, target: string, bytesPerSeco
         ),
     }
     const { lastGroup, segments, kept, copiedBytes } = await writeBackup(parts)
-    const amount = `${plural(segments, 'segment')}, ${kept} of them unchanged, ${(copiedBytes / MiB).toFixed(1)} MiB copied`
+    const amount = `${plural(segments, 'segment')}, ${kept} of them unchanged, ${sizeText(copiedBytes)} copied`
     await output.line(`backup of log ${image.logId} through group ${lastGroup}: ${amount}`)
   } finally {
     peer.close()

@@ -4,6 +4,7 @@ import { Credentials } from '../client/credentials.ts'
 import { clientSecurity } from '../client/security.ts'
 import { readClientProperties } from '../config/client-properties.ts'
 import { StartError } from '../core/errors.ts'
+import { systemErrorText } from '../core/system-error.ts'
 import { version } from '../core/version.ts'
 import { nodeClock } from '../platform/node/clock.ts'
 import { readNodeCredentialFile } from '../platform/node/credential-file.ts'
@@ -51,10 +52,7 @@ const openCredentials = async (path: string): Promise<Credentials> => {
   const text = await readNodeCredentialFile(path).then(
     ({ content }) => content.toString(),
     (error: NodeJS.ErrnoException) => {
-      throw new StartError(
-        64,
-        `--command-config ${path}: ${error.code === 'ENOENT' ? 'there is no such file' : error.message}`,
-      )
+      throw new StartError(64, `--command-config ${path}: ${systemErrorText(error)}`)
     },
   )
   return new Credentials(clientSecurity(readClientProperties(path, text)), {

@@ -20,6 +20,7 @@ export const demoIntroduction = ({ addresses }: Gateway, central: DemoCentral, d
     `  apps read from       ${kafka} (any Kafka client, or in another terminal:`,
     `                       node dist/main.js consume sensors -b ${kafka})`,
     `  central cluster      ${central.address} (any Kafka client, too)`,
+    `  the link to it       ${central.link.address.host}:${central.link.address.port}`,
     `  metrics              http://${http}/metrics`,
     `  data directory       ${directory}, removed at the end`,
     '',

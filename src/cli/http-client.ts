@@ -1,4 +1,5 @@
 import { StartError } from '../core/errors.ts'
+import { systemErrorText } from '../core/system-error.ts'
 
 const requestTimeoutMs = 10_000
 
@@ -34,7 +35,7 @@ export class HttpClient {
       signal: AbortSignal.timeout(timeoutMs ?? requestTimeoutMs),
     })
     const body = await response.text().catch(error => this.#lost(error))
-    if (!response.ok) throw new HttpFailure(`${this.#base}${path}: ${errorText(body) ?? `status ${response.status}`}`)
+    if (!response.ok) throw new HttpFailure(errorText(body) ?? `${this.#base}${path}: status ${response.status}`)
     try {
       return JSON.parse(body) as Value
     } catch {
@@ -51,10 +52,9 @@ export class HttpClient {
   }
 
   #lost(error: unknown): never {
-    const { message, cause } = error as Error & { cause?: NodeJS.ErrnoException }
-    // several addresses of one name fail together, without a message of their own
-    const reason = cause?.message || cause?.code || message
-    throw new HttpFailure(`no gateway answers at ${this.#base} (${reason}); name its HTTP listener with --http`)
+    const { cause } = error as { readonly cause?: unknown }
+    const reason = systemErrorText(cause instanceof Error ? cause : (error as Error))
+    throw new HttpFailure(`no gateway answers at ${this.#base}: ${reason}; name its HTTP listener with --http`)
   }
 }
 

@@ -128,12 +128,14 @@ export const repairCommand = (): Command =>
       withOutput(async output => {
         const directory = await chosenDirectory(named, flags)
         if (flags.dryRun) return repair(directory, flags, output)
-        if (!flags.yes && !host.stdinIsTerminal) {
-          throw new StartError(
-            exitUsage,
-            'there is no terminal to ask at: --yes repairs, --dry-run only says what would be done',
-          )
-        }
-        await withLock(directory, 'log verify and --dry-run only read', () => repair(directory, flags, output))
+        await withLock(directory, 'log verify and --dry-run only read', () => {
+          if (!flags.yes && !host.stdinIsTerminal) {
+            throw new StartError(
+              exitUsage,
+              'there is no terminal to ask at: --yes repairs, --dry-run only says what would be done',
+            )
+          }
+          return repair(directory, flags, output)
+        })
       }),
     )

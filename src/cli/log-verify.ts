@@ -6,6 +6,7 @@ import { addDirectoryOptions, chosenDirectory, type DirectoryFlags, inspectPlatf
 import { PartitionNames } from './log-partitions.ts'
 import { withOutput } from './output.ts'
 import { plural } from './plural.ts'
+import { sizeText } from './size-text.ts'
 
 interface VerifyFlags extends DirectoryFlags {
   readonly json?: boolean
@@ -38,8 +39,8 @@ export function* reportLines(report: VerifyReport, names: PartitionNames): Gener
   for (const { slot, text } of report.notes) yield slot === undefined ? `note: ${text}` : `note: slot ${slot} ${text}`
   const { logId, segments, firstGroup, lastGroup, frames, records, bytes } = report
   const span = firstGroup === undefined ? 'no groups' : `groups ${firstGroup} to ${lastGroup}`
-  const amount = `${plural(frames, 'batch').replace(/batchs$/, 'batches')}, ${plural(records, 'record')}`
-  yield `log ${logId}: ${plural(segments, 'segment')}, ${span}, ${amount}, ${(bytes / MiB).toFixed(1)} MiB read`
+  const amount = `${plural(frames, 'batch')}, ${plural(records, 'record')}`
+  yield `log ${logId}: ${plural(segments, 'segment')}, ${span}, ${amount}, ${sizeText(bytes)} read`
   yield verdict(report)
 }
 

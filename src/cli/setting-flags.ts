@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { type LoadedSettings, loadSettings } from '../config/load.ts'
 import { flagName, type SettingKey, settingKeys, settingRow } from '../config/settings.ts'
 import { StartError } from '../core/errors.ts'
+import { systemErrorText } from '../core/system-error.ts'
 import { nodeFiles } from '../platform/node/files.ts'
 import { host } from '../platform/node/host.ts'
 import { collected } from './option-values.ts'
@@ -63,7 +64,7 @@ const readSettingsText = async (path: string): Promise<string> => {
     const bytes = await nodeFiles.readSmall(path)
     if (bytes !== undefined) return bytes.toString()
   } catch (error) {
-    throw new StartError(64, `settings file ${path} cannot be read: ${(error as Error).message}`)
+    throw new StartError(64, `settings file ${path} cannot be read: ${systemErrorText(error as Error)}`)
   }
   throw new StartError(64, `there is no settings file ${path}; name another with --config, or leave it out`)
 }

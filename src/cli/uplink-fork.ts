@@ -47,8 +47,10 @@ export const forkCommand = (): Command =>
     .action((named: string | undefined, flags: ForkFlags) =>
       withOutput(async output => {
         const directory = await chosenDirectory(named, flags)
-        if (!flags.yes && !host.stdinIsTerminal)
-          throw new StartError(exitUsage, 'there is no terminal to ask at: say --yes')
-        await withLock(directory, 'it is started again afterwards', () => fork(directory, flags, output))
+        await withLock(directory, 'it is started again afterwards', () => {
+          if (!flags.yes && !host.stdinIsTerminal)
+            throw new StartError(exitUsage, 'there is no terminal to ask at: say --yes')
+          return fork(directory, flags, output)
+        })
       }),
     )

@@ -1,8 +1,8 @@
 import { Command } from 'commander'
-import packageFile from '../../package.json' with { type: 'json' }
+import { version } from '../core/version.ts'
 
-/** Version of this Brooklet, from its package. */
-export const brookletVersion: string = packageFile.version
+/** What to name in a report, in a line. */
+export const versionLine = `brooklet ${version} (Node.js ${process.version}, ${process.platform} ${process.arch})`
 
 /** `brooklet version`: what to name in a report. */
 export const versionCommand = (): Command =>
@@ -11,7 +11,6 @@ export const versionCommand = (): Command =>
     .option('--json', 'as JSON')
     .action((options: { json?: boolean }) => {
       const { version: node, platform, arch } = process
-      const line = `brooklet ${brookletVersion} (Node.js ${node}, ${platform} ${arch})`
-      const text = options.json ? JSON.stringify({ brooklet: brookletVersion, node, platform, arch }) : line
+      const text = options.json ? JSON.stringify({ brooklet: version, node, platform, arch }) : versionLine
       process.stdout.write(`${text}\n`)
     })

@@ -1,3 +1,4 @@
+import { systemErrorText } from '../core/system-error.ts'
 import type { Clock, Timer } from '../platform/clock.ts'
 import type { Connection, ListenAddress, Network } from '../platform/network.ts'
 import { type AnyApi, decodeResponse, encodeRequest, type RequestInputOf, type ResponseOf } from '../wire/kafka/api.ts'
@@ -78,9 +79,7 @@ export class BrokerConnection {
     try {
       stream = await network.connect(address, options.connectTimeoutMs, tls)
     } catch (error) {
-      // several addresses of one name fail together, without a message of their own
-      const { message, code } = error as NodeJS.ErrnoException
-      throw new ConnectionLost(`cannot connect to ${name}: ${message || code}`)
+      throw new ConnectionLost(`cannot connect to ${name}: ${systemErrorText(error as Error)}`)
     }
     const connection = new BrokerConnection(stream, clock, name, options)
     try {

@@ -11,6 +11,13 @@ import { type Assignment, readAssignment } from './group-protocol.ts'
 import { checkCode, isUnknownTopic, KafkaError } from './kafka-error.ts'
 import { retrying } from './retry.ts'
 
+const noSuchGroup = 'there is no such group'
+/** The answer has codes only. */
+const deleteFaults: Readonly<Record<number, string>> = {
+  [errorCodes.GROUP_ID_NOT_FOUND]: noSuchGroup,
+  [errorCodes.NON_EMPTY_GROUP]: 'it has members: stop them first',
+}
+
 export interface GroupSummary {
   readonly groupId: string
   readonly protocolType: string
@@ -41,7 +48,7 @@ export const describeGroup = async (cluster: Cluster, groupId: string): Promise<
   const coordinator = await cluster.coordinator(groupId)
   const answer = await coordinator.request(describeGroups, { groups: [groupId] })
   const group = answer.groups[0]
-  if (group === undefined) throw new KafkaError(errorCodes.GROUP_ID_NOT_FOUND, `group ${groupId}`)
+  if (group === undefined) throw new KafkaError(errorCodes.GROUP_ID_NOT_FOUND, `group ${groupId}`, noSuchGroup)
   checkCode(group.errorCode, `group ${groupId}`, group.errorMessage)
   const isConsumer = group.protocolType === 'consumer'
   const members = group.members.map(({ memberId, clientId, clientHost, memberAssignment }) => ({
@@ -155,5 +162,5 @@ export const deleteGroup = async (cluster: Cluster, groupId: string): Promise<vo
   await untilEmpty(cluster, groupId)
   const coordinator = await cluster.coordinator(groupId)
   const answer = await coordinator.request(deleteGroups, { groupsNames: [groupId] })
-  for (const { errorCode } of answer.results) checkCode(errorCode, `delete group ${groupId}`)
+  for (const { errorCode } of answer.results) checkCode(errorCode, `delete group ${groupId}`, deleteFaults[errorCode])
 }

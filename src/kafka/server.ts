@@ -1,6 +1,5 @@
 import type { FrontOptions, Listeners } from '../broker/listeners/listeners.ts'
-import { formatListenUrl, type ListenUrl } from '../config/listen-url.ts'
-import { StartError } from '../core/errors.ts'
+import type { ListenUrl } from '../config/listen-url.ts'
 import type { Timer } from '../platform/clock.ts'
 import type { Connection, Listener } from '../platform/network.ts'
 import { advertisedAddress } from './advertised.ts'
@@ -97,11 +96,7 @@ export class KafkaServer {
       this.#listeners.push(listener)
     } catch (error) {
       await Promise.all(this.#listeners.map(listener => listener.close()))
-      const { code = String(error) } = error as { code?: string }
-      throw new StartError(
-        69,
-        `kafka.listen: cannot bind ${formatListenUrl(url)} (${code}); choose another address with --kafka-listen HOST:PORT`,
-      )
+      throw error
     }
   }
 

@@ -153,7 +153,7 @@ export class MqttFront {
     metrics.gauge('mqttConnections', () => this.#services.sessions.connectedCount)
   }
 
-  /** Listens and starts the deliver rules. Rejects with Node's `code` when an address cannot be bound; then nothing listens. */
+  /** Listens and starts the deliver rules. Rejects with `StartError` when an address cannot be bound; then nothing listens. */
   async open(): Promise<readonly MqttAddress[]> {
     const { settings, listeners } = this.#parts
     const { sessions, wills } = this.#services

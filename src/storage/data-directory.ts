@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { BrokerError, StartError } from '../core/errors.ts'
+import { isSystemError, systemErrorText } from '../core/system-error.ts'
 import { uuidFromRandom } from '../core/uuid.ts'
 import { replaceCopies } from '../platform/block-copies.ts'
 import type { Files } from '../platform/files.ts'
@@ -91,16 +92,12 @@ export const claimDataDirectory = async (
 /** An error of the system, or of the log's device, as the user is told of it; others stay what they are. */
 export const unusableDirectory = (directory: string, error: unknown): unknown => {
   if (!isSystemError(error) && !(error instanceof BrokerError && error.kind === 'storageFailed')) return error
+  const { path = directory } = error as { readonly path?: string }
+  const where = path.endsWith(directory) ? '' : ` at ${path}`
   return new StartError(
     65,
-    `data.dir: ${directory} cannot be used (${error.message}); mend that, or choose another with --data-dir DIRECTORY`,
+    `data.dir: ${directory} cannot be used: ${systemErrorText(error)}${where}; mend that, or choose another with --data-dir DIRECTORY`,
   )
-}
-
-/** Node's own errors have codes too, that begin with ERR_. */
-const isSystemError = (error: unknown): error is Error => {
-  const { code } = error as { readonly code?: unknown }
-  return error instanceof Error && typeof code === 'string' && /^E(?!RR_)/.test(code)
 }
 
 /** What a first start may have left behind when it was cut off before `meta` was there. */

@@ -18,7 +18,7 @@ it('shows topics and groups once where there is no terminal', async () => {
     // the Kafka listener closes what is not Kafka
     const wrong = await runBrooklet(['top', '--http', kafka])
     expect(wrong).toMatchObject({ code: 1, stdout: '' })
-    expect(wrong.stderr).toMatch(/^brooklet: no gateway answers at http:\/\/.* \(.+\); name its HTTP listener.*\n$/)
+    expect(wrong.stderr).toMatch(/^brooklet: no gateway answers at http:\/\/.*: .+; name its HTTP listener.*\n$/)
   } finally {
     await gateway.dispose()
   }

@@ -76,7 +76,7 @@ describe('a data.dir that cannot be', () => {
     const { code, stdout, stderr } = await start(path, { settings: { 'disk.budget': '40%' } })
     expect([code, stdout]).toEqual([65, ''])
     expect(stderr).toMatch(
-      /^brooklet: data\.dir: .* cannot be used \(.*\); mend that, or choose another with --data-dir .*\n$/,
+      /^brooklet: data\.dir: .* cannot be used: .*; mend that, or choose another with --data-dir .*\n$/,
     )
   })
 

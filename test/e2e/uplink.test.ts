@@ -11,7 +11,7 @@ it('without its central cluster a gateway takes records, says what waits and why
     await runBrooklet(['produce', 'sensors', 'a value', '--bootstrap', kafka])
     const { stdout } = await runBrooklet(['uplink', 'status', '--http', http])
     expect(stdout).toContain('1 record not upstream')
-    expect(stdout).toContain(`last error: cannot connect to 127.0.0.1:${port}: connect ECONNREFUSED`)
+    expect(stdout).toContain(`last error: cannot connect to 127.0.0.1:${port}: connection refused (ECONNREFUSED)`)
     const { stdout: json } = await runBrooklet(['uplink', 'status', '--http', http, '--json'])
     const [summary] = JSON.parse(json) as [UplinkSummary]
     const lagging = summary.partitions.filter(({ lagRecords }) => lagRecords > 0)

@@ -6,6 +6,7 @@ import type { Listener } from '../../platform/network.ts'
 import type { ListenStream, OnConnection, StreamOptions, WebSocketOptions } from '../../platform/stream-server.ts'
 import type { TlsIdentity } from '../../platform/tls-identity.ts'
 import { parseProxyHeader } from '../../wire/proxy-protocol.ts'
+import { cannotBind } from './cannot-bind.ts'
 import { ConnectionCount, CountingGate } from './connection-gate.ts'
 
 export interface ListenersParts {
@@ -44,8 +45,8 @@ export class Listeners {
     })
   }
 
-  /** Rejects with Node's `code` when it cannot bind. */
-  open(
+  /** Rejects with `StartError` when it cannot bind. */
+  async open(
     url: ListenUrl,
     { webSocket, onRefused, tells = false }: FrontOptions,
     onConnection: OnConnection,
@@ -61,7 +62,11 @@ export class Listeners {
       maxTold: tells ? maxTold : 0,
       onRefused,
     }
-    return this.#parts.listen(path === undefined ? { host, port } : { path }, options, onConnection)
+    try {
+      return await this.#parts.listen(path === undefined ? { host, port } : { path }, options, onConnection)
+    } catch (error) {
+      throw cannotBind(url, error)
+    }
   }
 
   /** Undefined where no TLS is spoken. */

@@ -35,5 +35,6 @@ const openPretty = async (): Promise<pino.DestinationStream> => {
   const { PinoPretty } = await import('pino-pretty')
   // https://no-color.org: set, and not empty
   const colorize = !process.env['NO_COLOR']
-  return PinoPretty({ destination: 2, sync: true, colorize, translateTime: 'SYS:HH:MM:ss.l', ignore: 'part' })
+  const look = { colorize, singleLine: true, translateTime: 'SYS:HH:MM:ss.l', ignore: 'part' }
+  return PinoPretty({ ...look, destination: 2, sync: true })
 }

@@ -84,16 +84,16 @@ describe('table', () => {
     ledger.open('power-00001', 'power', 1).made = 5
     const lines = ledgerTable(ledger).split('\n')
     expect(lines[0]?.split(/ {2,}/)).toEqual([
-      'device',
-      'made',
-      'acked',
-      'in doubt',
-      'refused',
-      'lost by policy',
-      'waiting',
-      'sent again',
+      'DEVICE',
+      'MADE',
+      'ACKED',
+      'IN DOUBT',
+      'REFUSED',
+      'LOST BY POLICY',
+      'WAITING',
+      'SENT AGAIN',
     ])
-    expect(lines[2]?.split(/ +/)).toEqual(['env-00001', '10', '6', '1', '0', '2', '1', '2'])
+    expect(lines[1]?.split(/ +/)).toEqual(['env-00001', '10', '6', '1', '0', '2', '1', '2'])
     expect(lines.at(-1)?.split(/ +/)).toEqual(['all', '2', '15', '6', '1', '0', '2', '6', '2'])
     expect(lines.filter(line => line.startsWith('all'))).toHaveLength(3)
   })

@@ -57,6 +57,8 @@ describe('listeners', () => {
     const first = await start([url('127.0.0.1', 0)])
     const failed = start([url('127.0.0.1', 0), url('127.0.0.1', first.port)])
     await expect(failed).rejects.toThrow(StartError)
-    await expect(failed).rejects.toThrow(/127\.0\.0\.1:\d+ \(EADDRINUSE\); choose another address with --kafka-listen/)
+    await expect(failed).rejects.toThrow(
+      /127\.0\.0\.1:\d+: the address is in use \(EADDRINUSE\); choose another address with --kafka-listen/,
+    )
   })
 })
