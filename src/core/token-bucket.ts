@@ -21,8 +21,10 @@ export class TokenBucket {
     return missing <= 0 ? 0 : Math.ceil((missing / this.#perSecond) * 1000)
   }
 
-  /** For what has passed; it may leave a debt, which later ones wait for. */
-  take(tokens: number): void {
+  /** For what has passed, by now where the time is given; it may leave a debt, which later ones wait for. */
+  take(tokens: number, nowMs?: number): void {
+    if (this.#perSecond === Number.POSITIVE_INFINITY) return
+    if (nowMs !== undefined) this.#fill(nowMs)
     this.#tokens -= tokens
   }
 

@@ -83,7 +83,8 @@ export class Caps {
     const holds = new Map<RetentionClass, Hold>()
     for (const one of retentionClasses) {
       const hold = this.#closed(one, open, nowMs) ?? this.#exhausted(one, open, nowMs)
-      if (hold !== undefined) holds.set(one, hold)
+      // however long it would take: windows close, and the clock may be set
+      if (hold !== undefined) holds.set(one, { ...hold, untilMs: Math.min(hold.untilMs, nowMs + lookMs) })
     }
     return holds
   }
@@ -97,12 +98,12 @@ export class Caps {
   }
 
   /** So many bytes went over the link up to now, and since the last call batches of these classes with them. */
-  count(sentBytes: number, byClass: ReadonlyMap<RetentionClass, number>): void {
+  count(sentBytes: number, byClass: ReadonlyMap<RetentionClass, number>, nowMs: number): void {
     const bytes = sentBytes - this.#countedBytes
     this.#countedBytes = sentBytes
-    this.#caps.get('uplink.rate.max')!.bucket.take(bytes)
-    for (const window of this.#open()) this.#windows.get(window)!.bucket.take(bytes)
-    for (const [one, ofClass] of byClass) this.#ofClass(one).bucket.take(ofClass)
+    this.#caps.get('uplink.rate.max')!.bucket.take(bytes, nowMs)
+    for (const window of this.#open()) this.#windows.get(window)!.bucket.take(bytes, nowMs)
+    for (const [one, ofClass] of byClass) this.#ofClass(one).bucket.take(ofClass, nowMs)
   }
 
   #ofClass(one: RetentionClass): Cap {

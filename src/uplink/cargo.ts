@@ -123,7 +123,8 @@ const loadLane = async (loading: Loading, lane: Lane, maxBytes: number): Promise
       lane.refused(error.message, clock.monotonicMs(), error instanceof UnreadableRecords ? error.alone : undefined)
       lanes.queue(lane)
     } else if (error instanceof BrokerError) {
-      // evicted meanwhile, or the device is slow: its turn comes again
+      // evicted meanwhile, or the device is slow: its turn comes again, for what was thinned already, too
+      lane.keyCounts.clear()
       clock.after(creationMs, () => lanes.queue(lane))
     } else throw error
   }

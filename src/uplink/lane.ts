@@ -37,7 +37,7 @@ export class Lane {
   /** What became of these offsets. */
   ledger: Ledger = emptyLedger
   trouble: LaneTrouble | undefined
-  /** For thinning: it goes on where the last load has ended. */
+  /** For thinning: it goes on where the last load has ended, and anew where that did not go. */
   readonly keyCounts = new KeyCounts()
   /** Which end is tried alone when something was refused and nobody knows what. */
   suspectsOldest = false

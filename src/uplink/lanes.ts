@@ -84,6 +84,7 @@ export class Lanes {
   restart(): void {
     for (const lane of this.#byPartition.values()) {
       this.#place(lane)
+      lane.keyCounts.clear()
       this.#waiting.add(lane)
     }
   }

@@ -161,13 +161,12 @@ export class Session {
       }
       tails.positioned()
     } catch (error) {
-      // who was fenced is refused whatever it sends
-      if (error instanceof BatchRefused && !error.retriable && !fencings.includes(error.code))
+      if (error instanceof BatchRefused && !error.retriable && !producerFaults.includes(error.code))
         this.#refuse(error, cargo)
       throw error
     } finally {
       broker.memory.give(heldBytes)
-      caps.count(this.#parts.cluster.sentBytes, bytesByClass(cargo))
+      caps.count(this.#parts.cluster.sentBytes, bytesByClass(cargo), clock.monotonicMs())
     }
     this.#count(cargo, heldBytes)
     return true
@@ -261,6 +260,17 @@ const tooLarge: readonly number[] = [errorCodes.MESSAGE_TOO_LARGE, errorCodes.RE
 
 /** Another producer of this transactional id came in between. */
 const fencings: readonly number[] = [errorCodes.INVALID_PRODUCER_EPOCH, errorCodes.PRODUCER_FENCED]
+
+/** Of the producer and its transaction, not of the batch: another session begins both anew, whatever the batch has in it. */
+const producerFaults: readonly number[] = [
+  ...fencings,
+  errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER,
+  errorCodes.DUPLICATE_SEQUENCE_NUMBER,
+  errorCodes.UNKNOWN_PRODUCER_ID,
+  errorCodes.INVALID_PRODUCER_ID_MAPPING,
+  errorCodes.INVALID_TXN_STATE,
+  errorCodes.TRANSACTION_ABORTABLE,
+]
 
 /** Why the cluster gives no transactions. Throws what says something else. */
 const reasonAgainst = (error: unknown, logId: string): string => {

@@ -22,11 +22,14 @@ export class KeyCounts {
     this.#passed.delete(key?.toString('latin1') ?? '')
   }
 
+  /** The counts begin anew: of what was kept nobody knows whether it went. */
+  clear(): void {
+    this.#passed.clear()
+    this.#keyBytes = 0
+  }
+
   #makeRoom(bytes: number): void {
-    if (this.#passed.size >= mostKeys || this.#keyBytes + bytes > mostKeyBytes) {
-      this.#passed.clear()
-      this.#keyBytes = 0
-    }
+    if (this.#passed.size >= mostKeys || this.#keyBytes + bytes > mostKeyBytes) this.clear()
     this.#keyBytes += bytes
   }
 }

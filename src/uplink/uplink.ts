@@ -261,16 +261,22 @@ export class Uplink implements UplinkControls {
   }
 
   async #run(): Promise<void> {
-    const { replica } = this.#parts.broker
     while (!this.#isEnding) {
       try {
         if (this.#isHeld) await this.#wait(Number.POSITIVE_INFINITY)
-        else await this.#connect().finally(() => replica.disconnected())
+        else await this.#connect().finally(() => this.#disconnected())
       } catch (error) {
         if (this.#isEnding) return
         await this.#failed(error)
       }
     }
+  }
+
+  #disconnected(): void {
+    const { broker, clock } = this.#parts
+    broker.replica.disconnected()
+    // what sessions cost that never come to a round is not to come as one debt after the outage
+    this.caps.count(this.#cluster.sentBytes, new Map(), clock.monotonicMs())
   }
 
   async #connect(): Promise<void> {

@@ -39,6 +39,8 @@ export class UpstreamPositions {
   /** Known here, and newer than the copy. */
   readonly #uncopied = new Set<string>()
   #copiedAtMs: number
+  /** All of `#known` is of this log, as far as anybody can tell. */
+  #isJudged = true
   /** The newest starts, as positions name them. */
   #starts: readonly KnownStart[] = []
 
@@ -69,11 +71,12 @@ export class UpstreamPositions {
 
   /** Late ones are passed over, but not those of another copy of this log. */
   take(position: Position): void {
-    const { view, broker } = this.#parts
+    const { view, broker, incarnation } = this.#parts
     const { topic, partition, starts } = position
     const key = `${topic}/${partition}`
     const isOurs = view.start(starts[0]!.incarnation) !== undefined
     if (isOurs && isLate(position, this.of(topic, partition), broker.topics.find(topic)?.id)) return
+    if (starts[0]!.incarnation !== incarnation) this.#isJudged = false
     this.#known.set(key, position)
     this.#uncopied.add(key)
   }
@@ -94,6 +97,7 @@ export class UpstreamPositions {
       state.write([view.putFenced(broker.logId, reason)])
       throw new UplinkFenced(reason)
     }
+    this.#isJudged = true
   }
 
   /** All positions are known; those that this start of the log sends from now on are its own. Durable when it resolves. */
@@ -128,8 +132,8 @@ export class UpstreamPositions {
   /** Copies what is known to the log, with the starts of the tails, when the last copy is old enough; a failure leaves it for later. */
   copy(tails: Pick<Tails, 'changes' | 'copied'>, options: { now?: boolean } = {}): void {
     const { view, state, clock, broker } = this.#parts
-    // what another copy of the log has sent is nothing to remember
-    if (view.fenced(broker.logId) !== undefined) return
+    // what another copy of the log has sent, or may have, is nothing to remember
+    if (!this.#isJudged || view.fenced(broker.logId) !== undefined) return
     const nowMs = clock.monotonicMs()
     if (this.#uncopied.size === 0 || (!options.now && nowMs - this.#copiedAtMs < copyEveryMs)) return
     const changes: StateChange[] = [...this.#uncopied].map(key => {

@@ -117,6 +117,13 @@ it('a late position of another copy of this log is no reason to pass it over', a
   expect(() => ours.check()).toThrow(UplinkFenced)
 })
 
+it('nothing is copied of what was read and not judged yet: a fork would take it for its own', () => {
+  const ours = positionsOf()
+  ours.take(position({ starts: startedAs('of a clone') }))
+  ours.copy(noTails, { now: true })
+  expect(view.positions()).toEqual([])
+})
+
 const noTails = { changes: () => [], copied: () => {} }
 
 it('is copied to the log every 10 s and when asked to, with the place to read on from', async () => {
@@ -142,9 +149,9 @@ it('is copied whatever the number of partitions, in commits of the smallest size
     return state.write(changes)
   }
   const watched = Object.create(state, { write: { value: write } })
-  const ours = new UpstreamPositions({ broker, state: watched, view, clock, incarnation: 'now' })
+  const ours = new UpstreamPositions({ broker, state: watched, view, clock, incarnation: 'now'.repeat(16) })
   const central = { 7: { first: 1_000_000_000, last: 2_000_000_000, records: 1_000_000_000 } }
-  const starts = ['a', 'b', 'c', 'd'].map(name => ({ incarnation: name.repeat(16), from: 1_000_000 }))
+  const starts = ['now', 'b', 'c', 'd'].map(name => ({ incarnation: name.repeat(16), from: 1_000_000 }))
   for (let index = 0; index < 2_000; index++) ours.take(position({ topic: `building/floor/${index}`, central, starts }))
   ours.readThrough({ topicId: 'f'.repeat(32), partitions: 16, partition: 4, next: 9 })
   ours.copy(noTails, { now: true })
