@@ -26,10 +26,11 @@ export const gatewayAudit = async (parts: AuditParts): Promise<AuditReport> => {
     for (const [partition, id] of ids.entries()) {
       const found = audited?.partitions.get(id)
       const { logStart, highWatermark } = found ?? broker.offsets(id)
-      const { uplink: sent = null, notes = [], unexplained = [] } = found ?? {}
+      const { uplink: sent = null, notes = [], unexplained = [], losses = [], acknowledged = [] } = found ?? {}
       const counts = { received: highWatermark, stored: highWatermark - logStart, gone: logStart }
       const doubts = sent === null ? [] : [...fenced, ...unexplained]
-      partitions.push({ topic: name, partition, ...counts, uplink: sent, notes, unexplained: doubts })
+      const said = { notes, unexplained: doubts, losses, acknowledged }
+      partitions.push({ topic: name, partition, ...counts, uplink: sent, ...said })
     }
   }
   partitions.sort((one, other) => one.topic.localeCompare(other.topic) || one.partition - other.partition)

@@ -41,6 +41,25 @@ export interface AuditPartition {
   readonly notes: readonly string[]
   /** What nobody can say the reason of. */
   readonly unexplained: readonly string[]
+  /** Those of `unexplained` that an operator may acknowledge: no sending on brings back what they say. */
+  readonly losses: readonly AuditLoss[]
+  /** What would be unexplained, had nobody acknowledged it. */
+  readonly acknowledged: readonly AcknowledgedLoss[]
+}
+
+/** Records that the central cluster had taken, and does not have any more. */
+export interface AuditLoss {
+  /** Which loss of the partition it is. */
+  readonly name: string
+  /** At most so many records. */
+  readonly records: number
+  readonly text: string
+}
+
+export interface AcknowledgedLoss extends AuditLoss {
+  readonly by: string
+  /** Seconds of log life since then: time without power does not count. */
+  readonly agoSeconds: number
 }
 
 export interface AuditUplink {

@@ -46,6 +46,17 @@ export interface UplinkControls {
   resume(): Promise<void>
   /** Gives up a batch that is refused: it stays here and never goes up. Why it may not be; undefined: done. */
   skip(skip: UplinkSkip): Promise<string | undefined>
+  /** The audit is to list this loss as known from now on. Why it may not be; undefined: done. */
+  acknowledge(acknowledgement: LossAcknowledgement): Promise<string | undefined>
+}
+
+/** A loss as the audit named it, and who knows of it. */
+export interface LossAcknowledgement {
+  readonly topic: string
+  readonly partition: number
+  readonly loss: string
+  readonly records: number
+  readonly by: string
 }
 
 /** The batch that is refused, as `UplinkPartition.refused` said. */

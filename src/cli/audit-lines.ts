@@ -1,5 +1,6 @@
 import type { AuditPartition, AuditReport, AuditUplink } from '../broker/audit-report.ts'
 import type { Unsent } from '../state/uplink.ts'
+import { ageText } from './age-text.ts'
 import { plural } from './plural.ts'
 import { formatTable } from './table.ts'
 
@@ -57,7 +58,13 @@ const upstreamText = ({ target, central }: AuditUplink): string => {
 const remarks = ({ partitions }: AuditReport): string => {
   const lines = (key: 'notes' | 'unexplained', word: string): string[] =>
     partitions.flatMap(row => row[key].map(text => `${word}: ${row.topic}/${row.partition}: ${text}\n`))
-  const all = [...lines('notes', 'note'), ...lines('unexplained', 'UNEXPLAINED')]
+  const known = partitions.flatMap(row =>
+    row.acknowledged.map(
+      ({ text, by, agoSeconds }) =>
+        `acknowledged: ${row.topic}/${row.partition}: ${text} (${by}, ${ageText(agoSeconds)} ago)\n`,
+    ),
+  )
+  const all = [...lines('notes', 'note'), ...known, ...lines('unexplained', 'UNEXPLAINED')]
   return all.length === 0 ? '' : `\n${all.join('')}`
 }
 
@@ -85,9 +92,13 @@ const verdictLine = ({ verdict, central, partitions }: AuditReport): string => {
   ].join(', ')
   if (verdict === 'unexplained') {
     const differences = partitions.reduce((total, { unexplained }) => total + unexplained.length, 0)
-    return `\nUNEXPLAINED: ${plural(differences, 'difference')}; ${of} ${what}\n`
+    const isKnowable = partitions.some(({ losses }) => losses.length > 0)
+    const advice = isKnowable ? 'what the central cluster has lost for good: brooklet audit acknowledge TOPIC\n' : ''
+    return `\nUNEXPLAINED: ${plural(differences, 'difference')}; ${of} ${what}\n${advice}`
   }
   if (verdict === 'unchecked')
     return `\nUNCHECKED: the central cluster could not be asked: ${central.error}; ${of} ${what}\n`
-  return `\nexplained: ${of} ${what}; the central cluster at ${central.bootstrap} agrees\n`
+  const known = partitions.reduce((total, { acknowledged }) => total + acknowledged.length, 0)
+  const but = known === 0 ? '' : `, but for ${known === 1 ? 'a loss' : `${known} losses`} that somebody acknowledged`
+  return `\nexplained: ${of} ${what}; the central cluster at ${central.bootstrap} agrees${but}\n`
 }

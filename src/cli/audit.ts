@@ -1,41 +1,18 @@
 import { Command } from 'commander'
-import type { AuditReport } from '../broker/audit-report.ts'
 import type { GapSummary, GatewayOverview } from '../http/status.ts'
+import { ageText } from './age-text.ts'
+import { acknowledgeCommand } from './audit-acknowledge.ts'
 import { auditLines } from './audit-lines.ts'
+import { requestAudit } from './audit-request.ts'
 import { HttpClient } from './http-client.ts'
 import { plural } from './plural.ts'
 import { formatTable, printList } from './table.ts'
-
-/** The central cluster is asked for much, over whatever link. */
-const auditTimeoutMs = 180_000
 
 interface AuditFlags {
   readonly gaps?: boolean
   readonly topic?: string
   readonly http: string
   readonly json?: boolean
-}
-
-/** Seconds as the two largest units: `3d 4h`. */
-export const ageText = (seconds: number): string => {
-  const units = [
-    ['d', 86_400],
-    ['h', 3600],
-    ['m', 60],
-    ['s', 1],
-  ] as const
-  const first = units.findIndex(([, unit]) => seconds >= unit)
-  if (first < 0) return '0s'
-  let left = Math.floor(seconds)
-  return units
-    .slice(first, first + 2)
-    .map(([name, unit]) => {
-      const count = Math.floor(left / unit)
-      left -= count * unit
-      return count === 0 ? '' : `${count}${name}`
-    })
-    .join(' ')
-    .trim()
 }
 
 const gapColumns: Readonly<Record<string, (gap: GapSummary) => string | number>> = {
@@ -72,7 +49,7 @@ const listGaps = async ({ topic, http, json }: AuditFlags): Promise<void> => {
 
 const audit = async ({ topic, http, json }: AuditFlags): Promise<void> => {
   const client = new HttpClient(http)
-  const report = await client.post<AuditReport>('/api/v1/audit', { timeoutMs: auditTimeoutMs })
+  const report = await requestAudit(client)
   const { gaps, older } = await readGaps(client, topic)
   const partitions = report.partitions.filter(row => topic === undefined || row.topic === topic)
   if (json) process.stdout.write(`${JSON.stringify({ ...report, partitions, gaps }, null, 2)}\n`)
@@ -95,3 +72,6 @@ export const auditCommand = (): Command =>
     .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
     .option('--json', 'print JSON')
     .action((flags: AuditFlags) => (flags.gaps ? listGaps(flags) : audit(flags)))
+    // what stands behind `acknowledge` is its own
+    .enablePositionalOptions()
+    .addCommand(acknowledgeCommand())

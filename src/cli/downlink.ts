@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { DownlinkPartition, DownlinkSummary } from '../broker/downlink-summary.ts'
-import { ageText } from './audit.ts'
+import { ageText } from './age-text.ts'
 import { HttpClient } from './http-client.ts'
 import { plural } from './plural.ts'
 import { printList } from './table.ts'

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import type { UplinkPartition, UplinkSummary } from '../broker/uplink-summary.ts'
-import { ageText } from './audit.ts'
+import { ageText } from './age-text.ts'
 import { HttpClient, HttpFailure } from './http-client.ts'
 import { maxPartitions, wholeNumber } from './option-values.ts'
 import { plural } from './plural.ts'

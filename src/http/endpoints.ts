@@ -174,6 +174,27 @@ export const endpoints: readonly Endpoint[] = [
     contentType: JSON_TYPE,
     answer: async status => jsonAnswer(200, await status.audit()),
   },
+  {
+    method: 'POST',
+    path: '/api/v1/audit/acknowledge',
+    summary: 'The audit is to list this loss as known: no reason for it will be found',
+    contentType: JSON_TYPE,
+    query: {
+      topic: 'topic',
+      partition: 'partition',
+      loss: 'name of the loss',
+      records: 'records lost',
+      by: 'who knows',
+    },
+    answer: async (status, { query }) => {
+      const text = (name: string): string => query.get(name) ?? ''
+      const controls = status.uplinkControls()
+      if (controls === undefined) return errorAnswer(404, noUplink)
+      const loss = { topic: text('topic'), partition: Number(text('partition')), loss: text('loss') }
+      const fault = await controls.acknowledge({ ...loss, records: Number(text('records')), by: text('by') })
+      return fault === undefined ? jsonAnswer(200, loss) : errorAnswer(409, fault)
+    },
+  },
   json('/api/v1/settings', 'Settings in force and where each comes from', status => status.settings()),
   {
     ...json('/api/v1/routes', 'Where a publish to an MQTT topic would go', (status, args) =>

@@ -118,6 +118,22 @@ export interface LeftOut {
   readonly older: { readonly spans: number; readonly records: number }
 }
 
+/** Losses upstream that an operator knows of, so that the audit does not call them unexplained. */
+export interface KnownLosses {
+  readonly topicId: Uuid
+  readonly losses: readonly KnownLoss[]
+}
+
+export interface KnownLoss {
+  /** Which one it is, as the audit names it. */
+  readonly name: string
+  /** Records that it was about: more are another loss. */
+  readonly records: number
+  readonly by: string
+  /** Log age in seconds. */
+  readonly logAge: number
+}
+
 /** Under which producer id the log sends where there are no transactions. */
 export interface UplinkProducer {
   /** Topic id of the positions topic: of another cluster the id means nothing. */
@@ -140,6 +156,7 @@ export interface UpstreamTail {
 const positionTag = 'position/'
 const leftOutTag = 'left-out/'
 const skippedTag = 'skipped/'
+const acknowledgedTag = 'acknowledged/'
 const incarnationTag = 'incarnation/'
 const inheritedTag = 'inherited/'
 const placeKey = 'place'
@@ -155,6 +172,7 @@ const tailTag = 'tail/'
  *     position/TOPIC/PARTITION   -> `UpstreamPosition`
  *     skipped/TOPIC/PARTITION    -> array of `SkippedSpan`, ascending
  *     left-out/TOPIC/PARTITION   -> `LeftOut`, spans ascending
+ *     acknowledged/TOPIC/PARTITION -> `KnownLosses`
  *     incarnation/HEX            -> `epoch` and `mayHaveSent` of a start of this log
  *     inherited/LOG_ID           -> log age in seconds; what this log has of its parents is in its positions
  *     place                      -> `PositionsPlace`
@@ -238,6 +256,14 @@ export class UplinkView implements View {
 
   putLeftOut(topic: string, partition: number, leftOut: LeftOut): StateChange {
     return this.#put(`${leftOutTag}${topic}/${partition}`, leftOut)
+  }
+
+  acknowledged(topic: string, partition: number): KnownLosses | undefined {
+    return this.#get(`${acknowledgedTag}${topic}/${partition}`)
+  }
+
+  putAcknowledged(topic: string, partition: number, known: KnownLosses): StateChange {
+    return this.#put(`${acknowledgedTag}${topic}/${partition}`, known)
   }
 
   putPlace(place: PositionsPlace): StateChange {

@@ -1,3 +1,4 @@
+import type { AuditLoss } from '../broker/audit-report.ts'
 import type { Uuid } from '../core/uuid.ts'
 import { ZERO_UUID } from '../core/uuid.ts'
 import type { UpstreamPosition } from '../state/uplink.ts'
@@ -32,12 +33,15 @@ export interface PartitionFacts {
 export interface Judgement {
   readonly notes: readonly string[]
   readonly unexplained: readonly string[]
+  /** What the central cluster has lost, though no reason for it is known: it stays so, whatever goes up from now on. */
+  readonly losses: readonly AuditLoss[]
 }
 
 /** Compares what the gateway knows with what the central cluster says. */
 export const judge = (facts: PartitionFacts): Judgement => {
   const notes: string[] = []
   const unexplained: string[] = []
+  const losses: AuditLoss[] = []
   const { track, ledger, highWatermark, topicId } = facts
   // a position of an earlier topic of this name is none
   const position = facts.position?.topicId === topicId ? facts.position : undefined
@@ -47,7 +51,7 @@ export const judge = (facts: PartitionFacts): Judgement => {
   if (position === undefined) {
     if (ledger.records > 0)
       unexplained.push(`${ledger.records} records were acknowledged, but the topic of positions has no position of it`)
-    return { notes, unexplained }
+    return { notes, unexplained, losses }
   }
   unexplained.push(...imbalance(trackOf(position), position, 'in the topic of positions'))
   if (position.records < ledger.records) {
@@ -57,11 +61,12 @@ export const judge = (facts: PartitionFacts): Judgement => {
   const last = endOf(trackOf(position)) - 1
   if (last >= highWatermark)
     unexplained.push(`the topic of positions says ${last}, but the log ends before ${highWatermark}`)
-  const { renamed, remade } = position.elsewhere
+  const { renamed } = position.elsewhere
   if (renamed > 0) notes.push(`${renamed} records went to topics that earlier settings named (uplink.rename)`)
-  if (remade > 0) unexplained.push(`${remade} records went to an earlier target that is gone upstream`)
-  judgeTarget(facts, position, notes, unexplained)
-  return { notes, unexplained }
+  const gone = goneTargets(facts.target, position)
+  if (gone !== undefined) losses.push(gone)
+  if (isThere(facts.target, position)) judgeTarget(facts.target, facts.oldestAgeMs, position, notes, losses)
+  return { notes, unexplained, losses }
 }
 
 /** Offsets that the position names are sent or have a reason, and what was sent went somewhere. */
@@ -80,41 +85,52 @@ const imbalance = (track: Track, ledger: Ledger, where: string): string[] => {
   return found
 }
 
+const isThere = (target: TargetFacts | undefined, { targetId }: UpstreamPosition): target is TargetFacts =>
+  target !== undefined && !isAnother(target.id, targetId)
+
+/** Records that went to topics that were deleted upstream since. */
+const goneTargets = (target: TargetFacts | undefined, position: UpstreamPosition): AuditLoss | undefined => {
+  const { remade } = position.elsewhere
+  const earlier = remade === 0 ? [] : [`${remade} records went to an earlier target that is gone upstream`]
+  const last = isThere(target, position) ? 0 : centralRecords(position)
+  const name = position.target
+  const text =
+    target === undefined
+      ? `topic ${name} is not there: ${last} records were acknowledged in it`
+      : `topic ${name} was deleted upstream and made again: ${last} records went to the one before`
+  const texts = last === 0 ? earlier : [text, ...earlier]
+  return texts.length === 0 ? undefined : { name: 'target', records: remade + last, text: texts.join('; ') }
+}
+
 const judgeTarget = (
-  { target, oldestAgeMs }: PartitionFacts,
+  target: TargetFacts,
+  oldestAgeMs: number | undefined,
   position: UpstreamPosition,
   notes: string[],
-  unexplained: string[],
+  losses: AuditLoss[],
 ): void => {
-  const records = centralRecords(position)
-  if (records === 0) return
   const name = position.target
-  if (target === undefined) {
-    unexplained.push(`topic ${name} is not there: ${records} records were acknowledged in it`)
-    return
-  }
-  if (isAnother(target.id, position.targetId)) {
-    unexplained.push(`topic ${name} was deleted upstream and made again: ${records} records went to the one before`)
-    return
-  }
   for (const [partition, span] of Object.entries(position.central)) {
     const offsets = target.offsets.get(Number(partition))
     const where = `partition ${partition} of ${name}`
+    const lose = (what: string, records: number, text: string): void => {
+      losses.push({ name: `${what}/${position.targetId}/${partition}`, records, text: `${where} ${text}` })
+    }
     if (offsets === undefined) {
-      unexplained.push(`${where} is not there: ${span.records} records were acknowledged in it`)
+      lose('partition', span.records, `is not there: ${span.records} records were acknowledged in it`)
       continue
     }
     const { logStart, logEnd } = offsets
-    if (logEnd <= span.last)
-      unexplained.push(
-        `${where} ends before ${logEnd} upstream, but ${span.last} was acknowledged: records are lost there`,
-      )
+    if (logEnd <= span.last) {
+      const most = Math.min(span.records, span.last + 1 - logEnd)
+      lose('end', most, `ends before ${logEnd} upstream, but ${span.last} was acknowledged: records are lost there`)
+    }
     if (logStart <= span.first) continue
     const most = Math.min(span.records, logStart - span.first)
-    const gone = `${where} begins at ${logStart} upstream: up to ${most} of ${span.records} records have left it`
+    const gone = `begins at ${logStart} upstream: up to ${most} of ${span.records} records have left it`
     const reason = retentionReason(target, oldestAgeMs)
-    if (reason === undefined) unexplained.push(`${gone}, and not by its retention`)
-    else notes.push(`${gone} (${reason})`)
+    if (reason === undefined) lose('start', most, `${gone}, and not by its retention`)
+    else notes.push(`${where} ${gone} (${reason})`)
   }
 }
 

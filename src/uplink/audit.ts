@@ -1,4 +1,4 @@
-import type { AuditUplink } from '../broker/audit-report.ts'
+import type { AuditPartition, AuditUplink } from '../broker/audit-report.ts'
 import type { Broker } from '../broker/broker.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { isClientError, isUnknownTopic, KafkaError } from '../client/kafka-error.ts'
@@ -7,8 +7,10 @@ import { topicConfigs } from '../client/topic-admin.ts'
 import type { PartitionId } from '../core/brand.ts'
 import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { StateLog } from '../state/state-log.ts'
 import type { UplinkView, UpstreamPosition } from '../state/uplink.ts'
 import { baseTimestampOf } from '../wire/kafka/record-batch.ts'
+import { withoutKnown } from './acknowledged.ts'
 import { type Judgement, judge, type TargetFacts } from './audit-equations.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
@@ -23,13 +25,14 @@ export interface AuditParts {
   readonly broker: Broker
   readonly clock: Clock
   readonly lanes: Lanes
+  readonly state: StateLog
   readonly view: UplinkView
   readonly positionsTopic: string
   /** Connections of its own: what it waits for holds up no round. */
   readonly openCluster: () => Cluster
 }
 
-export interface AuditedPartition extends Judgement {
+export interface AuditedPartition extends Pick<AuditPartition, 'notes' | 'unexplained' | 'losses' | 'acknowledged'> {
   /** As they were when `uplink` was. */
   readonly logStart: number
   readonly highWatermark: number
@@ -73,19 +76,24 @@ export const auditUplink = async (parts: AuditParts): Promise<UplinkAudit> => {
 }
 
 const auditLane = async (
-  { broker, clock }: AuditParts,
+  parts: AuditParts,
   lane: Lane,
   known: { readonly track: Track; readonly ledger: Ledger },
   upstream: Upstream | undefined,
 ): Promise<AuditedPartition> => {
+  const { broker, clock } = parts
   const position = upstream?.positions.get(keyOf(lane))
   const target = position === undefined ? undefined : upstream?.targets.get(position.target)
   const oldestAgeMs = await ageOfFirst(broker, clock, lane.id)
   const { logStart, highWatermark } = broker.offsets(lane.id)
   const facts = { topicId: lane.topicId, highWatermark, ...known, position, target, oldestAgeMs }
-  const judgement = upstream === undefined ? { notes: [], unexplained: [] } : judge(facts)
-  return { ...judgement, logStart, highWatermark, uplink: uplinkOf(broker, lane, upstream, position, target) }
+  const { notes, unexplained, losses: found } = upstream === undefined ? nothing : judge(facts)
+  const { losses, acknowledged } = withoutKnown(parts, lane, found)
+  const doubts = { notes, unexplained: [...unexplained, ...losses.map(({ text }) => text)], losses, acknowledged }
+  return { ...doubts, logStart, highWatermark, uplink: uplinkOf(broker, lane, upstream, position, target) }
 }
+
+const nothing: Judgement = { notes: [], unexplained: [], losses: [] }
 
 const uplinkOf = (
   broker: Broker,

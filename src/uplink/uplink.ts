@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import type { ClockQuality } from '../broker/clock-quality.ts'
-import type { UplinkControls, UplinkSkip } from '../broker/uplink-summary.ts'
+import type { LossAcknowledgement, UplinkControls, UplinkSkip } from '../broker/uplink-summary.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { Credentials } from '../client/credentials.ts'
 import { ConnectionLost, isClientError } from '../client/kafka-error.ts'
@@ -15,6 +15,7 @@ import type { OffsetMapView } from '../state/offset-map.ts'
 import type { StateLog } from '../state/state-log.ts'
 import type { LeftOutSpan, SkippedSpan, UplinkView } from '../state/uplink.ts'
 import type { Ancestor } from '../storage/meta.ts'
+import { acknowledgeLoss, acknowledgementFault } from './acknowledged.ts'
 import { auditUplink, type UplinkAudit } from './audit.ts'
 import { Backoff } from './backoff.ts'
 import { Caps } from './caps.ts'
@@ -207,6 +208,16 @@ export class Uplink implements UplinkControls {
     broker.metrics.add('uplinkSkipped', skip.last - skip.first + 1)
     logger.warn({ ...skip }, 'records were skipped on their way up')
     this.lanes.queue(lane)
+    return undefined
+  }
+
+  async acknowledge(acknowledgement: LossAcknowledgement): Promise<string | undefined> {
+    const { view, logger } = this.#parts
+    const lane = this.lanes.find(acknowledgement.topic, acknowledgement.partition)
+    const fault = acknowledgementFault(view, lane, acknowledgement)
+    if (lane === undefined || fault !== undefined) return fault
+    await acknowledgeLoss(this.#parts, lane, acknowledgement)
+    logger.warn({ ...acknowledgement }, 'a loss upstream was acknowledged')
     return undefined
   }
 

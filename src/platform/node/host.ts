@@ -1,6 +1,6 @@
 import { accessSync, constants, rmSync, statfsSync, statSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
-import { hostname, tmpdir, totalmem } from 'node:os'
+import { hostname, tmpdir, totalmem, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 
@@ -33,6 +33,15 @@ export const host = {
   environment: process.env as Readonly<Record<string, string | undefined>>,
   name: hostname(),
   processId: process.pid,
+
+  /** Name of the user that the process runs as; its number where it has none. */
+  userName(): string {
+    try {
+      return userInfo().username
+    } catch {
+      return String(process.getuid?.() ?? 'unknown')
+    }
+  },
 
   /** RAM of the machine, or of the container when that is limited. */
   memoryBytes(): number {

@@ -82,6 +82,7 @@ export class FakeStatus implements GatewayStatus {
       this.isPaused = true
     },
     skip: async () => undefined,
+    acknowledge: async () => undefined,
     resume: async () => {
       this.isPaused = false
     },

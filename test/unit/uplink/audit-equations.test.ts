@@ -89,8 +89,8 @@ const explained: readonly { what: string; facts: Partial<PartitionFacts>; note?:
 ]
 
 it.each(explained)('explained: $what', ({ facts, note }) => {
-  const { notes, unexplained } = judge({ ...sound, ...balanced(facts) })
-  expect(unexplained).toEqual([])
+  const { notes, unexplained, losses } = judge({ ...sound, ...balanced(facts) })
+  expect([unexplained, losses]).toEqual([[], []])
   expect(notes).toEqual(note === undefined ? [] : [expect.stringMatching(note)])
 })
 
@@ -167,7 +167,29 @@ const unexplained: readonly { what: string; facts: Partial<PartitionFacts>; says
 ]
 
 it.each(unexplained)('unexplained: $what', ({ facts, says }) => {
-  expect(judge({ ...sound, ...facts }).unexplained).toContainEqual(expect.stringMatching(says))
+  const { unexplained, losses } = judge({ ...sound, ...facts })
+  expect([...unexplained, ...losses.map(({ text }) => text)]).toContainEqual(expect.stringMatching(says))
+})
+
+it('a target that is gone is one loss, whatever was sent to the next one', () => {
+  const remade = at({ elsewhere: { renamed: 0, remade: 40 }, central: { 3: { first: 20, last: 120, records: 50 } } })
+  const lossOf = (facts: Partial<PartitionFacts>) =>
+    judge({ ...sound, ...facts }).losses.map(({ name, records }) => [name, records])
+  expect(lossOf({ target: undefined })).toEqual([['target', 90]])
+  expect(lossOf({ position: remade })).toEqual([['target', 40]])
+  expect(lossOf({ position: remade, target: undefined })).toEqual([['target', 90]])
+})
+
+it('what a partition lost is another loss once its topic was made again', () => {
+  const lossOf = (id: string) =>
+    judge({ ...sound, position: at({ targetId: id }), target: target({ id }, 50) }).losses.map(({ name, records }) => [
+      name,
+      records,
+    ])
+  expect([...lossOf('1'.repeat(32)), ...lossOf('2'.repeat(32))]).toEqual([
+    [`start/${'1'.repeat(32)}/3`, 30],
+    [`start/${'2'.repeat(32)}/3`, 30],
+  ])
 })
 
 /** A ledger that knows less than the position has passed fewer offsets. */
