@@ -43,6 +43,7 @@ const soaks = {
     () => program('crash', { RELAXED: 'true' }),
   ],
   uplink: ['5,000 seeds of the uplink against a simulated cluster (COUNT, SEED)', () => program('uplink')],
+  downlink: ['5,000 seeds of the downlink, its deliver rules and its devices (COUNT, SEED)', () => program('downlink')],
   links: [
     'an hour of 10 devices over each kind of link to Apache Kafka (READINGS, 36000; needs root for packets)',
     () =>

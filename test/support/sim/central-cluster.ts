@@ -60,6 +60,8 @@ export const centralHost = 'central'
 const firstPort = 9001
 const lateMs = 40_000
 const electionMs = 300
+/** How soon a fetch that waits is answered when something comes. */
+const heldStepMs = 100
 
 /** A Kafka cluster in memory, on the simulated network: brokers come and go, what was acknowledged stays. */
 export class CentralCluster {
@@ -82,6 +84,7 @@ export class CentralCluster {
   /** Share of the markers that take long. */
   readonly #lateMarkers: number
   readonly #handlers: Handlers = centralHandlers
+  #madeTopics = 0
   readonly #agenda = new Set<{ readonly atMs: number; readonly run: () => void }>()
   #clock!: SimClock
   #network!: SimNetwork
@@ -107,6 +110,10 @@ export class CentralCluster {
     return this.brokers.map(({ port }) => ({ host: centralHost, port }))
   }
 
+  wallMs(): number {
+    return this.#clock.wallMs()
+  }
+
   get living(): CentralBroker[] {
     return this.brokers.filter(({ isUp }) => isUp)
   }
@@ -129,7 +136,7 @@ export class CentralCluster {
   }
 
   createTopic(name: string, partitions: number, configs: ReadonlyMap<string, string> = new Map()): CentralTopic {
-    const id = (this.topics.size + 1).toString(16).padStart(32, '0')
+    const id = (++this.#madeTopics).toString(16).padStart(32, '0')
     const made = {
       name,
       id,
@@ -139,6 +146,11 @@ export class CentralCluster {
     this.topics.set(name, made)
     this.later(this.random.below(electionMs), () => this.#elect(made.partitions))
     return made
+  }
+
+  /** The next of its name is another. */
+  deleteTopic(name: string): void {
+    this.topics.delete(name)
   }
 
   /** More partitions for a topic that is there. */
@@ -259,12 +271,22 @@ export class CentralCluster {
         break
       case 'served':
       case 'unreplicated':
-        this.later(this.#holdMs(broker, frame), () => {
+        this.#whenDue(broker, frame, this.#holdMs(broker, frame), () => {
           if (!broker.isUp) return
           connection.write(answer())
           done()
         })
     }
+  }
+
+  /** Once there is something to answer, or `leftMs` have passed. */
+  #whenDue(broker: CentralBroker, frame: Buffer, leftMs: number, answer: () => void): void {
+    const stepMs = Math.min(leftMs, heldStepMs)
+    this.later(stepMs, () => {
+      const heldMs = Math.min(leftMs - stepMs, this.#holdMs(broker, frame))
+      if (heldMs > 0) this.#whenDue(broker, frame, heldMs, answer)
+      else answer()
+    })
   }
 
   /** A fetch that finds nothing waits. */

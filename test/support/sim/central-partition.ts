@@ -51,6 +51,7 @@ export class CentralPartition {
   leader = -1
   leaderEpoch = 0
   #batches: Buffer[] = []
+  #start = 0
   #end = 0
   readonly #producers = new Map<number, ProducerState>()
   /** First offset of each open transaction, by producer id. */
@@ -60,6 +61,10 @@ export class CentralPartition {
   constructor(topic: string, index: number) {
     this.topic = topic
     this.index = index
+  }
+
+  get start(): number {
+    return this.#start
   }
 
   get end(): number {
@@ -144,6 +149,13 @@ export class CentralPartition {
             lastOffsetOf(batch) <= lastOffset,
         ),
     )
+  }
+
+  /** What retention may do: the batches that end below the offset go, but for those of open transactions. */
+  evict(below: number): void {
+    const limit = Math.min(below, this.lastStable)
+    this.#batches = this.#batches.filter(batch => nextOffsetOf(batch) > limit)
+    this.#start = this.#batches.length === 0 ? limit : Math.max(this.#start, baseOffsetOf(this.#batches[0]!))
   }
 
   /** What the log cleaner may do: whole batches go whose records `isSuperseded` names, the newest batch stays. */

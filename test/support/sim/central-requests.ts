@@ -239,7 +239,7 @@ export const centralHandlers: Handlers = new Map([
         const errorCode = ledBy(partition, nodeId)
         if (partition === undefined || errorCode !== errorCodes.NONE) return { partitionIndex, errorCode }
         const end = isolationLevel === 1 ? partition.lastStable : partition.end
-        return { partitionIndex, errorCode, offset: timestamp === -2 ? 0 : end }
+        return { partitionIndex, errorCode, offset: timestamp === -2 ? partition.start : end }
       }),
     })),
   })),
@@ -257,7 +257,8 @@ export const centralHandlers: Handlers = new Map([
             const errorCode = ledBy(partition, nodeId)
             const nothing = { partitionIndex, errorCode, highWatermark: -1, abortedTransactions: null, records: null }
             if (partition === undefined || errorCode !== errorCodes.NONE) return nothing
-            if (fetchOffset > partition.end) return { ...nothing, errorCode: errorCodes.OFFSET_OUT_OF_RANGE }
+            if (fetchOffset < partition.start || fetchOffset > partition.end)
+              return { ...nothing, errorCode: errorCodes.OFFSET_OUT_OF_RANGE }
             const highWatermark = partition.end
             const lastStableOffset = partition.lastStable
             const read = partition.read(fetchOffset, partitionMaxBytes, isolationLevel === 1)
