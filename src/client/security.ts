@@ -31,8 +31,6 @@ export type TokenSource =
       readonly scope: string
     }
 
-export const noSecurity: ClientSecurity = { tls: undefined, login: undefined }
-
 /** What the settings mean, once `checkClientSecurity` has nothing against them. */
 export const clientSecurity = (values: ClientSecurityValues): ClientSecurity => {
   const protocol = values['security.protocol']

@@ -18,12 +18,12 @@ export interface DeliverRule {
 /** `{header.site}` is the value of the record's first header `site`; `header.NAME` stands for all of them in error messages. */
 export const headerPlaceholder = /^header\.([A-Za-z0-9._-]+)$/
 
-export const deliverPlaceholders = ['key', 'topic', 'gateway', 'header.NAME'] as const
+const deliverPlaceholders = ['key', 'topic', 'gateway', 'header.NAME'] as const
 
 const topicName = /^[A-Za-z0-9._-]{1,249}$/
 
 /** Rules that a gateway may have; each reads its topic all the time. */
-export const MAX_DELIVER_RULES = 100
+const MAX_DELIVER_RULES = 100
 
 /** The setting `deliver`: a YAML list, or the same as text. */
 export const deliver: ValueType<readonly DeliverRule[]> = {

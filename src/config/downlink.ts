@@ -26,7 +26,7 @@ export interface DownlinkRule {
 }
 
 /** Rules that a gateway may have; each costs a comparison per record that comes down. */
-export const MAX_DOWNLINK_RULES = 100
+const MAX_DOWNLINK_RULES = 100
 
 const topicName = /^[A-Za-z0-9._-]{1,249}$/
 

@@ -35,7 +35,7 @@ export type Route =
 export const metricName = 'metric'
 
 /** Routes that a gateway may have; each costs a comparison per new MQTT topic. */
-export const MAX_ROUTES = 1000
+const MAX_ROUTES = 1000
 
 /** The setting `routes`: a YAML list, or the same as text. */
 export const routes: ValueType<readonly Route[]> = {

@@ -12,7 +12,7 @@ export interface SettingProblem {
 }
 
 /** One line of the error: place, key, reason, what to write instead. */
-export function formatProblem({ key, place, reason, nearest }: SettingProblem): string {
+function formatProblem({ key, place, reason, nearest }: SettingProblem): string {
   const subject = key === '' ? place : `${key} (${place})`
   return `${subject}: ${reason}${nearest === undefined ? '' : `; nearest: ${nearest}`}`
 }

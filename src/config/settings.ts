@@ -176,8 +176,9 @@ export const settingTable = {
 
   // topics
   'num.partitions': row(count(1000), 4, 'Partitions of a topic created without a number', { kafka: 'num.partitions' }),
-  'auto.create.topics.enable': row(boolean, true, 'Create topics when clients first name them', {
+  'auto.create.topics.enable': row(boolean, true, 'Create topics when Kafka clients first name them', {
     kafka: 'auto.create.topics.enable',
+    docs: 'The topics of MQTT routes are created in any case.',
   }),
   'partitions.max': row(count(100_000), 2000, 'Partitions of all topics together'),
   'max.message.bytes': row(bytes({ min: KiB, max: 32 * MiB }), MiB, 'Largest record batch; at most half a log slot', {

@@ -46,7 +46,7 @@ const noTiers = 'A gateway has no tiered storage; the uplink replicates topics t
 const notRecompressed = 'Batches are stored as the producer compressed them.'
 
 /** Every topic config of Apache Kafka 4.3, and two of Brooklet's own. Names, types and bounds are Kafka's. */
-export const topicConfigTable = {
+const topicConfigTable = {
   'cleanup.policy': enforced(
     listOf(oneOf(['delete', 'compact'])),
     ['delete'],

@@ -34,7 +34,7 @@ const TEXT_TYPE = 'text/plain; charset=utf-8'
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 const HTML_TYPE = 'text/html; charset=utf-8'
 
-export const jsonAnswer = (status: number, value: unknown): Answer => ({
+const jsonAnswer = (status: number, value: unknown): Answer => ({
   status,
   contentType: JSON_TYPE,
   body: `${JSON.stringify(value, undefined, 2)}\n`,

@@ -36,11 +36,7 @@ export async function listenHttpFront(address: ListenAddress, parts: HttpFrontPa
 }
 
 /** Answers requests; a bug in a status function is that request's 500, with the cause in the log. */
-export function httpHandler({
-  status,
-  metrics,
-  logger,
-}: Pick<HttpFrontParts, 'status' | 'metrics' | 'logger'>): HttpHandler {
+function httpHandler({ status, metrics, logger }: Pick<HttpFrontParts, 'status' | 'metrics' | 'logger'>): HttpHandler {
   return async request => {
     let answer: Answer
     try {

@@ -5,7 +5,7 @@ import type { RequestContext } from './handler.ts'
 import { nodeId } from './services.ts'
 
 /** Codes of ConfigResource.Type. */
-export const resourceTypes = { topic: 2, broker: 4, brokerLogger: 8 } as const
+const resourceTypes = { topic: 2, broker: 4, brokerLogger: 8 } as const
 
 export interface ConfigResource {
   readonly resourceType: number

@@ -44,7 +44,7 @@ const retryMs = 1000
 const changesPerWrite = 100
 
 /** The group whose committed offsets are the position of a rule; several rules on one topic are told apart by their order. */
-export const deliverGroupId = (rules: readonly DeliverRule[], index: number): string => {
+const deliverGroupId = (rules: readonly DeliverRule[], index: number): string => {
   const { topic } = rules[index]!
   const earlier = rules.slice(0, index).filter(rule => rule.topic === topic).length
   return `brooklet.deliver.${topic}${earlier === 0 ? '' : `.${earlier + 1}`}`

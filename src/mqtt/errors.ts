@@ -125,7 +125,7 @@ export const connackCode = (version: number, reasonCode: number): number =>
   version === 5 ? reasonCode : (returnCodes[reasonCode] ?? serverUnavailable)
 
 /** Why we close a connection: the label of `mqtt_refused_connections_total`. */
-export const closeReasons = [
+const closeReasons = [
   'connections.max',
   'address.connections.max',
   'connection.rate.max',

@@ -21,7 +21,7 @@ export const headerNames = {
 const maxPropertyBytes = 65_535
 
 /** One header per user property, in order, repeated names included. */
-export const userPropertyPrefix = 'mqtt.user.'
+const userPropertyPrefix = 'mqtt.user.'
 
 /** How a record was published, beside topic, payload and properties. */
 export interface Published {

@@ -6,7 +6,7 @@ import { asBrokerError } from './store.ts'
 import { subscribedTopics } from './subscription.ts'
 
 /** All records of the group, offsets first: what is removed in several groups of the log ends with the metadata. */
-export function removalOf({ groupId }: Group, { store: { view } }: GroupContext): StateChange[] {
+function removalOf({ groupId }: Group, { store: { view } }: GroupContext): StateChange[] {
   const changes: StateChange[] = []
   for (const [topic, offsets] of view.offsets.topics(groupId) ?? []) {
     for (const partition of offsets.keys()) changes.push(view.removeOffset(groupId, topic, partition))

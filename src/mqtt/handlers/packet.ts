@@ -1,3 +1,4 @@
+import { foreignProtocol } from '../../wire/foreign-protocol.ts'
 import { checkPingreq, packetTypes } from '../../wire/mqtt/client-packets.ts'
 import { ProtocolViolation } from '../../wire/mqtt/protocol-violation.ts'
 import { pingresp } from '../../wire/mqtt/server-packets.ts'
@@ -44,7 +45,12 @@ export function handlePacket(connection: MqttConnection, bytes: Buffer, start: n
     // [MQTT-3.1.2-30]
     if (connecting !== undefined) throw new ProtocolViolation('protocolError', 'CONNECT waits for AUTH')
     // [MQTT-3.1.0-1]
-    if (type !== packetTypes.connect) throw new ProtocolViolation('protocolError', 'the first packet is not CONNECT')
+    const protocol = foreignProtocol(bytes, start)
+    // the first byte of a TLS handshake has the type of CONNECT
+    if (type !== packetTypes.connect || protocol === 'TLS') {
+      const hint = protocol === undefined ? '' : `; this looks like ${protocol}`
+      throw new ProtocolViolation('protocolError', `the first packet is not CONNECT${hint}`)
+    }
     handleConnect(connection, bytes, start, end)
     return
   }

@@ -30,7 +30,7 @@ export const clientFault = (socket: TLSSocket, { clientAuth }: TlsRules): string
 }
 
 /** Errors of OpenSSL carry a `reason` in words, inside a long message. */
-export const handshakeFault = (error: Error & { readonly reason?: string }): string =>
+const handshakeFault = (error: Error & { readonly reason?: string }): string =>
   `the TLS handshake failed: ${error.reason ?? error.message}`
 
 /** The same for the socket and for the TLS socket around it. */

@@ -133,8 +133,6 @@ export const errorCodes = {
   REBOOTSTRAP_REQUIRED: 129,
 } as const
 
-export type ErrorCodeName = keyof typeof errorCodes
-
 const names = new Map<number, string>(Object.entries(errorCodes).map(([name, code]) => [code, name]))
 
 /** The name of a code that a peer sent; unknown ones show as their number. */

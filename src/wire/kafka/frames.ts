@@ -1,4 +1,5 @@
 import { MalformedFrame } from '../../core/malformed-frame.ts'
+import { foreignProtocol } from '../foreign-protocol.ts'
 
 const SIZE_BYTES = 4
 const FIRST_PARTIAL_BYTES = 64 * 1024
@@ -70,7 +71,9 @@ export class FrameSplitter {
   private checkedSize(buffer: Buffer, position: number): number {
     const size = buffer.readInt32BE(position)
     if (size < 0 || size > this.maxFrameBytes) {
-      throw new MalformedFrame('frame', `size ${size} is not within 0 and ${this.maxFrameBytes}`)
+      const protocol = foreignProtocol(buffer, position)
+      const hint = protocol === undefined ? '' : `; this looks like ${protocol}`
+      throw new MalformedFrame('frame', `size ${size} is not within 0 and ${this.maxFrameBytes}${hint}`)
     }
     return size
   }

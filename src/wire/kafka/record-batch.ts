@@ -37,7 +37,6 @@ export const CODEC_MASK = 0x07
 export const LOG_APPEND_TIME_BIT = 0x08
 export const TRANSACTIONAL_BIT = 0x10
 export const CONTROL_BIT = 0x20
-export const DELETE_HORIZON_BIT = 0x40
 
 const TWO_POW_32 = 2 ** 32
 
@@ -63,11 +62,11 @@ export function leaderEpochOf(buffer: Buffer, at = 0): number {
   return buffer.readInt32BE(at + AT.leaderEpoch)
 }
 
-export function magicOf(buffer: Buffer, at = 0): number {
+function magicOf(buffer: Buffer, at = 0): number {
   return buffer.readInt8(at + AT.magic)
 }
 
-export function crcOf(buffer: Buffer, at = 0): number {
+function crcOf(buffer: Buffer, at = 0): number {
   return buffer.readUInt32BE(at + AT.crc)
 }
 

@@ -27,7 +27,7 @@ const exact = (value: bigint | number): Json =>
 export const bigintOf = (long: Long): bigint => BigInt(long.toString())
 
 /** A scalar of this type. Writers differ in whether they send a number as 32 or 64 bits: both are read. */
-export function scalarOf(type: string | undefined, value: WireValue): Json {
+function scalarOf(type: string | undefined, value: WireValue): Json {
   const { intValue, longValue, floatValue, doubleValue, booleanValue, stringValue } = value
   const bits = type === undefined ? undefined : signedBits[type]
   if (intValue !== undefined) return bits === undefined ? intValue : (intValue << (32 - bits)) >> (32 - bits)

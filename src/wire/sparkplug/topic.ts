@@ -1,5 +1,5 @@
 /** What edge nodes and host applications tell each other (Sparkplug 3.0, section 4). */
-export const sparkplugTypes = ['NBIRTH', 'NDEATH', 'DBIRTH', 'DDEATH', 'NDATA', 'DDATA', 'NCMD', 'DCMD'] as const
+const sparkplugTypes = ['NBIRTH', 'NDEATH', 'DBIRTH', 'DDEATH', 'NDATA', 'DDATA', 'NCMD', 'DCMD'] as const
 export type SparkplugType = (typeof sparkplugTypes)[number]
 
 /** `spBv1.0/{group}/{type}/{edge node}[/{device}]` */
