@@ -10,6 +10,8 @@ const project = (name: string, folders: string[], testTimeout: number, retry: nu
     testTimeout,
     hookTimeout: testTimeout,
     retry,
+    // what is waited for may take long on a busy machine
+    expect: { poll: { timeout: Math.min(testTimeout * 0.8, 60_000) } },
   },
 })
 

@@ -3,19 +3,19 @@ import { once } from 'node:events'
 import { existsSync, openSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Kafka, logLevel } from 'kafkajs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { deleteRecords } from '../../src/wire/kafka/contracts/delete-records.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
 import { KafkaTestClient } from '../support/kafka-test-client.ts'
+import { shareSetup } from '../support/shared-setup.ts'
 
 const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 let gateway: Gateway
 
-beforeAll(async () => {
-  gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '0' } })
-})
-
-afterAll(() => gateway.dispose())
+const setUp = async (): Promise<void> => {
+  gateway = await Gateway.start({ keepsAddresses: true, settings: { 'group.initial.rebalance.delay.ms': '0' } })
+}
+shareSetup(setUp, () => gateway?.dispose())
 
 const brooklet = (...words: string[]) => runBrooklet([...words, '--bootstrap', gateway.addresses.kafka])
 
@@ -284,7 +284,9 @@ describe('groups', () => {
   })
 
   it('are left at SIGINT', async () => {
-    const reader = new Running('consume', 'grouped', '-g', 'leavers', '--from', 'earliest')
+    await output('topics', 'create', 'left', '--partitions', '3')
+    await produced('left', ['x'])
+    const reader = new Running('consume', 'left', '-g', 'leavers', '--from', 'earliest')
     await reader.until(() => reader.stdout !== '')
     reader.child.kill('SIGINT')
     await reader.ended
@@ -297,8 +299,6 @@ describe('groups', () => {
 })
 
 it('produce and consume go on over kill -9 of the gateway, and nothing is lost or doubled', async () => {
-  const port = gateway.addresses.kafka.split(':')[1]!
-  const fixed = { settings: { 'kafka.listen': `plaintext://127.0.0.1:${port}` } }
   await output('topics', 'create', 'killed', '--partitions', '1')
   const reader = new Running('consume', 'killed', '-g', 'survivors', '--from', 'earliest')
   const writer = new Running('produce', 'killed')
@@ -310,7 +310,7 @@ it('produce and consume go on over kill -9 of the gateway, and nothing is lost o
       // both are at work
       await reader.until(() => reader.stdout.includes('line 0 '))
       await gateway.kill()
-      await gateway.restart(fixed)
+      await gateway.restart()
     }
   }
   await writer.sendLines(['the end'])

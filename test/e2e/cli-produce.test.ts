@@ -1,16 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
+import { shareSetup } from '../support/shared-setup.ts'
 
 const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 let gateway: Gateway
-beforeAll(async () => {
-  gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '0' } })
-})
-afterAll(() => gateway.dispose())
+const setUp = async (): Promise<void> => {
+  gateway = await Gateway.start({ keepsAddresses: true, settings: { 'group.initial.rebalance.delay.ms': '0' } })
+}
+shareSetup(setUp, () => gateway?.dispose())
 
 const onGateway = (...args: string[]) => runBrooklet([...args, '--bootstrap', gateway.addresses.kafka])
 
@@ -41,14 +42,13 @@ it('loses and doubles no line while the gateway is killed twice', async () => {
   const write = (from: number, until: number): void => {
     for (let index = from; index < until; index++) stdin.write(`key ${index % keys}:${index}\n`)
   }
-  const restart = { settings: { 'kafka.listen': `plaintext://${gateway.addresses.kafka}` } }
   write(0, 3000)
   for (const stop of [6000, 9000]) {
     while ((await stored('killed')) === 0) await new Promise(resolve => setTimeout(resolve, 20))
     // the kill meets a request under way, or the pause before the next one
     write(stop - 3000, stop)
     await gateway.kill()
-    await gateway.restart(restart)
+    await gateway.restart()
   }
   write(9000, total)
   stdin.end()

@@ -112,12 +112,10 @@ describe('a compacted topic', () => {
     const producer = kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
     await producer.connect()
     const keys = new Keys()
-    for (let round = 0; round < 60 && (await counter('storage_compacted_records_total')) < 1000; round++) {
+    for (let round = 0; (await counter('storage_compacted_records_total')) < 1000; round++) {
       const compression = round % 3 === 0 ? CompressionTypes.GZIP : CompressionTypes.None
       for (let send = 0; send < 5; send++) await keys.send(producer, 200, compression)
     }
-    const removed = await counter('storage_compacted_records_total')
-    expect(removed).toBeGreaterThanOrEqual(1000)
     await producer.disconnect()
     const seen = await consume(kafka, 0)
     keys.check(seen)

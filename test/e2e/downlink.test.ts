@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'mqtt'
-import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import type { DownlinkSummary } from '../../src/broker/downlink-summary.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
 import { Producer } from '../../src/client/producer.ts'
@@ -8,6 +8,7 @@ import { createTopic } from '../../src/client/topic-admin.ts'
 import { CommittedRecords, openCentral } from '../support/central-records.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
+import { shareSetup } from '../support/shared-setup.ts'
 
 // a second Brooklet is the central cluster: reading committed records needs no transactions
 
@@ -17,7 +18,7 @@ let central: Gateway
 let cluster: Cluster
 let link: FaultProxy
 
-beforeAll(async () => {
+const setUp = async (): Promise<void> => {
   link = await FaultProxy.start(0)
   const listen = 'plaintext://127.0.0.1:0'
   central = await Gateway.start({
@@ -26,9 +27,8 @@ beforeAll(async () => {
   const [near, far] = central.addresses.kafka.split(',')
   link.targetPort = Number(far!.split(':')[1])
   cluster = openCentral(near!)
-}, patienceMs)
-
-afterAll(async () => {
+}
+shareSetup(setUp, async () => {
   cluster?.close()
   await central?.dispose()
   await link?.close()
@@ -185,7 +185,7 @@ it('commands reach their devices, with QoS 2 once, over kills of the gateway; ea
     const count = wanted(0).length + wanted(1).length
     const reported = await arrived(gateway, 'results', count)
     expect([...reported.values()].flat()).toHaveLength(count)
-    await vi.waitFor(() => expect(devices[1].received.length).toBeGreaterThanOrEqual(wanted(1).length))
+    await expect.poll(() => devices[1].received.length).toBeGreaterThanOrEqual(wanted(1).length)
     expect(devices[1].received).toEqual(wanted(1))
     // with QoS 1 what was acknowledged in the last moment comes again
     expect(devices[0].received.filter((number, index, all) => all.indexOf(number) === index)).toEqual(wanted(0))

@@ -1,12 +1,13 @@
 import { type Consumer, type EachMessagePayload, Kafka, logLevel } from 'kafkajs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Gateway } from '../support/gateway.ts'
+import { shareSetup } from '../support/shared-setup.ts'
 
 let gateway: Gateway
-beforeAll(async () => {
+const setUp = async (): Promise<void> => {
   gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '100' } })
-})
-afterAll(() => gateway.dispose())
+}
+shareSetup(setUp, () => gateway?.dispose())
 
 const client = (): Kafka =>
   new Kafka({

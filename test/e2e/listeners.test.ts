@@ -103,7 +103,7 @@ test('one publish from each kind of MQTT listener is read by a Kafka client over
   await consumer.run({
     eachMessage: async ({ message }) => void values.push(String(message.value)),
   })
-  await expect.poll(() => values.length, { timeout: 20_000 }).toBe(5)
+  await expect.poll(() => values.length).toBe(5)
   expect(values.sort()).toEqual(['mqtt', 'mqtt+unix', 'mqtts', 'ws', 'wss'])
   await consumer.disconnect()
   expect(await getHttps(addresses['https']!, '/healthz')).toBe('ok\n')

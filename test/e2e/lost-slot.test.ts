@@ -44,7 +44,7 @@ const consumedTo = async (topic: string, last: string): Promise<string[]> => {
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
   await consumer.run({ eachMessage: async ({ message }) => void seen.push(String(message.value).trim()) })
-  await expect.poll(() => seen, { timeout: 30_000 }).toContain(last)
+  await expect.poll(() => seen).toContain(last)
   await consumer.disconnect()
   return seen
 }

@@ -62,7 +62,7 @@ const expectWhole = (seen: readonly number[], last: number): void => {
 }
 
 it(`keeps what subscribers have missed through ${kills} kills`, { timeout: 60_000 + kills * 20_000 }, async () => {
-  gateway = await Gateway.start()
+  gateway = await Gateway.start({ keepsAddresses: true })
   for (const name of ['here', 'away']) {
     const client = await connect(name, false)
     client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'load/#', qos: 1 }] })
@@ -78,7 +78,7 @@ it(`keeps what subscribers have missed through ${kills} kills`, { timeout: 60_00
     await gateway.kill()
     acked = await publishing
     await following
-    await gateway.restart({ settings: { 'mqtt.listen': `mqtt://${gateway.addresses.mqtt}` } })
+    await gateway.restart()
   }
   expect(acked).toBeGreaterThan(100)
   await follow(await connect('here', false), here, acked)
@@ -163,7 +163,7 @@ const publishOnceUntilClosed = async (qos: 1 | 2, published: Published): Promise
 it(`delivers QoS 2 exactly once through ${kills} kills, to who stays, who comes and goes, and who is away`, {
   timeout: 60_000 + kills * 20_000,
 }, async () => {
-  gateway = await Gateway.start()
+  gateway = await Gateway.start({ keepsAddresses: true })
   const [stays, comes, away] = ['stays', 'comes', 'away'].map(name => new Subscriber(name))
   for (const { clientId } of [stays!, comes!, away!]) {
     const client = await connect(clientId, false)
@@ -186,7 +186,7 @@ it(`delivers QoS 2 exactly once through ${kills} kills, to who stays, who comes 
     isOver = true
     await gateway.kill()
     await Promise.all([...publishing, staying, coming])
-    await gateway.restart({ settings: { 'mqtt.listen': `mqtt://${gateway.addresses.mqtt}` } })
+    await gateway.restart()
   }
   const ends = published.map(({ acked }) => Math.max(...acked))
   for (const subscriber of [stays!, comes!, away!]) {

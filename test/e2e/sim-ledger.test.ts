@@ -14,14 +14,15 @@ const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
 
 describe('a fleet of 200 sensors', () => {
   it('misses nothing that was acknowledged, through kill -9 and restart', async () => {
-    gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '0' } })
-    const url = gateway.mqttUrl
+    gateway = await Gateway.start({ keepsAddresses: true, settings: { 'group.initial.rebalance.delay.ms': '0' } })
     const args = ['--profile', 'env', '--count', '200', '--rate', '5', '--duration', `${seconds}s`, '--seed', '7']
-    const running = runBrooklet(['sim', '--url', url, ...args, '--json'], { timeoutMs: (seconds + 60) * 1000 })
+    const running = runBrooklet(['sim', '--url', gateway.mqttUrl, ...args, '--json'], {
+      timeoutMs: (seconds + 60) * 1000,
+    })
     for (let kill = 0; kill < 2; kill++) {
       await pause((seconds * 1000) / 3)
       await gateway.kill()
-      await gateway.restart({ settings: { 'mqtt.listen': url } })
+      await gateway.restart()
     }
     const { code, stdout, stderr } = await running
     expect(code, stderr).toBe(0)

@@ -9,7 +9,10 @@ it('without its central cluster a gateway takes records, says what waits and why
   try {
     const { kafka, http } = gateway.addresses
     await runBrooklet(['produce', 'sensors', 'a value', '--bootstrap', kafka])
-    const { stdout } = await runBrooklet(['uplink', 'status', '--http', http])
+    const status = async (): Promise<string> => (await runBrooklet(['uplink', 'status', '--http', http])).stdout
+    // the first attempt may be under way
+    await expect.poll(status).toContain('last error: ')
+    const stdout = await status()
     expect(stdout).toContain('1 record not upstream')
     expect(stdout).toContain(`last error: cannot connect to 127.0.0.1:${port}: connection refused (ECONNREFUSED)`)
     const { stdout: json } = await runBrooklet(['uplink', 'status', '--http', http, '--json'])

@@ -37,7 +37,8 @@ export const surviveCrashes = async (loop: CrashLoop): Promise<CrashLoopReport> 
     ...(loop.isFull && fullSettings),
     ...loop.gateway?.settings,
   }
-  const gateway = await Gateway.start({ ...loop.gateway, settings })
+  // clients come back to where they were
+  const gateway = await Gateway.start({ ...loop.gateway, settings, keepsAddresses: true })
   let load: Load | undefined
   try {
     load = await Load.start(gateway.addresses, loop.isFull)
@@ -54,19 +55,13 @@ export const surviveCrashes = async (loop: CrashLoop): Promise<CrashLoopReport> 
 const crashUnderLoad = async (gateway: Gateway, load: Load, { seed, cycles, crash }: CrashLoop) => {
   const random = new SimRandom(seed)
   const { addresses } = gateway
-  // clients come back to where they were
-  const listeners = {
-    'mqtt.listen': `mqtt://${addresses.mqtt}`,
-    'kafka.listen': `plaintext://${addresses.kafka}`,
-    'http.listen': `http://${addresses.http}`,
-  }
   const report: CrashLoopReport = { acknowledged: 0, evictedRecords: 0, cleanings: 0, compactedRecords: 0 }
   for (let cycle = 1; cycle <= cycles; cycle++) {
     await pause(random.between(50, 1500))
     await addCounters(report, gateway)
     await crash(gateway, random.below(2 ** 32))
     const committed = new Map(load.group.committed)
-    await gateway.restart({ settings: listeners })
+    await gateway.restart()
     for (const [partition, offset] of await load.group.fetch()) {
       const what = `cycle ${cycle}: the committed offset of partition ${partition} does not go back`
       expect(offset >= (committed.get(partition) ?? -1n), what).toBe(true)

@@ -25,7 +25,7 @@ test.skipIf(lacks !== undefined)(
     try {
       await expect.poll(server.lines).toContain('ready')
       link.blackHole()
-      const connecting = nodeNetwork.connect({ host: 'central.test', port }, 10_000)
+      const connecting = nodeNetwork.connect({ host: 'central.test', port }, 60_000)
       connecting.catch(() => undefined)
       await new Promise(resolve => setTimeout(resolve, 500))
       link.restore()

@@ -1,13 +1,23 @@
+import { readdirSync, statSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { type Admin, ConfigResourceTypes, Kafka, logLevel } from 'kafkajs'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { afterEach, describe, expect } from 'vitest'
+import { reservedSlots } from '../../src/storage/options.ts'
 import { Gateway, runBrooklet, serveArguments } from '../support/gateway.ts'
 import { requireFileSystem, SmallFileSystem } from '../support/small-file-system.ts'
+import { startProgram } from '../support/tools.ts'
 
 /** Another program fills the file system of a gateway that has no reserve. */
 
 const topic = 'readings'
 const payload = Buffer.alloc(32 * 1024, 'r')
+const slotBytes = 4 << 20
+const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
+/** Slots whose blocks belong to the log. */
+const preparedSlots = (log: string): number =>
+  readdirSync(log).filter(name => statSync(`${log}/${name}`).size === slotBytes).length
 
 describe.each(['tmpfs', 'ext4'] as const)('a full %s', kind => {
   const test = requireFileSystem(kind)
@@ -84,8 +94,8 @@ describe.each(['tmpfs', 'ext4'] as const)('a full %s', kind => {
       throw new Error('nothing was refused')
     }
     await publish(0)
-    // the reserve is prepared in the background
-    await new Promise(resolve => setTimeout(resolve, 2000))
+    // the reserve is prepared in the background, beside the slot in use
+    await expect.poll(() => preparedSlots(`${dataDirectory}/log`)).toBeGreaterThan(reservedSlots)
     await disk.fill()
 
     expect(await publishUntilRefused()).toMatchObject({ code: 0x97 })
@@ -119,10 +129,7 @@ describe.each(['tmpfs', 'ext4'] as const)('a full %s', kind => {
     await gateway.restart()
 
     await disk.empty()
-    const deadline = Date.now() + 30_000
-    while ((await readiness()).status !== 200 && Date.now() < deadline)
-      await new Promise(resolve => setTimeout(resolve, 100))
-    expect(await readiness()).toEqual({ status: 200, log: 'writable' })
+    await expect.poll(readiness).toEqual({ status: 200, log: 'writable' })
     device = await connectAsync(gateway.mqttUrl, { protocolVersion: 5, clientId: 'device', reconnectPeriod: 0 })
     for (let number = stored.length, end = stored.length + 20; number < end; number++) await publish(number)
     expect(await readingsRead()).toEqual(stored)
@@ -132,10 +139,14 @@ describe.each(['tmpfs', 'ext4'] as const)('a full %s', kind => {
   test('without any room for a log is said at the start', async () => {
     disk = SmallFileSystem.mount(kind, 112)
     await disk.fill(64 * 1024)
-    const refused = await runBrooklet(serveArguments(`${disk.path}/data`, { settings: { 'disk.budget': '85MiB' } }), {
-      timeoutMs: 5000,
-    })
-    expect(refused.stderr).toMatch(/no room|no space|full/i)
-    expect(refused.code).not.toBe(70)
+    const words = serveArguments(`${disk.path}/data`, { settings: { 'disk.budget': '85MiB' } })
+    const waiting = startProgram(process.execPath, [mainFile, ...words])
+    try {
+      await expect.poll(waiting.stderr).toMatch(/no room|no space|full/i)
+    } finally {
+      await waiting.stop()
+    }
+    // told in words: no broken invariant
+    expect(waiting.child.exitCode).not.toBe(70)
   })
 })

@@ -9,7 +9,10 @@ let bootstrap = ''
 const members: ForeignMember[] = []
 
 beforeEach(async () => {
-  gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '200', 'num.partitions': '1' } })
+  gateway = await Gateway.start({
+    keepsAddresses: true,
+    settings: { 'group.initial.rebalance.delay.ms': '200', 'num.partitions': '1' },
+  })
   bootstrap = gateway.addresses.kafka
 })
 
@@ -72,7 +75,7 @@ for (const client of foreignClients) {
 
     // kill -9: the group and its offsets are there again
     await gateway.kill()
-    await gateway.restart({ settings: { 'kafka.listen': `plaintext://${bootstrap}` } })
+    await gateway.restart()
     await call('produce', 'story', '1400', '100')
     await second.until('go on after a restart', () => distinct([...first.values, ...second.values]).length === 1500)
 

@@ -1,12 +1,13 @@
-import { afterAll, beforeAll, expect } from 'vitest'
+import { expect } from 'vitest'
 import { flipBitsAt } from '../support/damage.ts'
 import { Gateway } from '../support/gateway.ts'
+import { shareSetup } from '../support/shared-setup.ts'
 import { requireTool, runTool, startTool } from '../support/tools.ts'
 
 const test = requireTool('kcat')
 
 let gateway: Gateway
-beforeAll(async () => {
+const setUp = async (): Promise<void> => {
   gateway = await Gateway.start({
     settings: {
       'group.initial.rebalance.delay.ms': '200',
@@ -14,8 +15,8 @@ beforeAll(async () => {
       'insecure.listeners': 'true',
     },
   })
-})
-afterAll(() => gateway.dispose())
+}
+shareSetup(setUp, () => gateway?.dispose())
 
 const port = (): string => gateway.addresses.kafka.split(':').at(-1)!
 const kcat = async (args: readonly string[], input?: string): Promise<string[]> => {
@@ -83,7 +84,7 @@ test('kcat members of a group share the partitions and go on where the group was
   await kcat(['-P', '-t', 'shared', '-X', 'topic.partitioner=random'], `${lines('first', 400).join('\n')}\n`)
   const members = [1, 2].map(() => startTool('kcat', ['-b', `127.0.0.1:${port()}`, ...group(100_000)]))
   const seen = () => members.flatMap(member => member.lines())
-  while (seen().length < 400) await new Promise(resolve => setTimeout(resolve, 50))
+  await expect.poll(() => new Set(seen()).size).toBeGreaterThanOrEqual(400)
   await Promise.all(members.map(member => member.stop()))
   expect(new Set(seen().map(line => line.split(' ')[1]))).toEqual(new Set(lines('first', 400)))
   await kcat(['-P', '-t', 'shared'], `${lines('second', 50).join('\n')}\n`)

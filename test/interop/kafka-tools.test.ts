@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { callTool, kafkaTools, missing } from '../support/foreign-client.ts'
 import { Gateway } from '../support/gateway.ts'
 
@@ -6,11 +6,11 @@ import { Gateway } from '../support/gateway.ts'
 
 let gateway: Gateway
 let server: string[] = []
-beforeAll(async () => {
+beforeEach(async () => {
   gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '0' } })
   server = ['--bootstrap-server', gateway.addresses.kafka]
 })
-afterAll(() => gateway.dispose())
+afterEach(() => gateway?.dispose())
 
 const why = missing(kafkaTools)
 const name = "Kafka's command line tools work"

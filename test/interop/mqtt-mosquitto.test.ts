@@ -56,7 +56,7 @@ test('mosquitto_sub gets live and retained publishes, with MQTT 5 properties', a
     'text/x',
   )
   const subscriber = run('mosquitto_sub', [
-    ...['-p', String(server.port), '-V', 'mqttv5', '-q', '1', '-t', 'a/#', '-C', '2', '-W', '20'],
+    ...['-p', String(server.port), '-V', 'mqttv5', '-q', '1', '-t', 'a/#', '-C', '2', '-W', '60'],
     ...['-F', '%t %r %C %p'],
   ])
   await expect.poll(() => server.metrics.count('mqttReceived')).toBe(1)
@@ -77,7 +77,7 @@ test('mosquitto_sub reads the topics of dashboards under $SYS', async () => {
   server = await MqttServer.start({ settings: { 'mqtt.sys.interval': 1000 } })
   await publish('-q', '1', '-t', 'a/b', '-m', 'hello')
   const { stdout } = await run('mosquitto_sub', [
-    ...['-p', String(server.port), '-t', '$SYS/broker/#', '-C', '60', '-W', '20', '-v'],
+    ...['-p', String(server.port), '-t', '$SYS/broker/#', '-C', '60', '-W', '60', '-v'],
   ])
   expect(stdout).toContain('$SYS/broker/version brooklet version ')
   expect(stdout).toContain('$SYS/broker/clients/connected 1\n')

@@ -2,7 +2,6 @@ import mqtt, { type IPublishPacket, type MqttClient } from 'mqtt'
 import { afterEach, describe, expect, test } from 'vitest'
 import { missing, nodeRed } from '../support/foreign-client.ts'
 import { Gateway } from '../support/gateway.ts'
-import { freePort } from '../support/mosquitto.ts'
 import { NodeRed } from '../support/node-red.ts'
 
 /** A flow in Node-RED sends back under `red/out` whatever comes under `red/in`, as it came. */
@@ -68,14 +67,14 @@ describe.skipIf(reason !== undefined)(`Node-RED${suffix}`, () => {
     const echo = is5 ? { properties: echoed } : {}
 
     test(`version ${version}: a flow echoes every QoS and retained ones, and goes on after kill -9 of the gateway`, async () => {
-      const port = await freePort()
-      gateway = await Gateway.start({ settings: { 'mqtt.listen': `mqtt://127.0.0.1:${port}` } })
-      client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, { protocolVersion: version, reconnectPeriod: 200 })
+      gateway = await Gateway.start({ keepsAddresses: true })
+      const port = Number(gateway.addresses.mqtt.split(':').at(-1))
+      client = await mqtt.connectAsync(gateway.mqttUrl, { protocolVersion: version, reconnectPeriod: 200 })
       const got = new Map<string, IPublishPacket[]>()
       client.on('message', (topic, _payload, packet) => got.set(topic, [...(got.get(topic) ?? []), packet]))
       const newest = (topic: string): string | undefined => got.get(topic)?.at(-1)?.payload.toString()
       const comes = (topic: string, payload: string) =>
-        expect.poll(() => newest(topic), { timeout: 30_000, message: `${topic}\n${program?.log}` }).toBe(payload)
+        expect.poll(() => newest(topic), { message: `${topic}\n${program?.log}` }).toBe(payload)
       await client.subscribeAsync({ 'red/out/#': { qos: 2, rap: true }, 'red/state': { qos: 1 } })
       await client.publishAsync('red/in/kept', 'kept', { qos: 1, retain: true, ...more })
 

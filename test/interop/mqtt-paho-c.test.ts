@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { missing, pahoC } from '../support/foreign-client.ts'
 import { Gateway } from '../support/gateway.ts'
-import { freePort } from '../support/mosquitto.ts'
 import { makeCertificate } from '../support/test-certificates.ts'
 import { type RunningProgram, startProgram } from '../support/tools.ts'
 
@@ -28,7 +27,7 @@ const say = (...lines: string[]) => client!.child.stdin.write(lines.map(line => 
 /** Its lines that begin so, sorted, once there are `count` of them. */
 async function linesOf(start: string, count: number): Promise<string[]> {
   const found = (): string[] => client!.lines().filter(line => line.startsWith(start))
-  await expect.poll(found, { timeout: 30_000 }).toHaveLength(count)
+  await expect.poll(found).toHaveLength(count)
   return found().sort()
 }
 
@@ -48,7 +47,7 @@ describe.skipIf(reason !== undefined)(`Paho for C${suffix}`, () => {
     const row = (payload: string, qos: number, retained = 0) => `received paho/x ${payload} ${qos} ${retained}${user}`
 
     test(`version ${version}: what is published while the gateway is dead arrives once it is back`, async () => {
-      gateway = await Gateway.start({ settings: { 'mqtt.listen': `mqtt://127.0.0.1:${await freePort()}` } })
+      gateway = await Gateway.start({ keepsAddresses: true })
       const address = `tcp://${gateway.addresses.mqtt}`
       start(address, version)
       await linesOf('connected', 1)

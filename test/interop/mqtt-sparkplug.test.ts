@@ -3,7 +3,6 @@ import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, expect, test } from 'vitest'
 import { missing, sparkplugClient } from '../support/foreign-client.ts'
 import { Gateway } from '../support/gateway.ts'
-import { freePort } from '../support/mosquitto.ts'
 
 /** An edge node of Eclipse Tahu says what it measures by alias; the gateway and the edge node are both restarted; a Kafka consumer reads names. */
 
@@ -81,7 +80,7 @@ async function read(): Promise<{ metrics: Record<string, string[]>; errors: stri
       }
     },
   })
-  await expect.poll(() => count, { timeout: 15_000 }).toBe(total)
+  await expect.poll(() => count).toBe(total)
   await consumer.disconnect()
   return { metrics, errors: errors.sort() }
 }
@@ -97,13 +96,11 @@ const counted = async (name: string): Promise<number> => {
 test.skipIf(reason !== undefined)(
   `an edge node of Eclipse Tahu, over kill -9 of the gateway and its own restart${reason === undefined ? '' : ` [${reason}]`}`,
   async () => {
-    const port = await freePort()
     gateway = await Gateway.start({
-      settings: {
-        'mqtt.listen': `mqtt://127.0.0.1:${port}`,
-        routes: '[{ mqtt: "spBv1.0/{group}/#", topic: "{group}", decode: sparkplug }]',
-      },
+      keepsAddresses: true,
+      settings: { routes: '[{ mqtt: "spBv1.0/{group}/#", topic: "{group}", decode: sparkplug }]' },
     })
+    const port = Number(gateway.addresses.mqtt.split(':').at(-1))
     let connects = 0
     const first = newEdge(port)
     edge = first
@@ -117,7 +114,7 @@ test.skipIf(reason !== undefined)(
     await gateway.kill()
     await gateway.restart()
     // no birth this time: the aliases are those from before
-    await expect.poll(() => connects, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => connects).toBe(2)
     await expect.poll(() => counted('sparkplug_records_total')).toBe(2)
     expect(await counted('sparkplug_undecoded_total')).toBe(0)
 

@@ -51,7 +51,7 @@ test('Mosquitto clients publish over TLS and a Unix socket; kcat reads it over T
   const secured = [...secure(), '--cafile', at('ca.pem')]
   await runTool('mosquitto_pub', [...secured, '-t', 'sensors/t1', '-q', '1', '-r', '-m', 'tls'])
   await runTool('mosquitto_pub', ['--unix', at('mqtt.sock'), '-t', 'sensors/t1/u', '-q', '1', '-r', '-m', 'unix'])
-  const subscribed = await runTool('mosquitto_sub', [...secured, '-t', 'sensors/#', '-q', '1', '-C', '2', '-W', '20'])
+  const subscribed = await runTool('mosquitto_sub', [...secured, '-t', 'sensors/#', '-q', '1', '-C', '2', '-W', '60'])
   expect(subscribed.stdout.trim().split('\n').sort()).toEqual(['tls', 'unix'])
   const { stdout } = await kcat('-C', '-t', 'sensors', '-o', 'beginning', '-e', '-q')
   expect(stdout.trim().split('\n').sort()).toEqual(['tls', 'unix'])

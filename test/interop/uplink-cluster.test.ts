@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { describe, expect } from 'vitest'
 import type { Cluster } from '../../src/client/cluster.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { createTopic } from '../../src/client/topic-admin.ts'
-import { ApacheKafka, missingApacheKafka, testWithApacheKafka } from '../support/apache-kafka.ts'
+import { ApacheKafka, type KafkaBroker, testWithApacheKafka } from '../support/apache-kafka.ts'
 import { CommittedRecords, openCentral } from '../support/central-records.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { Gateway } from '../support/gateway.ts'
+import { shareSetup } from '../support/shared-setup.ts'
 
 /** The uplink and three brokers of Apache Kafka with replication factor 3, of which one after the other is taken away under load. */
 
@@ -19,9 +20,10 @@ let central: Cluster
 /** The ways to the three brokers. */
 let links: FaultProxy[] = []
 let gateway: Gateway
+let numbered = 0
 
-beforeAll(async () => {
-  if (missingApacheKafka() !== undefined) return
+const setUp = async (): Promise<void> => {
+  numbered = 0
   links = [await FaultProxy.start(0), await FaultProxy.start(0), await FaultProxy.start(0)]
   const advertised = links.map(({ address }) => address)
   const listeners = { LINK: { protocol: 'PLAINTEXT', advertised } } as const
@@ -40,16 +42,15 @@ beforeAll(async () => {
       'uplink.transaction.timeout.ms': '10s',
     },
   })
-}, 2 * patienceMs)
+}
 
-afterAll(async () => {
+shareSetup(setUp, async () => {
   central?.close()
   await gateway?.dispose()
   await kafka?.close()
   for (const link of links) await link.close()
 })
 
-let numbered = 0
 /** Stores so many more numbered records, over a short time. */
 const store = async (count: number): Promise<void> => {
   const cluster = openCentral(gateway.addresses.kafka)
@@ -94,7 +95,11 @@ const expectAllUpstream = async (): Promise<void> => {
   expect(upstream).toEqual(here)
 }
 
-const leader = async () => kafka.broker(await kafka.leaderOf(topic, 0))
+/** Waits while there is none. */
+const leader = async (): Promise<KafkaBroker> => {
+  await expect.poll(() => kafka.leaderOf(topic, 0)).toBeGreaterThan(0)
+  return kafka.broker(await kafka.leaderOf(topic, 0))
+}
 
 describe('three brokers', { timeout: 4 * patienceMs }, () => {
   testWithApacheKafka(

@@ -1,14 +1,14 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect } from 'vitest'
-import type { UplinkSummary } from '../../src/broker/uplink-summary.ts'
+import { afterEach, beforeEach, describe, expect } from 'vitest'
 import type { Cluster } from '../../src/client/cluster.ts'
 import { Producer } from '../../src/client/producer.ts'
-import { ApacheKafka, missingApacheKafka, testWithApacheKafka } from '../support/apache-kafka.ts'
+import { ApacheKafka, testWithApacheKafka } from '../support/apache-kafka.ts'
 import { CommittedRecords, openCentral } from '../support/central-records.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
+import { shareSetup } from '../support/shared-setup.ts'
+import { untilDrained as drained, uplinkOf } from '../support/uplink-status.ts'
 
 // logs that were made of one log, by backup or by copying the card, send to one cluster: no record of their common history twice, and all of each one's own
 
@@ -20,20 +20,19 @@ let central: Cluster
 let scratch: string
 let target: string
 const gateways: Gateway[] = []
-let tests = 0
+let attempts = 0
 
-beforeAll(async () => {
-  if (missingApacheKafka() !== undefined) return
+const setUp = async (): Promise<void> => {
   kafka = await ApacheKafka.start({ settings: { 'auto.create.topics.enable': 'false' } })
   central = openCentral(kafka.bootstrap)
-}, patienceMs)
-afterAll(async () => {
+}
+shareSetup(setUp, async () => {
   central?.close()
   await kafka?.close()
 })
 beforeEach(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'brooklet-copies-'))
-  target = `${topic}.${tests++}`
+  target = `${topic}.${attempts++}`
 })
 afterEach(async () => {
   for (const gateway of gateways.splice(0)) await gateway.dispose()
@@ -75,24 +74,10 @@ const brooklet = async (...args: string[]): Promise<string> => {
   return stdout
 }
 
-const uplink = async (gateway: Gateway, command?: 'pause' | 'resume'): Promise<UplinkSummary> => {
-  const url = `${gateway.httpUrl}/api/v1/uplink`
+const uplink = async (gateway: Gateway, command: 'pause' | 'resume'): Promise<void> => {
   const post = { method: 'POST', headers: { 'content-type': 'application/json' } }
-  const response = await (command === undefined ? fetch(url) : fetch(`${url}/${command}`, post))
-  expect(response.status).toBe(200)
-  return (await response.json()) as UplinkSummary
+  expect((await fetch(`${gateway.httpUrl}/api/v1/uplink/${command}`, post)).status).toBe(200)
 }
-
-const until = async (what: () => Promise<boolean>): Promise<void> => {
-  for (const endMs = Date.now() + patienceMs; !(await what()); await sleep(50))
-    if (Date.now() > endMs) throw new Error('it did not come about')
-}
-
-const drained = (gateway: Gateway): Promise<void> =>
-  until(async () => {
-    const { state, partitions } = await uplink(gateway)
-    return state === 'connected' && partitions.length > 0 && partitions.every(({ lagRecords }) => lagRecords === 0)
-  })
 
 /** How often each record stands upstream, by its name, and how many there are of each. */
 const upstream = async (): Promise<Record<string, number>> => {
@@ -125,7 +110,7 @@ describe('logs made of one log', { timeout: 2 * patienceMs }, () => {
     // it was paused when the backup was made
     await uplink(child, 'resume')
     await drained(child)
-    expect(await upstream()).toEqual({ early: 200, waiting: 60, late: 80, own: 70 })
+    await expect.poll(upstream).toEqual({ early: 200, waiting: 60, late: 80, own: 70 })
     expect(await brooklet('audit', ...http(child))).toMatch(/260 were not sent, for the reasons above; .* agrees/)
 
     // its own child takes over from both
@@ -141,7 +126,7 @@ describe('logs made of one log', { timeout: 2 * patienceMs }, () => {
     await grandchild.restart()
     await store(grandchild, 'third', 40)
     await drained(grandchild)
-    expect(await upstream()).toEqual({ early: 200, waiting: 60, late: 80, own: 70, second: 50, third: 40 })
+    await expect.poll(upstream).toEqual({ early: 200, waiting: 60, late: 80, own: 70, second: 50, third: 40 })
   })
 
   testWithApacheKafka(
@@ -161,15 +146,15 @@ describe('logs made of one log', { timeout: 2 * patienceMs }, () => {
       const clone = await start('clone')
       await store(clone, 'second', 50)
       await uplink(clone, 'resume')
-      await until(async () => (await uplink(clone)).state === 'fenced')
-      const { error, retryInMs } = await uplink(clone)
+      await expect.poll(async () => (await uplinkOf(clone)).state).toBe('fenced')
+      const { error, retryInMs } = await uplinkOf(clone)
       expect(error).toContain('brooklet uplink fork gives this log a name of its own')
       expect(retryInMs).toBeNull()
       const refused = await runBrooklet(['uplink', 'fork', clone.dataDirectory, '--yes'])
       expect([refused.code, refused.stderr]).toEqual([65, expect.stringContaining('is in use: stop the gateway first')])
       await store(original, 'third', 40)
       await drained(original)
-      expect(await upstream()).toEqual({ common: 200, waiting: 60, first: 60, third: 40 })
+      await expect.poll(upstream).toEqual({ common: 200, waiting: 60, first: 60, third: 40 })
 
       await clone.stop()
       expect(await brooklet('uplink', 'fork', clone.dataDirectory, '--yes')).toMatch(
@@ -180,7 +165,7 @@ describe('logs made of one log', { timeout: 2 * patienceMs }, () => {
       await store(clone, 'fourth', 30)
       await store(original, 'fifth', 20)
       await Promise.all([drained(clone), drained(original)])
-      expect(await upstream()).toEqual({
+      await expect.poll(upstream).toEqual({
         common: 200,
         waiting: 60,
         first: 60,

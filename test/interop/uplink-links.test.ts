@@ -28,6 +28,10 @@ let central: Cluster
 let links: Map<string, FaultProxy>
 let namespace: LinkNamespace | undefined
 
+let made = 0
+/** What an earlier try of the same test did not have: its readings are in the cluster. */
+const freshName = (name: string): string => `${name}_${made++}`
+
 const listenerOf = (name: string): string => `LINK${names.indexOf(name as keyof typeof linkProfiles)}`
 
 beforeAll(async () => {
@@ -117,7 +121,8 @@ describe.concurrent('the uplink over a link', () => {
     skippedUnless(lacksKafka, name, async () => {
       const profile: LinkProfile = linkProfiles[name]
       const proxy = links.get(name)!
-      const id = name.replace(/\W/g, '_')
+      const id = freshName(name.replace(/\W/g, '_'))
+      proxy.restore()
       proxy.link = profile.link
       const gateway = await Gateway.start({ settings: settingsOf(id, proxy.address) })
       const ending = new AbortController()
@@ -129,6 +134,7 @@ describe.concurrent('the uplink over a link', () => {
         expectClean(ledger, await receiptsOf(`${id}.sensors`, ledger))
       } finally {
         ending.abort()
+        await trouble
         await gateway.dispose()
       }
     })
@@ -140,12 +146,13 @@ describe.concurrent('the uplink over a link', () => {
     async () => {
       const link = namespace!
       link.blackHole()
-      const settings = settingsOf('packets', kafka.bootstrapOf('PACKETS'))
+      const id = freshName('packets')
+      const settings = settingsOf(id, kafka.bootstrapOf('PACKETS'))
       const gateway = await Gateway.start({ settings, prefix: link.prefix })
       try {
         const ledger = await fleetInside(link, gateway)
         link.limit(50_000)
-        const received = receiptsOf('packets.sensors', ledger)
+        const received = receiptsOf(`${id}.sensors`, ledger)
         await sleep(3_000)
         link.blackHole()
         await sleep(6_000)

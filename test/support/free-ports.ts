@@ -14,6 +14,8 @@ export const freePorts = async (count: number): Promise<number[]> => {
   return [...found]
 }
 
+export const freePort = async (): Promise<number> => (await freePorts(1))[0]!
+
 const isFree = (port: number): Promise<boolean> =>
   new Promise(resolve => {
     const server = createServer()

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePorts } from './free-ports.ts'
 
 const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
@@ -19,6 +20,8 @@ export interface GatewayOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** `--config`; `settings` win over it. */
   readonly configFile?: string
+  /** Addresses are the same after each `restart`: on ports that nobody is given while the gateway is down. */
+  readonly keepsAddresses?: boolean
   /** Left in place at the end; without it a temporary directory is made and removed by `dispose`. */
   readonly dataDirectory?: string
   /** Variables added to those of the test. */
@@ -93,8 +96,9 @@ export class Gateway {
   }
 
   /** Starts a gateway and waits for its ready line. Rejects with exit code and stderr when it does not come. */
-  static async start(options: GatewayOptions = {}): Promise<Gateway> {
-    const dataDirectory = options.dataDirectory ?? (await mkdtemp(join(tmpdir(), 'brooklet-test-')))
+  static async start(given: GatewayOptions = {}): Promise<Gateway> {
+    const dataDirectory = given.dataDirectory ?? (await mkdtemp(join(tmpdir(), 'brooklet-test-')))
+    const options = given.keepsAddresses === true ? await withFixedPorts(given) : given
     const gateway = new Gateway(options, dataDirectory)
     await gateway.#untilReady()
     return gateway
@@ -153,12 +157,22 @@ export class Gateway {
 
   async #untilReady(): Promise<void> {
     try {
-      this.addresses = await readyLine(this.#process, this.#options.timeoutMs ?? 30_000)
+      this.addresses = await readyLine(this.#process, this.#options.timeoutMs ?? 60_000)
     } catch (error) {
       await this.dispose()
       throw error
     }
   }
+}
+
+const withFixedPorts = async (options: GatewayOptions): Promise<GatewayOptions> => {
+  const [mqtt, kafka, http] = await freePorts(3)
+  const listeners = {
+    'mqtt.listen': `mqtt://127.0.0.1:${mqtt}`,
+    'kafka.listen': `plaintext://127.0.0.1:${kafka}`,
+    'http.listen': `http://127.0.0.1:${http}`,
+  }
+  return { ...options, settings: { ...listeners, ...options.settings } }
 }
 
 /** Runs `brooklet ARGS` to its end, as for `config check` or a start that must fail. */
@@ -167,7 +181,7 @@ export async function runBrooklet(
   options: GatewayOptions = {},
 ): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
   const running = new Process(args, options)
-  const deadline = setTimeout(() => running.child.kill('SIGKILL'), options.timeoutMs ?? 30_000)
+  const deadline = setTimeout(() => running.child.kill('SIGKILL'), options.timeoutMs ?? 60_000)
   const exit = await running.exited.finally(() => clearTimeout(deadline))
   return { ...exit, stdout: running.stdout, stderr: running.stderr }
 }
