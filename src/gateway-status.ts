@@ -21,6 +21,7 @@ import type { Platform } from './platform/platform.ts'
 import type { Log } from './storage/log.ts'
 import type { Downlink } from './uplink/downlink/downlink.ts'
 import { downlinkTopics } from './uplink/downlink/downlink-status.ts'
+import type { RemoteReads } from './uplink/remote/remote-reads.ts'
 import type { Uplink } from './uplink/uplink.ts'
 import { uplinkOffsets, uplinkSummary } from './uplink/uplink-status.ts'
 
@@ -40,6 +41,7 @@ interface StatusParts {
   readonly clockWatch: ClockWatch
   readonly uplink: Uplink | undefined
   readonly downlink: Downlink | undefined
+  readonly remote: RemoteReads | undefined
 }
 
 /** What the HTTP API shows of a gateway. */
@@ -84,7 +86,8 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
     group: id => groupDetails(parts, id),
     clients: () => parts.mqtt.clients(),
     gaps: () => gapSummaries(parts),
-    uplink: async () => (parts.uplink === undefined ? undefined : uplinkSummary(parts.uplink, broker, platform.clock)),
+    uplink: async () =>
+      parts.uplink === undefined ? undefined : uplinkSummary(parts.uplink, broker, platform.clock, parts.remote),
     uplinkOffsets: topic => parts.uplink && uplinkOffsets(parts.uplink, topic),
     downlink: () => downlinkStatus(parts),
     audit: () => gatewayAudit({ ...parts, settings: loaded.settings, gatewayId: gatewayId(loaded, log), startedMs }),

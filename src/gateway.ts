@@ -26,7 +26,7 @@ import { KafkaServer } from './kafka/server.ts'
 import { MqttFront } from './mqtt/front.ts'
 import { openCertificates } from './open-certificates.ts'
 import { openDownlink } from './open-downlink.ts'
-import { followRates, openUplink, stayingTopics } from './open-uplink.ts'
+import { followRates, openRemoteReads, openUplink, stayingTopics } from './open-uplink.ts'
 import type { Listener } from './platform/network.ts'
 import { host } from './platform/node/host.ts'
 import { listenHttp } from './platform/node/http-server.ts'
@@ -211,6 +211,7 @@ const openParts = async (
     gatewayId: gatewayId(loaded, log),
     logger: logger.child('uplink'),
   })
+  const remote = openRemoteReads({ ...platform, broker, settings, logger: logger.child('remote') }, uplink)
   const downlink = openDownlink({
     ...platform,
     broker,
@@ -229,6 +230,7 @@ const openParts = async (
   const closeLinks = closing.stage()
   closeLinks('uplink', () => uplink?.stop())
   closeLinks('downlink', () => downlink?.stop())
+  closeLinks('remote reads', () => remote?.stop())
   stopping.throwIfAborted()
   const closeFront = closing.stage(drainMs)
   // members hear of the stop, and nothing waits for them
@@ -262,6 +264,7 @@ const openParts = async (
     live,
     topicConfigs,
     hasKeyedRoute: topic => mqtt.routes.isKeyed(topic),
+    remote,
     clock,
     logger: logger.child('kafka'),
     listeners,
@@ -273,7 +276,21 @@ const openParts = async (
   }
   for (const [index, { scheme }] of settings['kafka.listen'].entries())
     bound(scheme === 'plaintext' ? 'kafka' : scheme, addressOf(kafka.addresses[index]!))
-  const parts = { loaded, live, platform, log, memory, metrics, addresses, mqtt, wear, clockWatch, uplink, downlink }
+  const parts = {
+    loaded,
+    live,
+    platform,
+    log,
+    memory,
+    metrics,
+    addresses,
+    mqtt,
+    wear,
+    clockWatch,
+    uplink,
+    downlink,
+    remote,
+  }
   const status = gatewayStatus({ ...parts, ...opened })
   const httpParts = {
     listenHttp,

@@ -218,6 +218,11 @@ export class Broker {
     return this.#waits.wait(partitions, timeoutMs)
   }
 
+  /** There is more to read of the partition, though it has not grown: parked reads look again. */
+  wakeReaders(partition: PartitionId): void {
+    this.#waits.advanced([partition])
+  }
+
   /** The first record with a timestamp of at least `timestampMs`. Undefined: there is none. */
   findOffset(partition: PartitionId, timestampMs: number): Promise<FoundOffset | undefined> {
     return offsetByTimestamp(this.#parts.log, partition, timestampMs)

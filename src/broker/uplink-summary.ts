@@ -87,6 +87,10 @@ export interface UplinkPartition {
   /** Records that a rule left out since the topic was made: too old, or thinned. */
   readonly expiredRecords: number
   readonly thinnedRecords: number
+  /** With `remote.read`: the first offset that can be read, there or here, as far as it is known; null without it. */
+  readonly totalStart: number | null
+  /** With `remote.read`: why nothing of it, or nothing now, can be read there; null: nothing is known against it. */
+  readonly remoteProblem: string | null
   /** Offsets of the stored batch that is refused; null while it is not known which. */
   readonly refused: { readonly first: number; readonly last: number } | null
   /** Why it does not go up at present; null: nothing is known against it. */

@@ -66,6 +66,16 @@ const leftOut = ({ partitions }: UplinkSummary): string => {
   return `records left out by uplink.rules: ${counts.join(', ')}; brooklet audit --gaps lists them\n`
 }
 
+/** One line for each partition of which nothing, or nothing now, is read from the central cluster. */
+const unread = ({ partitions }: UplinkSummary): string =>
+  partitions
+    .filter(({ remoteProblem }) => remoteProblem !== null)
+    .map(
+      ({ topic, partition, remoteProblem }) =>
+        `partition ${partition} of ${topic} is not read from the central cluster: ${remoteProblem}\n`,
+    )
+    .join('')
+
 /** One line for each partition that is refused. */
 const troubles = ({ partitions }: UplinkSummary): string =>
   partitions
@@ -82,10 +92,11 @@ const status = async ({ http, json }: StatusFlags): Promise<void> => {
   const summary = await new HttpClient(http).get<UplinkSummary>('/api/v1/uplink')
   if (json) return printList([summary], {}, true)
   const { partitions } = summary
-  const rows = partitions.map(row => Object.values(columns).map(cell => cell(row)))
-  process.stdout.write(
-    `${headline(summary)}${delivery(summary)}${holds(summary)}${leftOut(summary)}${troubles(summary)}${formatTable(Object.keys(columns), rows)}`,
-  )
+  const isRemote = partitions.some(({ totalStart }) => totalStart !== null)
+  const shown = isRemote ? { ...columns, 'TOTAL START': (row: UplinkPartition) => row.totalStart ?? '-' } : columns
+  const rows = partitions.map(row => Object.values(shown).map(cell => cell(row)))
+  const lines = [headline, delivery, holds, leftOut, troubles, unread].map(part => part(summary)).join('')
+  process.stdout.write(`${lines}${formatTable(Object.keys(shown), rows)}`)
 }
 
 const pause = async ({ http }: HttpFlag): Promise<void> => {

@@ -1,6 +1,6 @@
 import { fetch } from '../wire/kafka/contracts/fetch.ts'
 import type { Cluster } from './cluster.ts'
-import { wholeBatches } from './fetched-records.ts'
+import { type AbortedTransaction, wholeBatches } from './fetched-records.ts'
 import { ConnectionLost, checkCode } from './kafka-error.ts'
 import type { TopicPartition } from './partition-offsets.ts'
 
@@ -8,6 +8,15 @@ export interface FetchedBatches {
   /** As they are stored; the first may begin before the offset that was asked for. */
   readonly batches: readonly Buffer[]
   readonly highWatermark: number
+  /** Of `readCommitted`. */
+  readonly aborted: readonly AbortedTransaction[]
+}
+
+export interface BatchFetch {
+  readonly maxBytes: number
+  readonly maxWaitMs: number
+  /** Only what lies before the first transaction that is open; `aborted` says what of it does not count. */
+  readonly readCommitted?: boolean
 }
 
 /**
@@ -18,16 +27,18 @@ export const fetchBatches = async (
   cluster: Cluster,
   { topic, partition }: TopicPartition,
   offset: number,
-  { maxBytes, maxWaitMs }: { readonly maxBytes: number; readonly maxWaitMs: number },
+  { maxBytes, maxWaitMs, readCommitted = false }: BatchFetch,
 ): Promise<FetchedBatches> => {
   const leader = await cluster.leader(topic, partition)
   const { id } = await cluster.topic(topic)
   const partitions = [{ partition, fetchOffset: offset, partitionMaxBytes: maxBytes }]
   const wanted = { topics: [{ topic, topicId: id, partitions }], forgottenTopicsData: [] }
-  const answer = await leader.request(fetch, { ...wanted, maxWaitMs, minBytes: 1, maxBytes }, maxWaitMs)
+  const isolationLevel = readCommitted ? 1 : 0
+  const answer = await leader.request(fetch, { ...wanted, maxWaitMs, minBytes: 1, maxBytes, isolationLevel }, maxWaitMs)
   checkCode(answer.errorCode, 'fetch')
   const found = answer.responses[0]?.partitions[0]
   if (found === undefined) throw new ConnectionLost(`fetch from ${topic}: the answer names no partition`)
   checkCode(found.errorCode, `fetch from partition ${partition} of ${topic}`)
-  return { batches: [...wholeBatches(found.records)], highWatermark: found.highWatermark }
+  const { records, highWatermark, abortedTransactions } = found
+  return { batches: [...wholeBatches(records)], highWatermark, aborted: abortedTransactions ?? [] }
 }

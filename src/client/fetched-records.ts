@@ -78,7 +78,7 @@ export function* wholeBatches(bytes: Buffer | null): Generator<Buffer> {
 }
 
 /** Which batches count for who reads committed records (KIP-98). */
-class Abortions {
+export class Abortions {
   /** Not reached yet, in order of their first offsets. */
   readonly #later: AbortedTransaction[]
   readonly #open = new Set<number>()

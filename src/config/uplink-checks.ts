@@ -7,7 +7,7 @@ import { uplinkConnection } from './uplink-connection.ts'
 /** Settings of the uplink that contradict each other. */
 export const checkUplink = (settings: Settings, report: Report): void => {
   if (settings['uplink.bootstrap.servers'].length === 0) {
-    for (const key of settingKeys.filter(one => one.startsWith('uplink.'))) {
+    for (const key of settingKeys.filter(one => one.startsWith('uplink.') || one === 'remote.read')) {
       const { type, fallback } = settingRow(key)
       if (type.format(settings[key]) === type.format(fallback)) continue
       report(
@@ -18,6 +18,8 @@ export const checkUplink = (settings: Settings, report: Report): void => {
     return
   }
   if (settings['uplink.topics'].length === 0) report('uplink.topics', 'is empty: nothing would go up', '*')
+  if (settings['remote.read'] && settings['uplink.headers'] !== 'full')
+    report('uplink.headers', 'must be full for remote.read: without its names no record upstream can be found', 'full')
   checkNames(settings, report)
   checkTimes(settings, report)
   checkClientSecurity(uplinkConnection(settings), (key, reason) => report(`uplink.${key}`, reason))

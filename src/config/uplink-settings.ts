@@ -4,7 +4,7 @@ import { row } from './setting-row.ts'
 import { parseTemplate, type Template } from './template.ts'
 import { topicPatternSyntax } from './topic-pattern.ts'
 import { uplinkScheduleSettings } from './uplink-schedule.ts'
-import { listOf, oneOf, quoted, text, type ValueType, wrong } from './value-types.ts'
+import { boolean, listOf, oneOf, quoted, text, type ValueType, wrong } from './value-types.ts'
 
 const topicName = /^[A-Za-z0-9._-]{1,249}$/
 
@@ -145,5 +145,10 @@ export const uplinkSettings = {
     'Compacted topic upstream that holds how far each gateway has sent',
     { docs: 'Created when it is missing. One for all gateways of a cluster.' },
   ),
+  'remote.read': row(boolean, false, 'Serve from the central cluster what has left the log here', {
+    docs:
+      'Consumers that begin at the start of a topic, or at an offset below its local start, get what the central cluster still has, with the offsets, headers and times that it ' +
+      'had here. Needs `uplink.headers=full`: only what went up with its names can be found. `uplink status` says from where on each partition can be read.',
+  }),
   ...uplinkScheduleSettings,
 } as const

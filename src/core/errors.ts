@@ -24,6 +24,7 @@ export const errorKinds = {
   unsupportedCompression: { retriable: false },
   invalidRequiredAcks: { retriable: false },
   offsetOutOfRange: { retriable: false },
+  offsetUnavailable: { retriable: true },
   fencedLeaderEpoch: { retriable: true },
   unknownLeaderEpoch: { retriable: true },
   policyViolation: { retriable: false },

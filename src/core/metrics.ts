@@ -1,5 +1,6 @@
 import { assert } from './assert.ts'
 import { downlinkMetrics } from './downlink-metrics.ts'
+import { remoteMetrics } from './remote-metrics.ts'
 
 type MetricRow = {
   readonly name: string
@@ -335,6 +336,7 @@ export const metricTable = {
     help: 'Partitions that the central cluster takes nothing from at present; uplink status says why',
   },
   ...downlinkMetrics,
+  ...remoteMetrics,
 } as const satisfies Record<string, MetricRow>
 
 export type MetricKey = keyof typeof metricTable

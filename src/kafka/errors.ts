@@ -27,6 +27,8 @@ const codeOfKind: Readonly<Record<ErrorKind, number>> = {
   unsupportedCompression: errorCodes.UNSUPPORTED_COMPRESSION_TYPE,
   invalidRequiredAcks: errorCodes.INVALID_REQUIRED_ACKS,
   offsetOutOfRange: errorCodes.OFFSET_OUT_OF_RANGE,
+  // before ListOffsets 5 its handler says so in another way
+  offsetUnavailable: errorCodes.OFFSET_NOT_AVAILABLE,
   fencedLeaderEpoch: errorCodes.FENCED_LEADER_EPOCH,
   unknownLeaderEpoch: errorCodes.UNKNOWN_LEADER_EPOCH,
   policyViolation: errorCodes.POLICY_VIOLATION,

@@ -1,4 +1,5 @@
 import type { PartitionId } from '../core/brand.ts'
+import { BrokerError } from '../core/errors.ts'
 import type { Uuid } from '../core/uuid.ts'
 import type { RequestOf, ResponseInputOf } from '../wire/kafka/api.ts'
 import type { fetch } from '../wire/kafka/contracts/index.ts'
@@ -24,6 +25,8 @@ export interface WatchedPartition {
   readonly topicId: Uuid
   readonly partition: PartitionId
   readonly highWatermark: number
+  /** Of one that waits for the central cluster: is there something now? */
+  readonly hasArrived?: () => boolean
 }
 
 interface Limit {
@@ -55,17 +58,27 @@ export async function readPartition(
       errorCode: 0,
       highWatermark,
       lastStableOffset: highWatermark,
-      logStartOffset: logStart,
+      logStartOffset: services.remote?.knownStart(topic, wanted.partition) ?? logStart,
       // null says "none asked for": clients drop records by this list (Kafka sends it for read_committed only)
       abortedTransactions: isolationLevel === readUncommitted ? null : [],
       records: noRecords,
     }
     const diverging = divergingEpoch(partition, wanted, context)
     if (diverging !== undefined) return { answer: { ...answer, divergingEpoch: diverging }, bytes: 0, urgent: true }
-    const { records, nextOffset } = await readRecords(partition, wanted.fetchOffset, limit, context)
-    let bytes = 0
-    for (const batch of records) bytes += batch.length
     const watch = { topicId: topic.id, partition, highWatermark }
+    if (wanted.fetchOffset < logStart && services.remote !== undefined) {
+      const read = () => services.remote!.read(topic, wanted.partition, wanted.fetchOffset, Math.max(limit.bytes, 1))
+      const remote = read()
+      if (remote.kind === 'gone')
+        throw new BrokerError('offsetOutOfRange', `${wanted.fetchOffset} is before all that can be read`)
+      // as Kafka answers when its remote storage does not: nothing, without an error, so that nobody starts over elsewhere
+      if (remote.kind === 'awaited')
+        return { answer, bytes: 0, urgent: false, watch: { ...watch, hasArrived: () => read().kind !== 'awaited' } }
+      const records = within(remote.batches, limit)
+      return { answer: { ...answer, records }, bytes: bytesOf(records), urgent: true, watch }
+    }
+    const { records, nextOffset } = await readRecords(partition, wanted.fetchOffset, limit, context)
+    const bytes = bytesOf(records)
     return { answer: { ...answer, records }, bytes, urgent: bytes > 0 && nextOffset < highWatermark, watch }
   } catch (error) {
     return { answer: refused(wanted, context.refusal(error).errorCode), bytes: 0, urgent: true }
@@ -82,9 +95,15 @@ async function readRecords(
   const { batches, nextOffset } = await broker.read(partition, offset, Math.max(bytes, 1))
   // damage took all that is left: without a batch that says so a consumer would stand here until somebody appends
   if (batches.length === 0 && nextOffset > offset) return { records: [emptyBatch(offset, nextOffset - 1)], nextOffset }
-  const isTooMuch = batches[0] !== undefined && batches[0].length > bytes
-  return isTooMuch && !atLeastOne ? { records: [], nextOffset: offset } : { records: batches, nextOffset }
+  const records = within(batches, { bytes, atLeastOne })
+  return { records, nextOffset: records.length === batches.length ? nextOffset : offset }
 }
+
+/** All of them, or none: the first may be more than there is room for. */
+const within = (batches: readonly Buffer[], { bytes, atLeastOne }: Limit): readonly Buffer[] =>
+  batches[0] !== undefined && batches[0].length > bytes && !atLeastOne ? [] : batches
+
+const bytesOf = (batches: readonly Buffer[]): number => batches.reduce((sum, { length }) => sum + length, 0)
 
 /** KIP-595: the client's last record is of an epoch that ended earlier here. It truncates to the end that we tell. */
 function divergingEpoch(partition: PartitionId, wanted: Wanted, { services: { broker } }: RequestContext) {

@@ -1,5 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import type { Groups } from '../broker/groups/groups.ts'
+import type { RemoteLog } from '../broker/remote-log.ts'
 import type { LiveSettings } from '../config/live-settings.ts'
 import type { LoadedSettings } from '../config/load.ts'
 import type { TopicConfigs } from '../config/topic-configs.ts'
@@ -20,6 +21,8 @@ export interface Services {
   readonly topicConfigs: TopicConfigs
   /** Does an MQTT route choose partitions of the topic by key? Then more partitions move keys. */
   readonly hasKeyedRoute: (topic: string) => boolean
+  /** What the central cluster has of what has left this log; absent: nothing is read from there. */
+  readonly remote?: RemoteLog | undefined
   readonly clock: Clock
   readonly logger: Logger
   readonly responses: ResponseShare

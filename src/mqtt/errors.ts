@@ -70,6 +70,7 @@ const puback = {
   invalidRequiredAcks: reasonCodes.unspecified,
   replicationTimeout: reasonCodes.unspecified,
   offsetOutOfRange: reasonCodes.unspecified,
+  offsetUnavailable: reasonCodes.unspecified,
   fencedLeaderEpoch: reasonCodes.unspecified,
   unknownLeaderEpoch: reasonCodes.unspecified,
   outOfOrderSequence: reasonCodes.unspecified,

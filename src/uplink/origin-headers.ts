@@ -31,18 +31,24 @@ export const gatewayHeader = ({ gateway }: Origin): AddHeaders => {
   }
 }
 
+/** What `originHeaders` adds, in this order, behind all others. */
+export const originHeaderKeys = [
+  'gateway',
+  'gateway.log',
+  'gateway.topic',
+  'gateway.topic.id',
+  'gateway.partition',
+  'gateway.incarnation',
+  'gateway.offset',
+] as const
+
 /** The header `gateway`, and `gateway.log`, `.topic`, `.topic.id`, `.partition`, `.incarnation` and `.offset`: a record that names its one origin. */
 export const originHeaders = (origin: Origin): AddHeaders => {
-  const fixed = [
-    ['gateway', origin.gateway],
-    ['gateway.log', origin.logId],
-    ['gateway.topic', origin.topic],
-    ['gateway.topic.id', origin.topicId],
-    ['gateway.partition', String(origin.partition)],
-    ['gateway.incarnation', origin.incarnation],
-  ].map(([key, value]) => ({ key: key!, value: Buffer.from(value!) }))
+  const { gateway, logId, topic, topicId, partition, incarnation } = origin
+  const same = [gateway, logId, topic, topicId, String(partition), incarnation]
+  const fixed = same.map((value, index) => ({ key: originHeaderKeys[index]!, value: Buffer.from(value) }))
   return (headers, offset) => {
-    const own = [...fixed, { key: 'gateway.offset', value: Buffer.from(String(offset)) }]
+    const own = [...fixed, { key: originHeaderKeys.at(-1)!, value: Buffer.from(String(offset)) }]
     return joined(headers, withoutCount(encodeHeaders(own)), own.length)
   }
 }

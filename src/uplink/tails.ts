@@ -271,7 +271,7 @@ export class Tails {
     logger.warn(about, 'what was to be read back is gone: some records may be upstream twice')
     broker.metrics.add('uplinkTailsLost')
     this.#beginEpoch(tail, Math.min(Math.max(offset, first), end))
-    return { batches: [], highWatermark: end }
+    return { batches: [], highWatermark: end, aborted: [] }
   }
 
   #beginEpoch(tail: Tail, offset: number): void {

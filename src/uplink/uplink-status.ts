@@ -3,13 +3,20 @@ import type { UplinkHold, UplinkOffsets, UplinkPartition, UplinkSummary } from '
 import { BrokerError } from '../core/errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Lane } from './lane.ts'
+import type { RemoteReads, RemoteStatus } from './remote/remote-reads.ts'
 import type { Uplink } from './uplink.ts'
 
 /** What is upstream and what is not, partition by partition in the order of their names. */
-export const uplinkSummary = async (uplink: Uplink, broker: Broker, clock: Clock): Promise<UplinkSummary> => {
+export const uplinkSummary = async (
+  uplink: Uplink,
+  broker: Broker,
+  clock: Clock,
+  remote?: RemoteReads,
+): Promise<UplinkSummary> => {
   const nowMs = clock.monotonicMs()
   const partitions: UplinkPartition[] = []
-  for (const lane of uplink.lanes.all()) partitions.push(await partitionSummary(uplink, broker, lane, nowMs))
+  for (const lane of uplink.lanes.all())
+    partitions.push(await partitionSummary(uplink, broker, lane, nowMs, remote?.status(lane)))
   partitions.sort((one, other) => one.topic.localeCompare(other.topic) || one.partition - other.partition)
   return {
     state: uplink.state,
@@ -49,6 +56,7 @@ const partitionSummary = async (
   broker: Broker,
   lane: Lane,
   nowMs: number,
+  remote: RemoteStatus | undefined,
 ): Promise<UplinkPartition> => {
   const { highWatermark, logStart } = broker.offsets(lane.id)
   const lagRecords = lanes.lag(lane)
@@ -66,6 +74,8 @@ const partitionSummary = async (
     sentRecords: lane.ledger.records,
     expiredRecords: lane.ledger.unsent.expired ?? 0,
     thinnedRecords: lane.ledger.unsent.thinned ?? 0,
+    totalStart: remote?.start ?? null,
+    remoteProblem: remote?.problem ?? null,
     refused: lane.trouble?.batch ?? null,
     error: lane.trouble?.reason ?? null,
     retryInMs: lane.trouble === undefined ? null : leftMs(lane.trouble.retryAtMs, nowMs),

@@ -89,7 +89,7 @@ export class Uplink implements UplinkControls {
   constructor(parts: UplinkParts) {
     const { settings, broker, clock, random, gatewayId, incarnation } = parts
     this.#parts = parts
-    this.#cluster = this.#openCluster()
+    this.#cluster = this.openCluster()
     this.#upstream = new UpstreamPositions(parts)
     this.caps = new Caps(settings, {
       wallMs: () => clock.wallMs(),
@@ -247,14 +247,15 @@ export class Uplink implements UplinkControls {
   audit(): Promise<UplinkAudit> {
     const { lanes } = this
     const positionsTopic = this.#parts.settings['uplink.positions.topic']
-    const openCluster = (): Cluster => this.#openCluster()
+    const openCluster = (): Cluster => this.openCluster()
     this.#auditing ??= auditUplink({ ...this.#parts, lanes, positionsTopic, openCluster }).finally(() => {
       this.#auditing = undefined
     })
     return this.#auditing
   }
 
-  #openCluster(): Cluster {
+  /** Connections of their own to the central cluster; whoever opens them closes them. */
+  openCluster(): Cluster {
     const { settings, clock, network, credentials, gatewayId } = this.#parts
     return new Cluster(network, clock, {
       bootstrap: settings['uplink.bootstrap.servers'],

@@ -29,6 +29,7 @@ interface Pass {
  * - v9: current leader epoch, fenced
  * - v12: last fetched epoch: where it ended, when our log and the client's part
  * - v13: topic ids in place of names
+ * - v14: what is read from the central cluster comes like the rest: OFFSET_MOVED_TO_TIERED_STORAGE is for replicas
  */
 export const handleFetch = defineHandler(fetch, async (request, context): Promise<Response> => {
   const { sessionId, sessionEpoch, maxWaitMs, minBytes } = request
@@ -94,8 +95,8 @@ async function readWithin(limitBytes: number, request: Request, context: Request
 
 /** What happened between reading and now: looked at in the stretch that parks, so that no wake-up is lost. */
 function hasMoved({ watched }: Pass, { services: { broker } }: RequestContext): boolean {
-  return watched.some(({ topicId, partition, highWatermark }) => {
-    if (broker.topics.findById(topicId) === undefined) return true
+  return watched.some(({ topicId, partition, highWatermark, hasArrived }) => {
+    if (broker.topics.findById(topicId) === undefined || hasArrived?.()) return true
     return broker.offsets(partition).highWatermark !== highWatermark
   })
 }

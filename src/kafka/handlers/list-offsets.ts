@@ -1,7 +1,9 @@
 import type { PartitionId } from '../../core/brand.ts'
 import { BrokerError } from '../../core/errors.ts'
+import type { Topic } from '../../state/topics.ts'
 import type { RequestOf, ResponseInputOf } from '../../wire/kafka/api.ts'
 import { listOffsets } from '../../wire/kafka/contracts/index.ts'
+import { errorCodes } from '../../wire/kafka/error-codes.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 import { checkLeaderEpoch } from '../topic-lookup.ts'
 
@@ -26,6 +28,9 @@ const specialSince: Readonly<Record<number, number>> = {
   [earliestPendingUpload]: 11,
 }
 
+/** What stands behind the request on its connection waits as well. */
+const longestWaitMs = 3_000
+
 const nothing: Found = { offset: -1, timestamp: -1, leaderEpoch: -1 }
 
 /**
@@ -33,32 +38,58 @@ const nothing: Found = { offset: -1, timestamp: -1, leaderEpoch: -1 }
  * after a time. What does not exist is offset -1 without an error. Readers see durable records only, so the end is the high watermark.
  * - v2: isolation level; both are the same while there are no transactions
  * - v4: current leader epoch, fenced; leader epoch in the answer
- * - v7: -3; v8: -4, same as -2 without tiered storage; v9: -5, and v11: -6, which never exist without it
+ * - v7: -3; v8: -4, the start of what is here: -2 may be before it, in the central cluster (`remote.read`); v9: -5 and v11: -6 are never there
  */
 export const handleListOffsets = defineHandler(listOffsets, async (request, context) => ({
   topics: await Promise.all(
     request.topics.map(async ({ name, partitions }) => ({
       name,
-      partitions: await Promise.all(partitions.map(wanted => lookUp(name, wanted, context))),
+      partitions: await Promise.all(partitions.map(wanted => lookUp(name, wanted, request.timeoutMs, context))),
     })),
   ),
 }))
 
-async function lookUp(name: string, wanted: Wanted, context: RequestContext): Promise<PartitionAnswer> {
+async function lookUp(
+  name: string,
+  wanted: Wanted,
+  timeoutMs: number,
+  context: RequestContext,
+): Promise<PartitionAnswer> {
   const { services, version } = context
   const { partitionIndex, timestamp } = wanted
   try {
     const { topics } = services.broker
-    const partition = topics.partition(topics.get(name), partitionIndex)
+    const topic = topics.get(name)
+    const partition = topics.partition(topic, partitionIndex)
     checkLeaderEpoch(services, wanted.currentLeaderEpoch)
     if (timestamp < 0 && version < (specialSince[timestamp] ?? Number.POSITIVE_INFINITY)) {
       throw new BrokerError('unsupported', `timestamp ${timestamp} means nothing in version ${version}`)
     }
-    const { leaderEpoch, ...found } = await find(partition, timestamp, context)
+    const { leaderEpoch, ...found } =
+      timestamp === earliest
+        ? await totalStart(topic, partitionIndex, timeoutMs, context)
+        : await find(partition, timestamp, context)
     return { partitionIndex, errorCode: 0, ...found, ...(version >= 4 && { leaderEpoch }) }
   } catch (error) {
-    return { partitionIndex, errorCode: context.refusal(error).errorCode }
+    const { errorCode } = context.refusal(error)
+    const isUnknownCode = errorCode === errorCodes.OFFSET_NOT_AVAILABLE && version < 5
+    return { partitionIndex, errorCode: isUnknownCode ? errorCodes.LEADER_NOT_AVAILABLE : errorCode }
   }
+}
+
+/** The first offset that can be read, here or in the central cluster. Throws `offsetUnavailable` while that does not say. */
+async function totalStart(topic: Topic, index: number, timeoutMs: number, context: RequestContext): Promise<Found> {
+  const { broker, remote } = context.services
+  const partition = broker.topics.partition(topic, index)
+  if (remote !== undefined) {
+    const waitMs = Math.min(longestWaitMs, timeoutMs > 0 ? timeoutMs : longestWaitMs)
+    const offset = await remote.totalStart(topic, index, waitMs)
+    if (offset === undefined)
+      throw new BrokerError('offsetUnavailable', 'the central cluster does not say where the partition begins')
+    // epochs of what has left this log are not known
+    if (offset < broker.offsets(partition).logStart) return { offset, timestamp: -1, leaderEpoch: -1 }
+  }
+  return find(partition, earliestLocal, context)
 }
 
 async function find(partition: PartitionId, timestamp: number, { services }: RequestContext): Promise<Found> {
@@ -67,7 +98,6 @@ async function find(partition: PartitionId, timestamp: number, { services }: Req
   switch (timestamp) {
     case latest:
       return { offset: highWatermark, timestamp: -1, leaderEpoch: broker.leaderEpoch }
-    case earliest:
     case earliestLocal:
       return { offset: logStart, timestamp: -1, leaderEpoch: firstEpoch(partition, services.broker) }
     case latestTiered:
