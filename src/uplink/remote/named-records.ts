@@ -17,12 +17,12 @@ export class NamedRecords {
   offset = -1
   /** Likewise: its header list as it was published, encoded. */
   headers: Buffer = nothing
-  readonly #origin: Omit<RecordOrigin, 'offset'>
+  readonly #origin: Omit<RecordOrigin, 'offset' | 'incarnation'>
   /** The bytes from the first added header to the key of the last one, as they were seen last. */
   #added: Buffer | undefined
   #published: Buffer | undefined
 
-  constructor(origin: Omit<RecordOrigin, 'offset'>) {
+  constructor(origin: Omit<RecordOrigin, 'offset' | 'incarnation'>) {
     this.#origin = origin
   }
 
