@@ -211,7 +211,8 @@ const openParts = async (
     gatewayId: gatewayId(loaded, log),
     logger: logger.child('uplink'),
   })
-  const remote = openRemoteReads({ ...platform, broker, settings, logger: logger.child('remote') }, uplink)
+  const remoteParts = { ...platform, broker, state, settings, view: uplinkView, logger: logger.child('remote') }
+  const remote = openRemoteReads(remoteParts, uplink)
   const downlink = openDownlink({
     ...platform,
     broker,

@@ -18,6 +18,8 @@ export interface RemoteLog {
    * time, and an offset at or above it may be one of no record.
    */
   totalStart(topic: Topic, partition: number, timeoutMs: number): Promise<number | undefined>
+  /** DeleteRecords: nothing below `offset` is read from now on, also after restarts; durable when it resolves. */
+  deleteBefore(topic: Topic, partition: number, offset: number): Promise<void>
   /** As `totalStart` was found last; undefined: it was not asked for, or is the local one. */
   knownStart(topic: Topic, partition: number): number | undefined
 }

@@ -134,6 +134,12 @@ export interface KnownLoss {
   readonly logAge: number
 }
 
+/** Records below this offset were deleted here (DeleteRecords): what the central cluster has of them is not read, either. */
+export interface DeletedRecords {
+  readonly topicId: Uuid
+  readonly below: number
+}
+
 /** Under which producer id the log sends where there are no transactions. */
 export interface UplinkProducer {
   /** Topic id of the positions topic: of another cluster the id means nothing. */
@@ -164,6 +170,7 @@ const fencedTag = 'fenced/'
 const pausedKey = 'paused'
 const producerTag = 'producer/'
 const tailTag = 'tail/'
+const deletedTag = 'deleted/'
 
 /**
  * The copy of what the central cluster says of this log, and what must outlive a restart beside it. It may be old, never ahead. Keys are
@@ -180,6 +187,7 @@ const tailTag = 'tail/'
  *     paused                     -> log age in seconds; since when nothing is to be sent
  *     producer/LOG_ID            -> `UplinkProducer`
  *     tail/TARGET/PARTITION      -> `UpstreamTail`
+ *     deleted/TOPIC/PARTITION    -> `DeletedRecords`
  */
 export class UplinkView implements View {
   readonly name = 'uplink'
@@ -264,6 +272,14 @@ export class UplinkView implements View {
 
   putAcknowledged(topic: string, partition: number, known: KnownLosses): StateChange {
     return this.#put(`${acknowledgedTag}${topic}/${partition}`, known)
+  }
+
+  deleted(topic: string, partition: number): DeletedRecords | undefined {
+    return this.#get(`${deletedTag}${topic}/${partition}`)
+  }
+
+  putDeleted(topic: string, partition: number, deleted: DeletedRecords): StateChange {
+    return this.#put(`${deletedTag}${topic}/${partition}`, deleted)
   }
 
   putPlace(place: PositionsPlace): StateChange {

@@ -9,7 +9,9 @@ import { toCentral } from '../../core/offset-syncs.ts'
 import type { Clock, Timer } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import type { Random } from '../../platform/random.ts'
+import type { StateLog } from '../../state/state-log.ts'
 import type { Topic } from '../../state/topics.ts'
+import type { UplinkView } from '../../state/uplink.ts'
 import { emptyBatch } from '../../wire/kafka/empty-batch.ts'
 import { Backoff } from '../backoff.ts'
 import type { Lane } from '../lane.ts'
@@ -21,6 +23,8 @@ import { type NoStretch, type Stretch, stretchOf } from './stretch.ts'
 export interface RemoteReadsParts {
   readonly broker: Broker
   readonly uplink: Pick<Uplink, 'lanes' | 'offsetMaps' | 'delivery' | 'state' | 'openCluster'>
+  readonly state: StateLog
+  readonly view: UplinkView
   readonly settings: Settings
   readonly clock: Clock
   readonly random: Random
@@ -117,7 +121,7 @@ export class RemoteReads implements RemoteLog {
     const { logStart } = broker.offsets(id)
     if (lane === undefined || logStart === 0 || (stretch !== undefined && 'reason' in stretch)) return logStart
     if (stretch === undefined) return undefined
-    if (stretch.named >= logStart) return logStart
+    if (this.#lowest(lane, stretch) >= logStart) return logStart
     if (!this.#isFresh(lane, stretch)) {
       const search = this.#searches.get(id) ?? this.#search(lane, stretch)
       let timer: Timer | undefined
@@ -132,7 +136,14 @@ export class RemoteReads implements RemoteLog {
     const stretch = lane && this.#stretchOf(lane)
     if (lane === undefined || stretch === undefined || 'reason' in stretch) return undefined
     const start = this.#startOf(lane, stretch)
-    return start && Math.min(start.local, this.#parts.broker.offsets(lane.id).logStart)
+    return start && Math.min(this.#lowest(lane, stretch), this.#parts.broker.offsets(lane.id).logStart)
+  }
+
+  async deleteBefore({ name, id }: Topic, partition: number, offset: number): Promise<void> {
+    const { view, state } = this.#parts
+    if (offset <= this.#deletedBelow(name, id, partition)) return
+    state.write([view.putDeleted(name, partition, { topicId: id, below: offset })])
+    await state.durable(view)
   }
 
   /** For `uplink status`: from where on the partition can be read there or here, as far as it is known, and what is against reading it there. */
@@ -173,7 +184,14 @@ export class RemoteReads implements RemoteLog {
 
   /** Below it nothing is read: a start only rises. */
   #lowest(lane: Lane, stretch: Stretch): number {
-    return Math.max(stretch.named, this.#startOf(lane, stretch)?.local ?? 0)
+    const { topic, topicId, partition } = lane
+    const deleted = this.#deletedBelow(topic, topicId, partition)
+    return Math.max(stretch.named, deleted, this.#startOf(lane, stretch)?.local ?? 0)
+  }
+
+  #deletedBelow(topic: string, topicId: string, partition: number): number {
+    const deleted = this.#parts.view.deleted(topic, partition)
+    return deleted?.topicId === topicId ? deleted.below : 0
   }
 
   #awaited(reader: RemoteReader): RemoteRead {
