@@ -21,6 +21,7 @@ import type { Platform } from './platform/platform.ts'
 import type { Log } from './storage/log.ts'
 import type { Downlink } from './uplink/downlink/downlink.ts'
 import { downlinkTopics } from './uplink/downlink/downlink-status.ts'
+import { stayingReports } from './uplink/downlink/report-topics.ts'
 import type { RemoteReads } from './uplink/remote/remote-reads.ts'
 import type { Uplink } from './uplink/uplink.ts'
 import { uplinkOffsets, uplinkSummary } from './uplink/uplink-status.ts'
@@ -98,11 +99,18 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
 }
 
 /** Undefined: nothing comes down, and no rule waits for devices. */
-const downlinkStatus = ({ downlink, mqtt, platform }: StatusParts): DownlinkSummary | undefined => {
+const downlinkStatus = ({ downlink, mqtt, platform, loaded, log }: StatusParts): DownlinkSummary | undefined => {
   const deliveries = mqtt.deviceDeliveries()
-  if (downlink === undefined && deliveries.length === 0) return undefined
+  const formerRules = mqtt.formerRules()
+  if (downlink === undefined && deliveries.length + formerRules.length === 0) return undefined
   const topics = downlink === undefined ? [] : downlinkTopics(downlink, platform.clock)
-  return { error: downlink?.lastError ?? null, topics, deliveries }
+  return {
+    error: downlink?.lastError ?? null,
+    topics,
+    deliveries,
+    formerRules,
+    stayingReports: stayingReports(loaded.settings, gatewayId(loaded, log)),
+  }
 }
 
 /** `gateway.id`, or the host's name and the first digits of the log id. */

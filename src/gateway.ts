@@ -51,6 +51,7 @@ import type { Log } from './storage/log.ts'
 import { openCommitLog } from './storage/open-commit-log.ts'
 import { viewBytesFor } from './storage/options.ts'
 import { rememberingStore, type WearMeter } from './storage/wear-meter.ts'
+import { stayingReports } from './uplink/downlink/report-topics.ts'
 import { rememberStart } from './uplink/known-starts.ts'
 import type { Uplink } from './uplink/uplink.ts'
 
@@ -223,6 +224,8 @@ const openParts = async (
     clockQuality: () => clockWatch.quality(),
     logger: logger.child('downlink'),
   })
+  for (const stays of stayingReports(settings, gatewayId(loaded, log)))
+    logger.warn({ ...stays }, 'reports of commands do not go up')
   checkStartBudget(loaded, budgetBytes, log)
   rulesAreSet()
   followDiskBudget(live, log, totalBytes, logger)

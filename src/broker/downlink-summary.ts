@@ -6,6 +6,26 @@ export interface DownlinkSummary {
   readonly topics: readonly DownlinkTopic[]
   /** Deliver rules that wait for devices, partition by partition. */
   readonly deliveries: readonly DeviceDeliverySummary[]
+  /** Deliver rules that are gone from the settings, and of which something waits. */
+  readonly formerRules: readonly FormerRule[]
+  /** Topics for reports that do not go up. */
+  readonly stayingReports: readonly StayingReports[]
+}
+
+export interface StayingReports {
+  /** Topic here that is told what became of commands. */
+  readonly topic: string
+  /** Why nobody in the central cluster hears of it. */
+  readonly reason: string
+}
+
+export interface FormerRule {
+  /** What it is known by: its topic, and its name if it had one. */
+  readonly rule: string
+  /** Records that no device has. */
+  readonly pending: number
+  /** Then nothing of it is kept any more. */
+  readonly droppedInSeconds: number
 }
 
 export interface DeviceDeliverySummary {

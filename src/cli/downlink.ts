@@ -60,11 +60,25 @@ const deliveries = ({ deliveries: all }: DownlinkSummary): string =>
     })
     .join('')
 
+/** One line for each rule that is gone. */
+const formerRules = ({ formerRules: all }: DownlinkSummary): string =>
+  all
+    .filter(({ pending }) => pending > 0)
+    .map(({ rule, pending, droppedInSeconds }) => {
+      const what = `${plural(pending, 'record')} that no device has`
+      return `${what} of ${rule}: the rule is gone from the settings; dropped in ${ageText(droppedInSeconds)}\n`
+    })
+    .join('')
+
+/** One line for each topic whose reports nobody hears of. */
+const stayingReports = ({ stayingReports: all }: DownlinkSummary): string =>
+  all.map(({ topic, reason }) => `reports in ${topic} do not go up: ${reason}\n`).join('')
+
 const status = async ({ http, json }: { readonly http: string; readonly json?: boolean }): Promise<void> => {
   const summary = await new HttpClient(http).get<DownlinkSummary>('/api/v1/downlink')
   if (json) return printList([summary], {}, true)
   process.stdout.write(`${headline(summary)}${troubles(summary)}`)
-  process.stdout.write(deliveries(summary))
+  process.stdout.write(`${deliveries(summary)}${formerRules(summary)}${stayingReports(summary)}`)
   const rows = summary.topics.flatMap(({ topic, partitions }) => partitions.map(row => ({ topic, ...row })))
   if (rows.length > 0) printList(rows, columns, false)
 }

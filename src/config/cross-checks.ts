@@ -1,3 +1,4 @@
+import { checkDeliver } from './deliver-checks.ts'
 import { checkDownlink } from './downlink-checks.ts'
 import { formatListenUrl, isLocal, isTls, type ListenUrl } from './listen-url.ts'
 import { nearestWord } from './nearest-word.ts'
@@ -35,6 +36,7 @@ export function crossCheck(
   checkListenerRules(settings, report)
   checkUplink(settings, report)
   checkDownlink(settings, report)
+  checkDeliver(settings, report)
   return problems
 }
 

@@ -6,6 +6,8 @@ import { type Parsed, quoted, type ValueProblem, type ValueType, wrong } from '.
 /** From the log to MQTT subscribers: every new record of `topic` is published, and not stored again. */
 export interface DeliverRule {
   readonly topic: string
+  /** Tells it from other rules for the topic, of which one may be without. */
+  readonly name: string | undefined
   /** MQTT topic; `{key}`, `{topic}`, `{gateway}` and `{header.NAME}` are filled in per record. */
   readonly mqtt: Template
   readonly qos: 0 | 1 | 2
@@ -21,6 +23,7 @@ export const headerPlaceholder = /^header\.([A-Za-z0-9._-]+)$/
 const deliverPlaceholders = ['key', 'topic', 'gateway', 'header.NAME'] as const
 
 const topicName = /^[A-Za-z0-9._-]{1,249}$/
+const ruleName = /^[A-Za-z0-9._-]{1,100}$/
 
 /** Rules that a gateway may have; each reads its topic all the time. */
 const MAX_DELIVER_RULES = 100
@@ -42,9 +45,11 @@ export function parseDeliver(tree: unknown): Parsed<readonly DeliverRule[]> {
 }
 
 function readRule(tree: unknown, place: string): { item: DeliverRule | undefined; problems: readonly ValueProblem[] } {
-  const reader = new TreeReader(tree, place, ['topic', 'mqtt', 'qos', 'ack', 'report'])
+  const reader = new TreeReader(tree, place, ['topic', 'name', 'mqtt', 'qos', 'ack', 'report'])
   const topic = reader.text('topic', true)
   if (topic !== undefined && !topicName.test(topic)) reader.fail('topic', `${quoted(topic)} is not a topic name`)
+  const name = reader.text('name', false)
+  if (name !== undefined && !ruleName.test(name)) reader.fail('name', `${quoted(name)} is not a name of a rule`)
   const text = reader.text('mqtt', true)
   const mqtt =
     text === undefined ? undefined : reader.take('mqtt', parseTemplate(text, deliverPlaceholders, headerPlaceholder))
@@ -62,13 +67,14 @@ function readRule(tree: unknown, place: string): { item: DeliverRule | undefined
     reader.fail('report', 'needs `ack: device`: without it nobody hears what became of a record')
   const bad = reader.problems.length > 0 || topic === undefined || mqtt === undefined
   const rule = { qos: Number(qos) as 0 | 1 | 2, awaitsDevice: ack === 'device', report }
-  return { item: bad ? undefined : { topic, mqtt, ...rule }, problems: reader.problems }
+  return { item: bad ? undefined : { topic, name, mqtt, ...rule }, problems: reader.problems }
 }
 
 function formatDeliver(rules: readonly DeliverRule[]): string {
   return JSON.stringify(
-    rules.map(({ topic, mqtt, qos, awaitsDevice, report }) => ({
+    rules.map(({ topic, name, mqtt, qos, awaitsDevice, report }) => ({
       topic,
+      ...(name === undefined ? {} : { name }),
       mqtt: mqtt.text,
       qos,
       ...(awaitsDevice ? { ack: 'device' } : {}),

@@ -234,7 +234,7 @@ export const settingTable = {
   deliver: row(deliver, noRules, 'From the log to MQTT subscribers; what is delivered is not stored again', {
     docs:
       'Rules such as `{ topic: commands, mqtt: "devices/{key}/commands", qos: 1 }`. With `ack: device` a record counts as delivered only once the device has ' +
-      'acknowledged it, over restarts, and `report` names a topic that is told what became of it.',
+      'acknowledged it, over restarts, and `report` names a topic that is told what became of it. Several rules for one topic are told apart by `name`.',
   }),
 
   // Kafka clients

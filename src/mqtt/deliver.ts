@@ -1,12 +1,12 @@
 import type { Broker } from '../broker/broker.ts'
-import type { DeviceDeliverySummary } from '../broker/downlink-summary.ts'
+import type { DeviceDeliverySummary, FormerRule } from '../broker/downlink-summary.ts'
 import type { Groups } from '../broker/groups/groups.ts'
 import type { Topic } from '../broker/topics.ts'
 import type { DeliverRule } from '../config/deliver.ts'
 import { BrokerError } from '../core/errors.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import type { Metrics } from '../core/metrics.ts'
-import { type Clock, sleep } from '../platform/clock.ts'
+import { type Clock, sleep, type Timer } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { DownlinkView } from '../state/downlink.ts'
 import type { StateLog } from '../state/state-log.ts'
@@ -15,6 +15,8 @@ import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
 import { DeliveryLog } from './commands/delivery-log.ts'
 import { DeviceDelivery } from './commands/device-delivery.ts'
 import type { ResumedCommands } from './commands/resumed-commands.ts'
+import { RuleAccounts } from './commands/rule-accounts.ts'
+import { nameByPlace, ruleNameOf } from './commands/rule-name.ts'
 import { mqttTopicOf, rulePublication } from './commands/rule-publication.ts'
 import type { Distribution } from './distribution.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -29,6 +31,8 @@ export interface DeliveriesParts {
   /** How far rules with `ack: device` have come. */
   readonly view: DownlinkView
   readonly rules: readonly DeliverRule[]
+  /** What is kept of rules that are gone from the settings, minutes. */
+  readonly retentionMinutes: number
   readonly gatewayId: string
   readonly clock: Clock
   readonly logger: Logger
@@ -40,15 +44,8 @@ const readBytes = 256 * 1024
 const decompressedBytes = 16 * 1024 * 1024
 const waitMs = 60_000
 const retryMs = 1000
-/** Whatever `commit.max.bytes` is, they fit. */
-const changesPerWrite = 100
-
-/** The group whose committed offsets are the position of a rule; several rules on one topic are told apart by their order. */
-const deliverGroupId = (rules: readonly DeliverRule[], index: number): string => {
-  const { topic } = rules[index]!
-  const earlier = rules.slice(0, index).filter(rule => rule.topic === topic).length
-  return `brooklet.deliver.${topic}${earlier === 0 ? '' : `.${earlier + 1}`}`
-}
+/** How often accounts of rules that are gone are looked at. */
+const lookMs = 3_600_000
 
 /**
  * Deliver rules: each publishes the new records of its topic to MQTT subscribers, partition by partition in order. Positions are
@@ -59,6 +56,8 @@ export class Deliveries {
   readonly #parts: DeliveriesParts
   readonly #running = new Map<string, Promise<void>>()
   readonly #devices = new Set<DeviceDelivery>()
+  readonly #accounts: RuleAccounts
+  #look: Timer | undefined
   #stopped = false
   #started = false
   #stopWaits: (() => void)[] = []
@@ -66,17 +65,19 @@ export class Deliveries {
   constructor(parts: DeliveriesParts) {
     this.#parts = parts
     // without members they would expire, and a rule begin at the end
-    for (const index of parts.rules.keys()) parts.groups.keep(deliverGroupId(parts.rules, index))
+    for (const rule of parts.rules) parts.groups.keep(ruleNameOf(rule))
+    this.#accounts = new RuleAccounts(parts)
     parts.broker.topics.onChange((topic, change) => {
       if (change !== 'deleted' && this.#started) this.#begin(topic, true)
-      if (change === 'deleted') this.#forgetDeleted()
+      if (change === 'deleted') this.#accounts.look()
     })
     parts.metrics.gauge('devicePending', () => this.#pendingCount)
   }
 
   /** Takes up the rules that wait for devices, before any of these comes back with an exchange of an earlier start. */
   takeUp(): void {
-    this.#forgetDeleted()
+    this.#accounts.takeUp()
+    this.#lookAgain()
     const { broker, rules } = this.#parts
     const awaiting = rules.filter(rule => rule.awaitsDevice)
     for (const topic of broker.topics.all()) this.#begin(topic, false, awaiting)
@@ -93,9 +94,15 @@ export class Deliveries {
     return [...this.#devices].map(device => device.summary)
   }
 
+  /** Rules with `ack: device` that are gone from the settings, and of which something is kept. */
+  formerRules(): readonly FormerRule[] {
+    return this.#accounts.former()
+  }
+
   /** Resolves when no rule is at work any more. */
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#look?.cancel()
     for (const cancel of this.#stopWaits) cancel()
     for (const delivery of this.#devices) delivery.stop()
     await Promise.all(this.#running.values())
@@ -107,35 +114,29 @@ export class Deliveries {
     return count
   }
 
-  /** Deliveries of topics that are not there any more; what cannot be written now goes at the next start. */
-  #forgetDeleted(): void {
-    const { state, view, broker } = this.#parts
-    const changes = view.removeDeliveries(topicId => broker.topics.findById(topicId) !== undefined)
-    try {
-      for (let from = 0; from < changes.length; from += changesPerWrite)
-        state.write(changes.slice(from, from + changesPerWrite))
-    } catch (error) {
-      if (!(error instanceof BrokerError)) throw error
-    }
+  #lookAgain(): void {
+    this.#look = this.#parts.clock.after(lookMs, () => {
+      this.#accounts.look()
+      this.#lookAgain()
+    })
   }
 
   #begin(topic: Topic, isNew: boolean, wanted = this.#parts.rules): void {
-    for (const [index, rule] of this.#parts.rules.entries()) {
-      if (rule.topic !== topic.name || !wanted.includes(rule)) continue
+    for (const rule of wanted) {
+      if (rule.topic !== topic.name) continue
       for (const partition of topic.partitions.keys()) {
-        const key = `${index}/${topic.id}/${partition}`
+        const key = `${ruleNameOf(rule)}/${topic.id}/${partition}`
         if (this.#running.has(key)) continue
         const run = rule.awaitsDevice ? this.#runDevice : this.#run
-        const work = run.call(this, rule, index, topic, partition, isNew).finally(() => this.#running.delete(key))
+        const work = run.call(this, rule, topic, partition, isNew).finally(() => this.#running.delete(key))
         this.#running.set(key, work)
       }
     }
   }
 
-  async #runDevice(rule: DeliverRule, index: number, topic: Topic, partition: number, isNew: boolean): Promise<void> {
-    const { rules, broker } = this.#parts
-    const name = deliverGroupId(rules, index)
-    const place = { rule: name, topicId: topic.id, partition }
+  async #runDevice(rule: DeliverRule, topic: Topic, partition: number, isNew: boolean): Promise<void> {
+    const { broker } = this.#parts
+    const place = { rule: ruleNameOf(rule), topicId: topic.id, partition }
     const logParts = { ...this.#parts, report: rule.report }
     const delivery = new DeviceDelivery(
       { ...this.#parts, rule, topic, partition },
@@ -146,18 +147,18 @@ export class Deliveries {
     const first = (): number => {
       const { logStart, highWatermark } = broker.offsets(topic.partitions[partition]!)
       // where the rule was before it waited for devices
-      return this.#committed(name, topic, partition) ?? (isNew ? logStart : highWatermark)
+      return this.#committed(rule, topic, partition) ?? (isNew ? logStart : highWatermark)
     }
     await delivery.run(first).finally(() => this.#devices.delete(delivery))
   }
 
-  async #run(rule: DeliverRule, index: number, topic: Topic, partition: number, isNew: boolean): Promise<void> {
+  async #run(rule: DeliverRule, topic: Topic, partition: number, isNew: boolean): Promise<void> {
     const { clock, logger } = this.#parts
-    const groupId = deliverGroupId(this.#parts.rules, index)
+    const groupId = ruleNameOf(rule)
     let position: number | undefined
     while (!this.#stopped && this.#parts.broker.topics.findById(topic.id) !== undefined) {
       try {
-        position ??= await this.#startOffset(groupId, topic, partition, isNew)
+        position ??= await this.#startOffset(rule, topic, partition, isNew)
         position = await this.#deliverFrom(rule, groupId, topic, partition, position)
       } catch (error) {
         if (this.#stopped || this.#parts.broker.topics.findById(topic.id) === undefined) return
@@ -169,20 +170,25 @@ export class Deliveries {
   }
 
   /** The committed offset; else the end, and for a topic made just now its start. The choice is committed at once. */
-  async #startOffset(groupId: string, topic: Topic, partition: number, isNew: boolean): Promise<number> {
+  async #startOffset(rule: DeliverRule, topic: Topic, partition: number, isNew: boolean): Promise<number> {
     const { broker } = this.#parts
     const { logStart, highWatermark } = broker.offsets(topic.partitions[partition]!)
-    const committed = this.#committed(groupId, topic, partition)
+    const committed = this.#committed(rule, topic, partition)
     if (committed !== undefined && committed <= highWatermark) return Math.max(committed, logStart)
     const offset = isNew ? logStart : highWatermark
-    await this.#commit(groupId, topic, partition, offset)
+    await this.#commit(ruleNameOf(rule), topic, partition, offset)
     return offset
   }
 
-  #committed(groupId: string, topic: Topic, partition: number): number | undefined {
-    const offsets = [...this.#parts.groups.committedOffsets(groupId)]
-    const found = offsets.find(one => one.topic === topic.name && one.partition === partition)
-    return found !== undefined && found.offset >= 0 ? found.offset : undefined
+  /** Under its name, or by its place as before rules had names. */
+  #committed(rule: DeliverRule, topic: Topic, partition: number): number | undefined {
+    const { groups, rules } = this.#parts
+    for (const groupId of [ruleNameOf(rule), nameByPlace(rules, rule)]) {
+      const offsets = groupId === undefined ? [] : [...groups.committedOffsets(groupId)]
+      const found = offsets.find(one => one.topic === topic.name && one.partition === partition)
+      if (found !== undefined && found.offset >= 0) return found.offset
+    }
+    return undefined
   }
 
   /** Hands over what is there, commits, and waits for more. Returns the new position. */

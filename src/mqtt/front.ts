@@ -1,6 +1,6 @@
 import type { Broker } from '../broker/broker.ts'
 import type { ClockQuality } from '../broker/clock-quality.ts'
-import type { DeviceDeliverySummary } from '../broker/downlink-summary.ts'
+import type { DeviceDeliverySummary, FormerRule } from '../broker/downlink-summary.ts'
 import type { Groups } from '../broker/groups/groups.ts'
 import type { Listeners } from '../broker/listeners/listeners.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
@@ -132,6 +132,7 @@ export class MqttFront {
       state: parts.state,
       view: parts.downlink,
       rules: settings.deliver,
+      retentionMinutes: settings['offsets.retention.minutes'],
       gatewayId: parts.gatewayId,
       clock,
       logger: parts.logger.child('mqtt'),
@@ -198,6 +199,11 @@ export class MqttFront {
   /** Deliver rules that wait for devices, for people. */
   deviceDeliveries(): readonly DeviceDeliverySummary[] {
     return this.#deliveries.summaries()
+  }
+
+  /** Those that are gone from the settings, and of which something waits. */
+  formerRules(): readonly FormerRule[] {
+    return this.#deliveries.formerRules()
   }
 
   /** Connected clients, for people. */

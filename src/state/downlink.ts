@@ -28,7 +28,7 @@ export interface DownlinkPosition {
 
 /** A partition of a topic here as a deliver rule reads it. */
 export interface DeliveryPlace {
-  /** Name of the rule, as that of the group of rules without acknowledgements. */
+  /** Name of the rule, as that of the group of rules without acknowledgements. It has no slash. */
   readonly rule: string
   readonly topicId: Uuid
   readonly partition: number
@@ -38,6 +38,7 @@ const topicTag = 'topic/'
 const positionTag = 'position/'
 const deliveryTag = 'delivery/'
 const waitingTag = 'waiting/'
+const formerTag = 'former/'
 
 /**
  * Where the downlink stands, and deliver rules that wait for acknowledgements. A position is written in the group of the records that it speaks
@@ -47,6 +48,7 @@ const waitingTag = 'waiting/'
  *     position/TOPIC/PARTITION   -> `DownlinkPosition`
  *     delivery/RULE/TOPIC_ID/PARTITION         -> offset; devices have what lies below, but for what waits
  *     waiting/RULE/TOPIC_ID/PARTITION/OFFSET   -> log age in seconds; below the offset above, and no device has it
+ *     former/RULE                -> log age in seconds when the settings were first without the rule
  */
 export class DownlinkView implements View {
   readonly name = 'downlink'
@@ -97,13 +99,34 @@ export class DownlinkView implements View {
     return { view: this, key: Buffer.from(waitingKey(place) + offset), value: null }
   }
 
-  /** All that is kept of deliveries of topics that are not there any more. */
-  removeDeliveries(isPresent: (topicId: Uuid) => boolean): StateChange[] {
-    const gone = [...this.#values.keys()].filter(key => {
-      const [tag, , topicId = ''] = key.split('/')
-      return (tag === 'delivery' || tag === 'waiting') && !isPresent(topicId)
-    })
+  /** All that rules have begun to deliver. */
+  deliveries(): DeliveryPlace[] {
+    return [...this.#values.keys()].filter(key => key.startsWith(deliveryTag)).map(placeOf)
+  }
+
+  /** All that is kept of deliveries but of those that are wanted. */
+  removeDeliveries(isWanted: (place: DeliveryPlace) => boolean): StateChange[] {
+    const kept = [...this.#values.keys()].filter(key => key.startsWith(deliveryTag) || key.startsWith(waitingTag))
+    const gone = kept.filter(key => !isWanted(placeOf(key)))
     return gone.map(key => ({ view: this, key: Buffer.from(key), value: null }))
+  }
+
+  /** Log age at which the settings were first without the rule, of which something is kept; undefined: they have it. */
+  formerSince(rule: string): number | undefined {
+    return this.#get(formerTag + rule)
+  }
+
+  /** Rules with a `formerSince`. */
+  formerRules(): string[] {
+    return [...this.#values.keys()].filter(key => key.startsWith(formerTag)).map(key => key.slice(formerTag.length))
+  }
+
+  putFormer(rule: string, logAge: number): StateChange {
+    return this.#put(formerTag + rule, logAge)
+  }
+
+  removeFormer(rule: string): StateChange {
+    return { view: this, key: Buffer.from(formerTag + rule), value: null }
   }
 
   apply(key: Buffer, value: Buffer | null): void {
@@ -148,3 +171,9 @@ const deliveryKey = ({ rule, topicId, partition }: DeliveryPlace): string =>
 
 const waitingKey = ({ rule, topicId, partition }: DeliveryPlace): string =>
   `${waitingTag}${rule}/${topicId}/${partition}/`
+
+/** Of a delivery, or of what waits in it. */
+const placeOf = (key: string): DeliveryPlace => {
+  const [, rule = '', topicId = '', partition] = key.split('/')
+  return { rule, topicId, partition: Number(partition) }
+}

@@ -32,6 +32,7 @@ export class MqttServer {
   readonly open: OpenBroker
   readonly front: MqttFront
   readonly outbound: MqttOutboundView
+  readonly downlink: DownlinkView
   port = 0
   webSocketPort = 0
 
@@ -83,7 +84,7 @@ export class MqttServer {
       ...(hotPath === undefined ? {} : { hotPath }),
       ...(authentication === undefined ? {} : { authentication }),
     })
-    const server = new MqttServer(under, front, outbound)
+    const server = new MqttServer(under, front, outbound, downlink)
     for (const { scheme, address } of await front.open()) {
       const port = Number(address.slice(address.lastIndexOf(':') + 1))
       if (scheme === 'ws') server.webSocketPort = port
@@ -96,6 +97,7 @@ export class MqttServer {
     { log, metrics, memory, lines, open }: MemoryBroker,
     front: MqttFront,
     outbound: MqttOutboundView,
+    downlink: DownlinkView,
   ) {
     this.log = log
     this.metrics = metrics
@@ -104,6 +106,7 @@ export class MqttServer {
     this.open = open
     this.front = front
     this.outbound = outbound
+    this.downlink = downlink
   }
 
   get url(): string {

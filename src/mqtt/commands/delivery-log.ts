@@ -52,15 +52,21 @@ export class DeliveryLog {
     return this.#parts.view.delivered(this.#place)
   }
 
-  /** Below the position, ascending. */
+  /** What is below the position and has not come to its end, ascending. */
   get waiting(): number[] {
-    return this.#parts.view.waiting(this.#place)
+    return this.#parts.view.waiting(this.#place).filter(offset => !this.#isSettled(offset))
   }
 
-  /** Nothing in the log says that it has come to its end. */
+  /** It has not come to its end, as far as this start or the log knows. */
   isUnsettled(offset: number): boolean {
     const { position } = this
-    return position !== undefined && (offset >= position || this.#parts.view.isWaiting(this.#place, offset))
+    if (position === undefined || this.#isSettled(offset)) return false
+    return offset >= position || this.#parts.view.isWaiting(this.#place, offset)
+  }
+
+  /** That is not in the log yet. */
+  #isSettled(offset: number): boolean {
+    return this.#settled.some(one => one.offset === offset)
   }
 
   /** Too much is settled that could not be written. */

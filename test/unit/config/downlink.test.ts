@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest'
+import { crossCheck } from '../../../src/config/cross-checks.ts'
+import { parseDeliver } from '../../../src/config/deliver.ts'
 import { downlink, parseDownlink } from '../../../src/config/downlink.ts'
 import { checkDownlink } from '../../../src/config/downlink-checks.ts'
 import { defaultSettings, type Settings } from '../../../src/config/settings.ts'
@@ -81,4 +83,15 @@ it('rules that contradict each other or the uplink are refused', () => {
   ])
   expect(contradictions([{ topic: 'a', to: 'b' }], { 'uplink.topics': ['b'] })[0]).toContain('[0].to b is named in')
   expect(contradictions([{ topic: 'a', report: 'a' }])[0]).toContain('[0].report a is filled by the downlink')
+})
+
+it('deliver rules for one topic that cannot be told apart are refused', () => {
+  const rule = { topic: 'a', mqtt: 'm' }
+  const parsed = parseDeliver([rule, { ...rule, name: 'b' }, { topic: 'c', mqtt: 'm' }, rule, { ...rule, name: 'b' }])
+  if ('problems' in parsed) throw new Error('each rule is right')
+  const problems = crossCheck({ ...defaultSettings, deliver: parsed.value }, undefined, 8 * 2 ** 30, () => '')
+  expect(problems.map(({ reason, nearest }) => `${reason} ${nearest}`)).toEqual([
+    '[3].name is missing: [0] is for a, too, and has none; rules for one topic are told apart by it rule-2',
+    '[4].name is that of [1], which is for a, too; rules for one topic are told apart by it rule-2',
+  ])
 })

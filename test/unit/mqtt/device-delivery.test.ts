@@ -1,6 +1,8 @@
 import type { Packet } from 'mqtt-packet'
 import { afterEach, expect, it, vi } from 'vitest'
 import { parseDeliver } from '../../../src/config/deliver.ts'
+import { BrokerError } from '../../../src/core/errors.ts'
+import type { DeliveryPlace } from '../../../src/state/downlink.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
 import { RawMqttClient } from '../../support/mqtt-client.ts'
 import { MqttServer, type MqttServerOptions } from '../../support/mqtt-server.ts'
@@ -249,6 +251,33 @@ it('a log without room holds up what is written, not the devices; nothing is los
   expect((await reports(2)).map(({ offset }) => offset)).toEqual([0, 1])
 })
 
+it('what is done and finds no room in the log is not delivered again when the topic cannot be read for a moment', async () => {
+  await start()
+  const other = await connect('d2')
+  await subscribe(other, 'devices/d2/commands')
+  command('d1', '1')
+  command('d2', '2')
+  await acknowledge(other, 0)
+  await reports(1)
+  await restart()
+  const device = await connect('d1')
+  await subscribe(device, 'devices/d1/commands')
+  await device.waitCount('publish', 1)
+  server.log.held = true
+  command('d1', '3')
+  server.log.full = true
+  await acknowledge(device, 0)
+  await vi.waitFor(() => expect(pending()).toBe('0'))
+  const { broker } = server.open
+  const read = vi.spyOn(broker, 'read').mockRejectedValueOnce(new BrokerError('storageFailed', 'for a moment'))
+  server.log.release()
+  await acknowledge(device, 1)
+  expect(read).toHaveBeenCalled()
+  server.log.full = false
+  expect((await reports(3)).map(({ offset }) => offset)).toEqual([1, 0, 2])
+  expect(values(device)).toEqual(['1', '3'])
+})
+
 it('begins where the rule was before it waited for devices', async () => {
   const plain = { topic: rule.topic, mqtt: rule.mqtt }
   await start({ rule: plain })
@@ -330,7 +359,7 @@ it('with QoS 2 a record whose session has ended over a restart goes to the next 
   expect(await reports(1)).toMatchObject([{ result: 'delivered' }])
 })
 
-const two = ['a', 'b'].map(name => ({ ...rule, mqtt: `${name}/{key}`, qos: 2 }))
+const two = ['a', 'b'].map(name => ({ ...rule, name, mqtt: `${name}/{key}`, qos: 2 }))
 const topics = (client: RawMqttClient): string[] => publishes(client).map(({ topic }) => topic)
 
 it('with QoS 2 two rules for one topic each deliver the record, to one session too', async () => {
@@ -396,4 +425,65 @@ it('what waits for devices that are away does not use up the memory that it take
     await acknowledge(device, 0)
   }
   expect(await reports(40)).toHaveLength(40)
+})
+
+const named = (name: string): object => ({ ...rule, name, mqtt: `${name}/{key}` })
+
+it('rules are known by their names, not by their places', async () => {
+  await start({ rule: [named('a'), named('b')] })
+  const device = await connect('d1')
+  await subscribe(device, 'a/d1')
+  command('d1', '1')
+  await acknowledge(device, 0)
+  await reports(1)
+  await restart([named('b'), named('a')])
+  const after = await connect('d1')
+  await subscribe(after, '#')
+  await acknowledge(after, 0)
+  expect(topics(after)).toEqual(['b/d1'])
+  await quiet()
+  expect(topics(after)).toEqual(['b/d1'])
+  expect(await reports(2)).toHaveLength(2)
+})
+
+it('takes over what a rule was known by before it had a name', async () => {
+  const state = (): DeliveryPlace => ({ rule: '', topicId: server.open.broker.topics.get('commands').id, partition: 0 })
+  await start({ rule })
+  command('d1', '1')
+  command('d1', '2')
+  const place = { ...state(), rule: 'brooklet.deliver.commands.2' }
+  server.open.state.write([server.downlink.putDelivered(place, 1), server.downlink.putWaiting(place, 0, 0)])
+  await restart([{ ...rule, topic: 'others' }, rule, named('b')])
+  const device = await connect('d1')
+  await subscribe(device, 'b/d1')
+  await acknowledge(device, 0)
+  await acknowledge(device, 1)
+  expect(values(device)).toEqual(['1', '2'])
+  expect(server.downlink.deliveries().map(({ rule: name }) => name)).toEqual([
+    'brooklet.deliver.commands',
+    'brooklet.deliver.commands:b',
+  ])
+})
+
+it('what waits for devices of a rule that is gone is kept for a while, is listed, and then goes', async () => {
+  await start({ rule: [rule, named('b')] })
+  command('d1', '1')
+  await vi.waitFor(() => expect(pending()).toBe('2'))
+  const device = await connect('d1')
+  await subscribe(device, 'b/d1')
+  await acknowledge(device, 0)
+  await reports(1)
+  await restart([named('b')])
+  const name = 'brooklet.deliver.commands'
+  expect(server.front.formerRules()).toEqual([{ rule: name, pending: 1, droppedInSeconds: 7 * 86_400 }])
+  expect(server.lines.some(({ event }) => event.startsWith('a deliver rule is gone'))).toBe(true)
+  await restart([rule, named('b')])
+  expect(server.front.formerRules()).toEqual([])
+  expect(pending()).toBe('1')
+  await restart([named('b')])
+  server.log.logAge += 7 * 86_400
+  await restart([named('b')])
+  expect(server.front.formerRules()).toEqual([])
+  expect(server.downlink.deliveries().map(place => place.rule)).toEqual([`${name}:b`])
+  expect(server.lines.some(({ event }) => event.startsWith('what waited for devices'))).toBe(true)
 })
