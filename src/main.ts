@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import { CommandFailed } from './cli/command-failed.ts'
 import { HttpFailure } from './cli/http-client.ts'
 import { versionLine } from './cli/version.ts'
@@ -22,12 +22,22 @@ const oneLine = (text: string): string =>
     .replace(' is invalid. ', ': ')
     .replaceAll('\n', ' ')
 
+/** In the help; a longer one has a line of its own. */
+const widestTerm = 34
+
 const program = new Command('brooklet')
   .description('event broker for IoT gateways: MQTT in, one synced commit log, Kafka consumer groups out')
+  .configureHelp({
+    padWidth: (command, helper) => Math.min(widestTerm, Help.prototype.padWidth.call(helper, command, helper)),
+    formatItem: (term, termWidth, description, helper) => {
+      const format = (text: string) => Help.prototype.formatItem.call(helper, text, termWidth, description, helper)
+      return term.length <= termWidth ? format(term) : `  ${term}\n${format('')}`
+    },
+  })
   .configureOutput({
     outputError: (text, write) => write(`brooklet: ${oneLine(text)}; see --help\n`),
   })
-  .version(versionLine, '-V, --version', 'print the version, as the command does')
+  .version(versionLine, '-V, --version', 'print the version')
   .exitOverride()
 
 /** In the order of the help. Loaded when asked for: a gateway does not carry what only its tools need. */

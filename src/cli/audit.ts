@@ -64,6 +64,7 @@ const audit = async ({ topic, http, json }: AuditFlags): Promise<void> => {
 /** `brooklet audit`: what became of every record, and whether the central cluster agrees. */
 export const auditCommand = (): Command =>
   new Command('audit')
+    .summary('what became of every record')
     .description(
       'what became of every record, compared with the central cluster; exit code 1 when something is unexplained',
     )

@@ -88,6 +88,7 @@ const rateOf = (text: string): number => {
 /** `brooklet backup TO`: copies the log of a running gateway, as it is at one moment; what an earlier backup has is not copied again. */
 export const backupCommand = (): Command =>
   new Command('backup')
+    .summary('copy the log of a running gateway')
     .description('copy the log of the gateway that runs on a data directory; incremental where a backup is already')
     .argument('<to>', 'directory of the backup: empty, or with an earlier backup of this log')
     .option('--data-dir <directory>', 'data directory of the gateway (default: data.dir of the settings)')

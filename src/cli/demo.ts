@@ -54,6 +54,7 @@ const gatewaySettings = async (directory: string, { address }: DemoLink): Promis
 /** `brooklet demo`: gateway, central cluster, 25 sensors and a consumer group in one process, with a live table, a ledger and an audit at the end. */
 export const demoCommand = (): Command =>
   new Command('demo')
+    .summary('try it: a gateway, sensors and a cluster')
     .description('run a gateway with 25 simulated sensors, a consumer group and a central cluster, and watch')
     .option('--duration <seconds>', 'stop by itself (default: at Ctrl-C)', wholeNumber(1, maxDurationSeconds))
     .action(async ({ duration }: DemoFlags) => {

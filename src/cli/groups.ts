@@ -118,7 +118,7 @@ const remove = (groupId: string, flags: ClusterFlags): Promise<void> =>
 
 /** `brooklet groups`: list, describe, reset, translate, delete. */
 export const groupsCommand = (): Command => {
-  const groups = new Command('groups').description('list, describe, reset, translate and delete consumer groups')
+  const groups = new Command('groups').description('positions and members of consumer groups')
   addClusterOption(groups.command('list').description('groups with their state').option('--json', 'print JSON')).action(
     list,
   )

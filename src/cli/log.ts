@@ -7,7 +7,7 @@ import { verifyCommand } from './log-verify.ts'
 /** `brooklet log`: looks into the data directory of a stopped or a running gateway; only `repair` changes anything there. */
 export const logCommand = (): Command =>
   new Command('log')
-    .description('inspect, verify, dump and repair the log in a data directory')
+    .description('look at the log of a gateway, and mend it')
     .addCommand(inspectCommand())
     .addCommand(verifyCommand())
     .addCommand(dumpCommand())

@@ -11,6 +11,7 @@ import { plural } from './plural.ts'
 /** `brooklet restore FROM`: makes a data directory of a backup, as a new log that knows its parent. */
 export const restoreCommand = (): Command =>
   new Command('restore')
+    .summary('make a data directory of a backup')
     .description('make a data directory of a backup; the log gets a new id and knows the one it comes from')
     .argument('<from>', 'directory of the backup')
     .option('--data-dir <directory>', 'empty directory to restore into (default: data.dir of the settings)')

@@ -21,8 +21,8 @@ export const addSettingFlags = (command: Command): Command => {
   command.option('--set <key=value>', 'any setting by its key; may be repeated', collected)
   for (const key of settingKeys) {
     const { help, type, fallback } = settingRow(key)
-    const shown = type.format(fallback)
-    const description = shown === '' ? help : `${help} (default: ${shown})`
+    const shown = fallback === Number.POSITIVE_INFINITY ? 'no limit' : type.format(fallback)
+    const description = shown === '' || shown === '[]' ? help : `${help} (default: ${shown})`
     command.addOption(new Option(`${flagName(key)} <value>`, description).helpGroup(headingOf(key)))
   }
   return command
@@ -33,6 +33,7 @@ const headings: readonly (readonly [string, RegExp])[] = [
   ['Addresses:', /\.listen$|^kafka\.advertised$|^insecure\.|^tls\.|^proxy\.|^listeners$|^connection\.setup/],
   ['MQTT:', /^(mqtt\.|routes$|deliver$)/],
   ['HTTP:', /^http\./],
+  ['Uplink and downlink:', /^(uplink|downlink|replica)\b/],
   ['Disk, memory and commits:', /^(disk|memory|commit|gaps)\./],
   ['Topics and records:', /^(num\.partitions|auto\.create|partitions|max\.message|retention|message|replication)/],
   ['Consumer groups:', /^(groups?|offsets?)\./],

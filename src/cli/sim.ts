@@ -10,6 +10,7 @@ const collect = (text: string, before: readonly string[] = []): readonly string[
 /** `brooklet sim`: a fleet of simulated devices. All that it does is in firmware-sim/run.ts. */
 export const simCommand = (): Command =>
   new Command('sim')
+    .summary('run a fleet of simulated devices')
     .description('run a fleet of simulated devices against a gateway, and print what became of every reading')
     .option('--url <url>', 'gateway, mqtt[s]://[user:password@]host[:port]', 'mqtt://127.0.0.1:1883')
     .option('--profile <name>', `kind of device: ${profiles.map(profile => profile.name).join(', ')}`, 'env')

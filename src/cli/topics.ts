@@ -119,7 +119,7 @@ export const topicsCommand = (): Command => {
   const configs = assignment('retention.ms=3600000')
   const configOption = ['--config <key=value>', 'topic config; may be repeated', configs] as const
   const count = wholeNumber(1, maxPartitions)
-  const topics = new Command('topics').description('list, describe, create, alter and delete topics')
+  const topics = new Command('topics').description('topics and their configs')
   addClusterOption(
     topics.command('list').description('topics with their record counts').option('--json', 'print JSON'),
   ).action(list)

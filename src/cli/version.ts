@@ -7,7 +7,7 @@ export const versionLine = `brooklet ${version} (Node.js ${process.version}, ${p
 /** `brooklet version`: what to name in a report. */
 export const versionCommand = (): Command =>
   new Command('version')
-    .description('print the version of Brooklet, of Node.js and the platform')
+    .description('print the version')
     .option('--json', 'as JSON')
     .action((options: { json?: boolean }) => {
       const { version: node, platform, arch } = process

@@ -82,6 +82,14 @@ it('the container file copies what is there', () => {
   expect(copied.filter(path => !existsSync(join(root, path)))).toEqual([])
 })
 
+it('the help fits a terminal of 80 columns, a line for each command', () => {
+  const overview = helpOf([])
+  const names = [...overview.matchAll(/^ {2}([a-z]+)\b/gm)].map(([, name = '']) => name).filter(name => name !== 'help')
+  expect(overview.split('Commands:\n')[1]!.trimEnd().split('\n')).toHaveLength(names.length + 1)
+  const lines = names.flatMap(name => helpOf([name]).split('\n')).filter(line => line.length > 80)
+  expect(lines).toEqual([])
+})
+
 describe('the pages', () => {
   it('have only links that lead somewhere', () => {
     const broken = pages.flatMap(page =>
