@@ -1,3 +1,4 @@
+import type { RefusalLog } from '../broker/refusal-log.ts'
 import { AssertionError } from '../core/assert.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
 import type { Metrics } from '../core/metrics.ts'
@@ -7,7 +8,6 @@ import { FrameSplitter } from '../wire/kafka/frames.ts'
 import { CloseConnection, type RefusalReason } from './errors.ts'
 import type { Peer } from './handler.ts'
 import type { MemoryGate } from './memory-gate.ts'
-import type { RefusalLog } from './refusal-log.ts'
 import type { ResponseShare } from './response-share.ts'
 import type { Router } from './router.ts'
 
@@ -26,7 +26,7 @@ export interface ConnectionParts {
   readonly metrics: Metrics
   readonly gate: MemoryGate
   readonly responses: ResponseShare
-  readonly refusals: RefusalLog
+  readonly refusals: RefusalLog<RefusalReason>
   readonly maxRequestBytes: number
   readonly maxIdleMs: number
 }
@@ -111,7 +111,7 @@ export class KafkaConnection implements Peer {
 
   refuse(reason: RefusalReason, why: string): void {
     if (this.#closed) return
-    this.#parts.refusals.closed(reason, this.#connection.remote, why)
+    this.#parts.refusals.refused(reason, { remote: this.#connection.remote, why })
     this.destroy()
   }
 

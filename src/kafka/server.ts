@@ -1,4 +1,5 @@
 import type { FrontOptions, Listeners } from '../broker/listeners/listeners.ts'
+import { RefusalLog } from '../broker/refusal-log.ts'
 import type { ListenUrl } from '../config/listen-url.ts'
 import type { Timer } from '../platform/clock.ts'
 import type { Connection, Listener } from '../platform/network.ts'
@@ -6,7 +7,6 @@ import { advertisedAddress } from './advertised.ts'
 import { type ConnectionParts, KafkaConnection } from './connection.ts'
 import { handlers } from './handlers/index.ts'
 import { MemoryGate } from './memory-gate.ts'
-import { RefusalLog } from './refusal-log.ts'
 import { ResponseShare } from './response-share.ts'
 import { Router } from './router.ts'
 import type { Services } from './services.ts'
@@ -49,7 +49,7 @@ export class KafkaServer {
       metrics,
       gate: new MemoryGate(memory, metrics),
       responses,
-      refusals: new RefusalLog(logger, clock, metrics),
+      refusals: new RefusalLog({ logger, clock, metrics }, 'kafkaRefusedConnections', 'kafka connection closed'),
       maxRequestBytes: loaded.settings['socket.request.max.bytes'],
       maxIdleMs: loaded.settings['connections.max.idle.ms'],
     }
@@ -89,7 +89,7 @@ export class KafkaServer {
   async #listen(url: ListenUrl, advertised: ListenUrl | undefined): Promise<void> {
     try {
       const { refusals } = this.#connectionParts
-      const onRefused: FrontOptions['onRefused'] = (reason, remote, why) => refusals.closed(reason, remote, why)
+      const onRefused: FrontOptions['onRefused'] = (reason, remote, why) => refusals.refused(reason, { remote, why })
       const listener = await this.#parts.listeners.open(url, { onRefused }, connection => {
         this.#accept(connection, url, advertised, listener.address.port)
       })

@@ -143,7 +143,7 @@ export class MqttConnection {
   /** Ends the connection; an MQTT 5 client is told why, when there is a code for it. */
   close(reason: CloseReason, why: string, reasonCode?: number): void {
     if (this.#isClosed) return
-    this.services.closeLog.closed(reason, this, why)
+    this.services.closings.refused(reason, { remote: this.remote, clientId: this.clientId, why })
     this.endWith(reasonCode, why)
   }
 

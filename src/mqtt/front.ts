@@ -3,6 +3,7 @@ import type { ClockQuality } from '../broker/clock-quality.ts'
 import type { DeviceDeliverySummary, FormerRule } from '../broker/downlink-summary.ts'
 import type { Groups } from '../broker/groups/groups.ts'
 import type { Listeners } from '../broker/listeners/listeners.ts'
+import { RefusalLog } from '../broker/refusal-log.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
 import { formatAddress } from '../config/listen-url.ts'
 import type { Settings } from '../config/settings.ts'
@@ -22,7 +23,6 @@ import type { SparkplugView } from '../state/sparkplug.ts'
 import type { StateLog } from '../state/state-log.ts'
 import { stateTopic } from '../wire/sparkplug/topic.ts'
 import type { Client } from './client.ts'
-import { CloseLog } from './close-log.ts'
 import { ResumedCommands } from './commands/resumed-commands.ts'
 import { MqttConnection } from './connection.ts'
 import { Deliveries } from './deliver.ts'
@@ -46,7 +46,6 @@ import { EdgeNodes } from './sparkplug/edge-nodes.ts'
 import { HostState } from './sparkplug/host-state.ts'
 import { Rebirths } from './sparkplug/rebirths.ts'
 import { SparkplugStore } from './sparkplug/sparkplug-store.ts'
-import { SubscriptionRefusals } from './subscription-refusals.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { SystemTopics } from './system-topics.ts'
 import { TopicRoutes } from './topic-routes.ts'
@@ -171,7 +170,7 @@ export class MqttFront {
           webSocket: { subprotocol: 'mqtt', maxFrameBytes: 2 * services.limits.maxPacketBytes },
           tells: true,
           onRefused: (reason: SetupRefusal, remote: string, why: string) =>
-            this.#services.closeLog.closed(reason, { remote }, why),
+            this.#services.closings.refused(reason, { remote, why }),
         }
         const listener = await listeners.open(url, options, (connection, refusal) =>
           this.#connected(connection, services, refusal),
@@ -317,7 +316,9 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     metrics,
     maxBytes: Math.max(settings['commit.max.bytes'], settings['max.message.bytes']),
   })
-  const store = new PublishStore({ ...stored, sparkplug, logger: parts.logger.child('mqtt') })
+  const logger = parts.logger.child('mqtt')
+  const told = { logger, clock, metrics }
+  const store = new PublishStore({ ...stored, sparkplug, logger })
   const wills = new Wills({
     log: parts.state,
     view: parts.wills,
@@ -361,7 +362,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     sessions,
     sessionLog,
     subscriptions,
-    subscriptionRefusals: new SubscriptionRefusals(parts.logger.child('mqtt'), clock, metrics),
+    subscriptionRefusals: new RefusalLog(told, 'mqttRefused', 'mqtt subscription refused'),
     replays: new Replays(subscriptions, metrics),
     distribution,
     commands: new ResumedCommands(),
@@ -372,11 +373,11 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     gate: new ReadGate(memory, metrics),
     outbound: new OutboundLimit(memory, settings['mqtt.subscriber.max.bytes']),
     aliasMemory: new MemoryShare(memory, shares.aliases),
-    closeLog: new CloseLog(parts.logger.child('mqtt'), clock, metrics),
+    closings: new RefusalLog(told, 'mqttRefusedConnections', 'mqtt connection closed'),
     clock,
     random,
     metrics,
-    logger: parts.logger.child('mqtt'),
+    logger,
     limits: limitsOf(settings),
     denied: settings['mqtt.subscribe.deny'],
     hotPath: parts.hotPath ?? true,

@@ -1,13 +1,14 @@
 import type { Broker } from '../broker/broker.ts'
+import type { RefusalLog } from '../broker/refusal-log.ts'
 import type { SubscribeDenyRule } from '../config/subscribe-deny.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Random } from '../platform/random.ts'
-import type { CloseLog } from './close-log.ts'
 import type { ResumedCommands } from './commands/resumed-commands.ts'
 import type { Distribution } from './distribution.ts'
 import type { EnhancedAuthentication } from './enhanced-authentication.ts'
+import type { CloseReason } from './errors.ts'
 import type { GroupWork } from './group-work.ts'
 import type { Ingest } from './ingest.ts'
 import type { MemoryShare } from './memory-share.ts'
@@ -18,7 +19,6 @@ import type { ReadGate } from './read-gate.ts'
 import type { Replays } from './replays.ts'
 import type { SessionLog } from './session-log.ts'
 import type { Sessions } from './sessions.ts'
-import type { SubscriptionRefusals } from './subscription-refusals.ts'
 import type { Subscriptions } from './subscriptions.ts'
 import type { SystemTopics } from './system-topics.ts'
 import type { Traffic } from './traffic.ts'
@@ -54,7 +54,7 @@ export interface MqttServices {
   readonly sessions: Sessions
   readonly sessionLog: SessionLog
   readonly subscriptions: Subscriptions
-  readonly subscriptionRefusals: SubscriptionRefusals
+  readonly subscriptionRefusals: RefusalLog<string>
   readonly replays: Replays
   readonly distribution: Distribution
   readonly commands: ResumedCommands
@@ -65,7 +65,7 @@ export interface MqttServices {
   readonly gate: ReadGate
   readonly outbound: OutboundLimit
   readonly aliasMemory: MemoryShare
-  readonly closeLog: CloseLog
+  readonly closings: RefusalLog<CloseReason>
   readonly clock: Clock
   readonly random: Random
   readonly metrics: Metrics

@@ -10,7 +10,8 @@ import { type CrashLoopReport, surviveCrashes } from './crash-loop.ts'
 
 const cycles = Number(process.env['CUT_CYCLES'] ?? 10)
 const seed = Number(process.env['SEED'] ?? 1)
-const test = requireFuse(60_000 + cycles * 20_000)
+const timeoutMs = 60_000 + cycles * 20_000
+const test = requireFuse()
 
 let disk: PowerCutFileSystem | undefined
 
@@ -31,12 +32,16 @@ const cutPower = async (options: { cycles: number; isFull: boolean; program?: st
   })
 }
 
-test(`keeps every promise through ${cycles} power cuts while data is evicted, cleaned and compacted`, async () => {
-  const report = await cutPower({ cycles, isFull: true })
-  console.log(JSON.stringify(report))
-  expect(report.evictedRecords).toBeGreaterThan(0)
-  expect(report.cleanings).toBeGreaterThan(0)
-})
+test(
+  `keeps every promise through ${cycles} power cuts while data is evicted, cleaned and compacted`,
+  async () => {
+    const report = await cutPower({ cycles, isFull: true })
+    console.log(JSON.stringify(report))
+    expect(report.evictedRecords).toBeGreaterThan(0)
+    expect(report.cleanings).toBeGreaterThan(0)
+  },
+  timeoutMs,
+)
 
 test('the file system keeps what was synced, and of the rest now this, now that', async () => {
   const mounted = (disk = await PowerCutFileSystem.mount())
@@ -61,13 +66,17 @@ test('the file system keeps what was synced, and of the rest now this, now that'
   expect([...seen].sort()).toEqual(['renamed torn', 'renamed whole', 'written torn', 'written whole'])
 })
 
-test('the canary: a gateway that acknowledges before the sync is found', async () => {
-  const { directory, program } = await bundleGateway('unsynced-gateway.ts')
-  try {
-    // the topic itself may be what was lost
-    const broken = /that is missing|was damaged|does not go back|explained|instead of|sequence number|does not host/
-    await expect(cutPower({ cycles: 3, isFull: false, program })).rejects.toThrow(broken)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
-  }
-})
+test(
+  'the canary: a gateway that acknowledges before the sync is found',
+  async () => {
+    const { directory, program } = await bundleGateway('unsynced-gateway.ts')
+    try {
+      // the topic itself may be what was lost
+      const broken = /that is missing|was damaged|does not go back|explained|instead of|sequence number|does not host/
+      await expect(cutPower({ cycles: 3, isFull: false, program })).rejects.toThrow(broken)
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
+  },
+  timeoutMs,
+)

@@ -1,14 +1,11 @@
 import dns from 'node:dns'
-import { expect, test, vi } from 'vitest'
+import { expect, vi } from 'vitest'
 import { nodeNetwork } from '../../src/platform/node/network.ts'
-import { LinkNamespace, missingLinkNamespace } from '../support/link-namespace.ts'
+import { LinkNamespace, requireLinkNamespace } from '../support/link-namespace.ts'
 import { startProgram } from '../support/tools.ts'
 
-const lacks = missingLinkNamespace()
-if (lacks !== undefined) process.stderr.write(`skipped: connects over slow links: ${lacks}\n`)
-
-test.skipIf(lacks !== undefined)(
-  `a name with several addresses is reached though its first one takes longer than 250 ms [${lacks ?? 'root'}]`,
+requireLinkNamespace()(
+  'a name with several addresses is reached though its first one takes longer than 250 ms',
   async () => {
     const link = LinkNamespace.create()
     const port = 9092

@@ -1,5 +1,11 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { callClient, type ForeignClient, ForeignMember, foreignClients, missing } from '../support/foreign-client.ts'
+import { afterEach, beforeEach, expect } from 'vitest'
+import {
+  callClient,
+  type ForeignClient,
+  ForeignMember,
+  foreignClients,
+  requireClient,
+} from '../support/foreign-client.ts'
 import { Gateway } from '../support/gateway.ts'
 
 /** The same story with every client: admin, an idempotent producer, a group of two, a restart, and where it goes on. */
@@ -39,20 +45,10 @@ const join = (client: ForeignClient): ForeignMember => {
   return member
 }
 
-/** A client that is not installed is a skip that says what to do; `.ci/run` installs all for which there are tools. */
-const testWith = (client: ForeignClient, name: string, body: () => Promise<void>): void => {
-  const why = missing(client)
-  if (why === undefined) test(name, body)
-  else {
-    process.stderr.write(`skipped: ${name}: ${why}\n`)
-    test.skip(`${name} [${why}]`, () => undefined)
-  }
-}
-
 for (const client of foreignClients) {
   const call = (...words: string[]): Promise<string> => callClient(client, bootstrap, ...words)
 
-  testWith(client, `${client.name} creates, writes, shares, goes on over a restart, deletes`, async () => {
+  requireClient(client)(`${client.name} creates, writes, shares, goes on over a restart, deletes`, async () => {
     expect(await call('create', 'story', '4')).toBe('created')
     expect(await call('describe', 'story')).toBe('partitions 4')
     expect(await call('produce', 'story', '0', '1000')).toBe('produced 1000')
@@ -97,7 +93,7 @@ for (const client of foreignClients) {
 }
 
 const java = foreignClients.find(({ language }) => language === 'java')!
-testWith(java, "the Java client's Admin does what operators' tools ask for", async () => {
+requireClient(java)("the Java client's Admin does what operators' tools ask for", async () => {
   const call = (...words: string[]): Promise<string> => callClient(java, bootstrap, ...words)
   await call('create', 'story', '4')
   await call('produce', 'story', '0', '100')

@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { callTool, kafkaTools, missing } from '../support/foreign-client.ts'
+import { afterEach, beforeEach, expect } from 'vitest'
+import { callTool, kafkaTools, requireClient } from '../support/foreign-client.ts'
 import { Gateway } from '../support/gateway.ts'
 
 /** What operators type: `kafka-topics.sh`, `kafka-console-*.sh`, `kafka-consumer-groups.sh` and the like. */
@@ -12,11 +12,7 @@ beforeEach(async () => {
 })
 afterEach(() => gateway?.dispose())
 
-const why = missing(kafkaTools)
-const name = "Kafka's command line tools work"
-if (why !== undefined) process.stderr.write(`skipped: ${name}: ${why}\n`)
-
-test.skipIf(why !== undefined)(why === undefined ? name : `${name} [${why}]`, async () => {
+requireClient(kafkaTools)("Kafka's command line tools work", async () => {
   const topic = ['--topic', 'tools']
   expect(await callTool('TopicCommand', [...server, '--create', ...topic, '--partitions', '3'])).toContain('Created')
   const described = await callTool('TopicCommand', [...server, '--describe', ...topic])

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import mqtt from 'mqtt'
 import { afterEach, describe, expect, test } from 'vitest'
-import { missing, pahoPython } from '../support/foreign-client.ts'
+import { pahoPython, requireClient } from '../support/foreign-client.ts'
 import { Gateway } from '../support/gateway.ts'
 
 /** One story with MQTT clients that others wrote: live at every QoS, away and back with what was missed, retained. */
@@ -15,12 +15,11 @@ const port = (): string => gateway.addresses.mqtt.split(':').at(-1)!
 const versions = [3, 4, 5] as const
 
 describe('Paho for Python', () => {
-  const reason = missing(pahoPython)
   for (const version of versions) {
-    test.skipIf(reason !== undefined)(`version ${version}${reason === undefined ? '' : ` [${reason}]`}`, async () => {
+    requireClient(pahoPython)(`version ${version}`, async () => {
       gateway = await Gateway.start()
       const [file, ...args] = pahoPython.command
-      const { stdout } = await promisify(execFile)(file, [...args, port(), String(version)], { timeout: 60_000 })
+      const { stdout } = await promisify(execFile)(file, [...args, port(), String(version)], { timeout: 120_000 })
       const user = version === 5 ? [['unit', 'C'], ['unit', 'F'], ['site', 'a']] : [] // biome-ignore format: pairs
       const row = (payload: string, qos: number, retain = false) => ['paho/x', payload, qos, retain, user]
       expect(JSON.parse(stdout)).toEqual({

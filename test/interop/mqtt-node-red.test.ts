@@ -1,6 +1,6 @@
 import mqtt, { type IPublishPacket, type MqttClient } from 'mqtt'
-import { afterEach, describe, expect, test } from 'vitest'
-import { missing, nodeRed } from '../support/foreign-client.ts'
+import { afterEach, describe, expect } from 'vitest'
+import { nodeRed, requireClient } from '../support/foreign-client.ts'
 import { Gateway } from '../support/gateway.ts'
 import { NodeRed } from '../support/node-red.ts'
 
@@ -57,10 +57,9 @@ const properties = {
 // less the seconds that the gateway held it
 const echoed = { ...properties, messageExpiryInterval: expect.toSatisfy((left: number) => left > 3000 && left <= 3600) }
 
-const reason = missing(nodeRed)
-const suffix = reason === undefined ? '' : ` [${reason}]`
+const test = requireClient(nodeRed)
 
-describe.skipIf(reason !== undefined)(`Node-RED${suffix}`, () => {
+describe('Node-RED', () => {
   for (const version of [4, 5] as const) {
     const is5 = version === 5
     const more = is5 ? { properties } : {}

@@ -1,8 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
-import { missing, pahoC } from '../support/foreign-client.ts'
+import { afterEach, describe, expect } from 'vitest'
+import { pahoC, requireClient } from '../support/foreign-client.ts'
 import { Gateway } from '../support/gateway.ts'
 import { makeCertificate } from '../support/test-certificates.ts'
 import { type RunningProgram, startProgram } from '../support/tools.ts'
@@ -38,10 +38,9 @@ async function leave(): Promise<void> {
   expect(await ended, client!.stderr()).toBe(0)
 }
 
-const reason = missing(pahoC)
-const suffix = reason === undefined ? '' : ` [${reason}]`
+const test = requireClient(pahoC)
 
-describe.skipIf(reason !== undefined)(`Paho for C${suffix}`, () => {
+describe('Paho for C', () => {
   for (const version of ['3', '4', '5'] as const) {
     const user = version === '5' ? ' unit=C unit=F' : ''
     const row = (payload: string, qos: number, retained = 0) => `received paho/x ${payload} ${qos} ${retained}${user}`

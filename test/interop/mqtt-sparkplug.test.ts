@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { Kafka, logLevel } from 'kafkajs'
-import { afterEach, expect, test } from 'vitest'
-import { missing, sparkplugClient } from '../support/foreign-client.ts'
+import { afterEach, expect } from 'vitest'
+import { requireClient, sparkplugClient } from '../support/foreign-client.ts'
 import { Gateway } from '../support/gateway.ts'
 
 /** An edge node of Eclipse Tahu says what it measures by alias; the gateway and the edge node are both restarted; a Kafka consumer reads names. */
@@ -23,7 +23,6 @@ interface EdgeNode {
   stop(): void
 }
 
-const reason = missing(sparkplugClient)
 const timestamp = 1_700_000_000_000
 let gateway: Gateway
 let edge: EdgeNode | undefined
@@ -93,8 +92,8 @@ const counted = async (name: string): Promise<number> => {
   )
 }
 
-test.skipIf(reason !== undefined)(
-  `an edge node of Eclipse Tahu, over kill -9 of the gateway and its own restart${reason === undefined ? '' : ` [${reason}]`}`,
+requireClient(sparkplugClient)(
+  'an edge node of Eclipse Tahu, over kill -9 of the gateway and its own restart',
   async () => {
     gateway = await Gateway.start({
       keepsAddresses: true,

@@ -1,15 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test as plainTest } from 'vitest'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { Ledger, profileNamed, type Receipt, receiptOf, runFleet } from '../../firmware-sim/index.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
-import { ApacheKafka, missingApacheKafka } from '../support/apache-kafka.ts'
+import { ApacheKafka, missingApacheKafka, testWithApacheKafka } from '../support/apache-kafka.ts'
 import { CommittedRecords, openCentral } from '../support/central-records.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
 import { LinkNamespace, missingLinkNamespace } from '../support/link-namespace.ts'
 import { type LinkProfile, linkProfiles } from '../support/link-profiles.ts'
+import { skipBecause } from '../support/tools.ts'
 
 /** Kinds of links to real Apache Kafka: every reading that a device of the simulator had acknowledged is read upstream, once and in order. */
 
@@ -21,8 +22,8 @@ const loadMs = 5_000
 const patienceMs = 60_000 + readings * 20
 const names = Object.keys(linkProfiles) as (keyof typeof linkProfiles)[]
 
-const lacksKafka = missingApacheKafka()
-const lacksNamespace = lacksKafka ?? missingLinkNamespace()
+const lacksKafka = missingApacheKafka() !== undefined
+const lacksNamespace = missingLinkNamespace()
 let kafka: ApacheKafka
 let central: Cluster
 let links: Map<string, FaultProxy>
@@ -35,7 +36,7 @@ const freshName = (name: string): string => `${name}_${made++}`
 const listenerOf = (name: string): string => `LINK${names.indexOf(name as keyof typeof linkProfiles)}`
 
 beforeAll(async () => {
-  if (lacksKafka !== undefined) return
+  if (lacksKafka) return
   if (lacksNamespace === undefined) namespace = LinkNamespace.create()
   links = new Map(await Promise.all(names.map(async name => [name, await FaultProxy.start(0)] as const)))
   const proxied = names.map(
@@ -53,14 +54,6 @@ afterAll(async () => {
   for (const link of links?.values() ?? []) await link.close()
   namespace?.remove()
 })
-
-const skippedUnless = (lacks: string | undefined, name: string, body: () => Promise<void>): void => {
-  if (lacks === undefined) plainTest(name, body, 2 * patienceMs)
-  else {
-    process.stderr.write(`skipped: ${name}: ${lacks}\n`)
-    plainTest.skip(`${name} [${lacks}]`, () => undefined)
-  }
-}
 
 const settingsOf = (name: string, bootstrap: string): Readonly<Record<string, string>> => ({
   'gateway.id': name,
@@ -116,9 +109,9 @@ const expectClean = (ledger: Ledger, receipts: readonly Receipt[]): void => {
   expect(ledger.totals().acked).toBeGreaterThan(readings * 0.9)
 }
 
-describe.concurrent('the uplink over a link', () => {
+describe.concurrent('the uplink over a link', { timeout: 2 * patienceMs }, () => {
   for (const name of names) {
-    skippedUnless(lacksKafka, name, async () => {
+    testWithApacheKafka(name, async () => {
       const profile: LinkProfile = linkProfiles[name]
       const proxy = links.get(name)!
       const id = freshName(name.replace(/\W/g, '_'))
@@ -140,8 +133,8 @@ describe.concurrent('the uplink over a link', () => {
     })
   }
 
-  skippedUnless(
-    lacksNamespace,
+  const testWithPackets = lacksKafka ? testWithApacheKafka : skipBecause(lacksNamespace)
+  testWithPackets(
     'packets: a backlog over 50 kbit/s, through a black hole, without a restart and without a new publish',
     async () => {
       const link = namespace!

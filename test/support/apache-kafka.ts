@@ -6,18 +6,18 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { test } from 'vitest'
 import { metadata } from '../../src/wire/kafka/contracts/metadata.ts'
 import { type KafkaPorts, type KafkaSettings, type KafkaUser, serverProperties } from './apache-kafka-settings.ts'
 import { freePorts } from './free-ports.ts'
 import { KafkaTestClient } from './kafka-test-client.ts'
+import { requireInstalled, type Test } from './tools.ts'
 
 const run = promisify(execFile)
 const libraries = fileURLToPath(new URL('../interop/clients/installed/java/lib/', import.meta.url))
 const classPath = `${libraries}*`
 const quickStart = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
 const clusterId = 'AAAAAAAAQACAAAAAAAAAAQ'
-const patienceMs = 60_000
+const patienceMs = 120_000
 
 export interface ApacheKafkaOptions extends KafkaSettings {
   /** Brokers, each a controller too; topics have as many replicas, of which two must be in sync when there are three. */
@@ -36,15 +36,8 @@ export interface ApacheKafkaOptions extends KafkaSettings {
 export const missingApacheKafka = (): string | undefined =>
   existsSync(`${libraries}kafka_2.13-4.3.1.jar`) ? undefined : 'run test/interop/clients/install java'
 
-/** The `test` function for tests against Apache Kafka; without its jars they are a skip that says how to get them. */
-export const testWithApacheKafka = (name: string, body: () => Promise<void>): void => {
-  const why = missingApacheKafka()
-  if (why === undefined) test(name, body)
-  else {
-    process.stderr.write(`skipped: ${name}: ${why}\n`)
-    test.skip(`${name} [${why}]`, () => undefined)
-  }
-}
+/** The `test` function for tests against Apache Kafka. */
+export const testWithApacheKafka: Test = requireInstalled(missingApacheKafka())
 
 /** A cluster of real Apache Kafka 4.3.1 brokers (KRaft) on 127.0.0.1, in a temporary directory. */
 export class ApacheKafka {
@@ -54,6 +47,8 @@ export class ApacheKafka {
 
   /** Formats the directories, starts the brokers and waits until each knows all. `close` ends and removes everything. */
   static async start(options: ApacheKafkaOptions = {}): Promise<ApacheKafka> {
+    const missing = missingApacheKafka()
+    if (missing !== undefined) throw new Error(missing)
     const directory = await mkdtemp(join(tmpdir(), 'apache-kafka-'))
     const all = await choosePorts(options.brokers ?? 1, Object.keys(options.listeners ?? {}))
     await writeFile(join(directory, 'log4j2.properties'), loggingProperties)

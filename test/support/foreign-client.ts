@@ -2,6 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { requireInstalled, type Test } from './tools.ts'
 
 const run = promisify(execFile)
 const folder = fileURLToPath(new URL('../interop/clients/', import.meta.url))
@@ -87,9 +88,9 @@ export const sparkplugClient: ForeignClient = {
   needs: `${installed}sparkplug/node_modules/sparkplug-client/package.json`,
 }
 
-/** What must be done before the client can be tried; undefined: nothing. */
-export const missing = ({ needs, language }: ForeignClient): string | undefined =>
-  existsSync(needs) ? undefined : `run test/interop/clients/install ${language}`
+/** The `test` function for tests with this client. */
+export const requireClient = ({ needs, language }: ForeignClient): Test =>
+  requireInstalled(existsSync(needs) ? undefined : `run test/interop/clients/install ${language}`)
 
 /** Runs one command of the client to its end. Rejects with its stderr. */
 export const callClient = (client: ForeignClient, bootstrap: string, ...words: readonly string[]): Promise<string> =>
@@ -104,7 +105,7 @@ const runToEnd = async (
   words: readonly string[],
   input: string,
 ): Promise<string> => {
-  const running = run(file, [...args, ...words], { timeout: 60_000 })
+  const running = run(file, [...args, ...words], { timeout: 120_000 })
   // one that reads nothing may have ended before: its exit code tells how
   running.child.stdin?.on('error', () => {})
   running.child.stdin?.end(input)
@@ -169,7 +170,7 @@ export class ForeignMember {
   }
 
   /** Waits for more output until `done`. Rejects with all of it when the program ends or takes longer than `limitMs`. */
-  async until(what: string, done: () => boolean | Promise<boolean>, limitMs = 60_000): Promise<void> {
+  async until(what: string, done: () => boolean | Promise<boolean>, limitMs = 120_000): Promise<void> {
     const fail = (why: string) => {
       const tail = this.#stdout.split('\n').slice(-20).join('\n')
       return new Error(`${what}: ${why}\n--- its last lines\n${tail}\n--- stderr\n${this.#stderr.slice(-4000)}`)

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { skipBecause, type Test } from './tools.ts'
 
 let made = 0
 
@@ -121,3 +122,6 @@ export const missingLinkNamespace = (needs: 'netem' | 'plain' = 'plain'): string
     return String((error as { stderr?: Buffer }).stderr ?? error).split('\n')[0]
   }
 }
+
+/** `test` where there can be a `LinkNamespace`; elsewhere a skip that says why not. */
+export const requireLinkNamespace = (): Test => skipBecause(missingLinkNamespace())

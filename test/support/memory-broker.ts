@@ -69,7 +69,7 @@ export const openMemoryBroker = async (options: MemoryBrokerOptions = {}): Promi
   return { log, metrics, memory, lines, logger, clock, loaded, open }
 }
 
-const recordingLogger = (lines: LogLine[]): Logger => {
+export const recordingLogger = (lines: LogLine[]): Logger => {
   const at = (level: string) => (fields: object, event: string) => {
     lines.push({ level, fields: fields as Record<string, unknown>, event })
   }

@@ -30,7 +30,7 @@ export const take = async (client: RawMqttClient, count: number): Promise<string
   }
 }
 
-/** The broker has had a few turns for whatever else it has to send. */
+/** PINGRESP comes after all that the broker could send before; a few of them, so that it has had turns for what takes some. */
 export const settle = async (client: RawMqttClient): Promise<void> => {
   const before = client.packets.filter(({ cmd }) => cmd === 'pingresp').length
   for (let round = 1; round <= 5; round++) {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { open, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'vitest'
+import { skipBecause, type Test } from './tools.ts'
 
 export type FileSystemKind = 'tmpfs' | 'ext4'
 
@@ -90,13 +90,9 @@ const reasonAgainst = (kind: FileSystemKind): string | undefined => {
     probe.unmount()
     return undefined
   } catch (error) {
-    return String((error as { stderr?: Buffer }).stderr ?? error).split('\n')[0]
+    return `${kind} cannot be mounted: ${String((error as { stderr?: Buffer }).stderr ?? error).split('\n')[0]}`
   }
 }
 
 /** `test` on a file system of this kind; where it cannot be mounted (no root, no loop device) a skip that says so. */
-export const requireFileSystem = (kind: FileSystemKind): ((name: string, body: () => Promise<void>) => void) => {
-  const reason = reasonAgainst(kind)
-  if (reason === undefined) return (name, body) => test(name, body)
-  return name => test.skip(`${name} [${kind} cannot be mounted: ${reason}]`, () => undefined)
-}
+export const requireFileSystem = (kind: FileSystemKind): Test => skipBecause(reasonAgainst(kind))

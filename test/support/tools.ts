@@ -4,8 +4,8 @@ import { test } from 'vitest'
 
 const run = promisify(execFile)
 
-/** Programs that interop tests may need, and how `.ci/run` gets them. */
-const tools = {
+/** Programs that interop tests may need, and the packages in which `.ci/run` gets them. */
+export const tools = {
   kcat: { probe: ['-V'], package: 'kcat' },
   mosquitto: { probe: ['-h'], package: 'mosquitto' },
   mosquitto_pub: { probe: ['--help'], package: 'mosquitto-clients' },
@@ -32,45 +32,45 @@ function isInstalled(tool: Tool): boolean {
   return installed
 }
 
-/**
- * The `test` function for tests that need other programs. A missing program is a skip that names it; under CI, where `.ci/run` has
- * installed everything, it is a failure.
- *
- *   const test = requireTool('kcat')
- *   test('kcat reads what MQTT.js published', async () => { ... })
- */
-export function requireTool(...needed: readonly Tool[]): (name: string, body: () => Promise<void>) => void {
-  const missing = needed.filter(tool => !isInstalled(tool))
-  if (missing.length === 0) return (name, body) => test(name, body)
-  const reason = `needs ${missing.join(', ')}: apt-get install ${[...new Set(missing.map(tool => tools[tool].package))].join(' ')}`
-  if (process.env['CI'] === 'true') {
-    return name =>
-      test(name, () => {
-        throw new Error(`${reason} (a missing program is a failure under CI)`)
-      })
-  }
+export type Test = (name: string, body: () => Promise<void>, timeoutMs?: number) => void
+
+/** The `test` function, or skips that say why not: for what a machine may not allow, as mounts. */
+export const skipBecause = (reason: string | undefined): Test => {
+  if (reason === undefined) return test
   return name => {
     process.stderr.write(`skipped: ${name}: ${reason}\n`)
     test.skip(`${name} [${reason}]`, () => undefined)
   }
 }
 
+/** The same for what `.ci/run` installs: under CI it is a failure that it is missing. */
+export const requireInstalled = (missing: string | undefined): Test => {
+  if (missing === undefined || process.env['CI'] !== 'true') return skipBecause(missing)
+  return name =>
+    test(name, () => {
+      throw new Error(`${missing} (what is missing is a failure under CI)`)
+    })
+}
+
+/**
+ * The `test` function for tests that need other programs.
+ *
+ *   const test = requireTool('kcat')
+ *   test('kcat reads what MQTT.js published', async () => { ... })
+ */
+export const requireTool = (...needed: readonly Tool[]): Test => {
+  const missing = needed.filter(tool => !isInstalled(tool))
+  if (missing.length === 0) return test
+  const packages = new Set(missing.map(tool => tools[tool].package))
+  return requireInstalled(`needs ${missing.join(', ')}: apt-get install ${[...packages].join(' ')}`)
+}
+
 /**
  * The `test` function for tests that need a folder which an environment variable names, and programs. Without the folder they are a skip
  * that says what it would be, under CI too: what stands in it is not ours to fetch.
  */
-export function requireFolder(
-  variable: string,
-  what: string,
-  ...needed: readonly Tool[]
-): (name: string, body: () => Promise<void>) => void {
-  if (process.env[variable] !== undefined) return requireTool(...needed)
-  const reason = `needs ${variable}: ${what}`
-  return name => {
-    process.stderr.write(`skipped: ${name}: ${reason}\n`)
-    test.skip(`${name} [${reason}]`, () => undefined)
-  }
-}
+export const requireFolder = (variable: string, what: string, ...needed: readonly Tool[]): Test =>
+  process.env[variable] === undefined ? skipBecause(`needs ${variable}: ${what}`) : requireTool(...needed)
 
 export interface ToolOutput {
   readonly stdout: string

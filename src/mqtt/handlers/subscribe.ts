@@ -24,7 +24,7 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
   const tooMuch = excess(client, packet)
   if (tooMuch !== undefined) {
     const { subscriptions } = packet
-    services.subscriptionRefusals.refused(client, tooMuch, subscriptions[0]!.filter, subscriptions.length)
+    tellRefused(client, tooMuch, subscriptions[0]!.filter, subscriptions.length)
     const codes = packet.subscriptions.map(() => codeFor(client, reasonCodes.quotaExceeded))
     client.connection.write(encodeSuback(client.version, packet.packetId, codes))
     return
@@ -84,8 +84,12 @@ function refusalOf(services: MqttServices, text: string): Refusal | undefined {
   return undefined
 }
 
+/** Counted and told here, too: most clients do not look at SUBACK. `filter`: the first of so many. */
+const tellRefused = ({ clientId, connection }: Client, reason: string, filter: string, count: number): void =>
+  connection.services.subscriptionRefusals.refused(reason, { remote: connection.remote, clientId, filter, count })
+
 function refuse(client: Client, { why, reasonCode }: Refusal, { filter }: SubscriptionRequest): number {
-  client.connection.services.subscriptionRefusals.refused(client, why, filter)
+  tellRefused(client, why, filter, 1)
   return codeFor(client, reasonCode)
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { test } from 'vitest'
+import { skipBecause, type Test } from '../tools.ts'
 import type { DiskCommand } from './disk-process.ts'
 import type { RequestCounts } from './fuse-server.ts'
 import { mountArguments } from './mount-arguments.ts'
@@ -102,8 +102,4 @@ const reasonAgainst = (): string | undefined => {
 }
 
 /** `test` where FUSE can be mounted; elsewhere a skip that says why not. */
-export const requireFuse = (timeout: number): ((name: string, body: () => Promise<void>) => void) => {
-  const reason = reasonAgainst()
-  if (reason === undefined) return (name, body) => test(name, { timeout }, body)
-  return name => test.skip(`${name} [${reason}]`, () => undefined)
-}
+export const requireFuse = (): Test => skipBecause(reasonAgainst())

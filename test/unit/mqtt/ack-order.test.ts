@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { RawMqttClient } from '../../support/mqtt-client.ts'
 import { MqttServer } from '../../support/mqtt-server.ts'
+import { settle, values } from '../../support/numbered-publishes.ts'
 
 /** The promise of this broker: nothing is acknowledged, and no subscriber sees anything, before the sync. */
 
@@ -11,18 +12,8 @@ const connect = async (clientId: string, options: object = {}): Promise<RawMqttC
   clients.push(client)
   return client
 }
-/** PINGRESP comes after everything that the broker could have sent before. */
-const settle = async (client: RawMqttClient): Promise<void> => {
-  const before = client.packets.filter(({ cmd }) => cmd === 'pingresp').length
-  for (let round = 1; round <= 5; round++) {
-    client.send({ cmd: 'pingreq' })
-    await client.waitCount('pingresp', before + round)
-  }
-}
 const acked = (client: RawMqttClient): number[] =>
   client.packets.flatMap(packet => (packet.cmd === 'puback' ? [packet.messageId!] : []))
-const published = (client: RawMqttClient): string[] =>
-  client.packets.flatMap(packet => (packet.cmd === 'publish' ? [packet.payload.toString()] : []))
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy()
@@ -79,13 +70,13 @@ describe.each([
     client.publish('a/x', '2', 1, 2)
     client.publish('a/x', '3', 2, 3)
     for (let round = 0; round < 10; round++) await settle(subscriber)
-    expect(published(subscriber)).toEqual(['warm'])
+    expect(values(subscriber)).toEqual(['warm'])
     expect(client.packets.map(({ cmd }) => cmd)).toEqual(['connack', 'puback'])
     server.log.release()
     await client.waitCount('pubrec', 1)
     await subscriber.waitCount('publish', 5)
     // more than MQTT promises: one order over all QoS. [MQTT-4.6.0-6]
-    expect(published(subscriber)).toEqual(['warm', '0', '1', '2', '3'])
+    expect(values(subscriber)).toEqual(['warm', '0', '1', '2', '3'])
   })
 
   it('a retained publish is not shown to a new subscriber', async () => {
@@ -99,7 +90,7 @@ describe.each([
     subscriber.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'a/#', qos: 1 }] })
     await subscriber.waitCount('suback', 1)
     for (let round = 0; round < 10; round++) await settle(subscriber)
-    expect(published(subscriber)).toEqual([])
+    expect(values(subscriber)).toEqual([])
     server.log.release()
     await subscriber.waitCount('publish', 1)
     await client.waitCount('puback', 1)
@@ -136,11 +127,11 @@ it('a topic with durability=relaxed is acknowledged before the sync, in order wi
   device.publish('fast/x', 'three', 1, 3)
   await settle(device)
   expect(acked(device)).toEqual([1])
-  expect(published(watcher)).toEqual([])
+  expect(values(watcher)).toEqual([])
   expect(await server.records('fast')).toEqual([])
   server.log.release()
   await device.waitCount('puback', 3)
   expect(acked(device)).toEqual([1, 2, 3])
   await watcher.waitCount('publish', 2)
-  expect(published(watcher)).toEqual(['one', 'three'])
+  expect(values(watcher)).toEqual(['one', 'three'])
 })

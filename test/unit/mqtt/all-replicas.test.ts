@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import type { MemoryLog } from '../../support/memory-log.ts'
 import { RawMqttClient } from '../../support/mqtt-client.ts'
 import { MqttServer } from '../../support/mqtt-server.ts'
+import { settle } from '../../support/numbered-publishes.ts'
 
 // min.insync.replicas=2 as devices see it: no acknowledgement before the central cluster has the record
 
@@ -30,14 +31,6 @@ const connect = async (version: number, options: object = {}): Promise<RawMqttCl
   const client = await RawMqttClient.connect(server.port, { clientId: 'dev', version, ...options })
   clients.push(client)
   return client
-}
-/** PINGRESP comes after everything that the broker could have sent before. */
-const settle = async (client: RawMqttClient): Promise<void> => {
-  const before = client.packets.filter(({ cmd }) => cmd === 'pingresp').length
-  for (let round = 1; round <= 5; round++) {
-    client.send({ cmd: 'pingreq' })
-    await client.waitCount('pingresp', before + round)
-  }
 }
 /** Packet id and reason code of each PUBACK and PUBREC, in their order. */
 const acks = (client: RawMqttClient): [number, number][] =>

@@ -241,7 +241,7 @@ describe('limits', () => {
     const granted = client.packets.flatMap(packet => (packet.cmd === 'suback' ? packet.granted : []))
     expect(granted).toEqual([1, 1, 128])
     expect(server.lines.filter(({ event }) => event === 'mqtt subscription refused')).toMatchObject([
-      { level: 'warn', fields: { clientId: 'a', filter: 'c', why: 'subscriptions.max' } },
+      { level: 'warn', fields: { clientId: 'a', filter: 'c', reason: 'subscriptions.max' } },
     ])
   })
 
