@@ -1,3 +1,4 @@
+import type { Clock } from '../platform/clock.ts'
 import { produce } from '../wire/kafka/contracts/produce.ts'
 import { errorCodes } from '../wire/kafka/error-codes.ts'
 import type { BrokerConnection } from './broker-connection.ts'
@@ -34,12 +35,17 @@ export class BatchRefused extends KafkaError {
 }
 
 const allReplicas = -1
-/** The end of the transaction before is being written to its partitions; nothing was done. */
-export const markersMs = 30_000
+const unreadyMs = 30_000
+/** A cluster that is well has ended a transaction after some milliseconds. */
+const firstPauseMs = 10
+/** It still writes the end of the transaction before to its partitions, or reads what its coordinator has to know. */
+const unready: readonly number[] = [errorCodes.CONCURRENT_TRANSACTIONS, errorCodes.COORDINATOR_LOAD_IN_PROGRESS]
 
-/** Nothing was done yet, and soon will be. */
-export const isFinishing = (error: unknown): boolean =>
-  error instanceof KafkaError && error.code === errorCodes.CONCURRENT_TRANSACTIONS
+const isUnready = (error: unknown): boolean => error instanceof KafkaError && unready.includes(error.code)
+
+/** Does `work` again while the cluster says that it cannot yet: nothing was done then. */
+export const onceReady = <Result>(clock: Clock, work: () => Promise<Result>): Promise<Result> =>
+  retrying(clock, unreadyMs, isUnready, work, firstPauseMs)
 
 export const partitionKey = ({ topic, partition }: TopicPartition): string => `${partition}/${topic}`
 
@@ -80,9 +86,7 @@ const sendToLeaders = async (
     topicIds.set(batch.topic, (await cluster.topic(batch.topic)).id)
   }
   return [...byLeader].map(async ([leader, own]) => {
-    const moved = await retrying(cluster.clock, markersMs, isFinishing, () =>
-      produceTo(cluster, leader, own, topicIds, options, offsets),
-    )
+    const moved = await onceReady(cluster.clock, () => produceTo(cluster, leader, own, topicIds, options, offsets))
     if (moved.length > 0) await Promise.all(await sendToLeaders(cluster, moved, options, offsets))
   })
 }

@@ -14,17 +14,8 @@ import {
 import type { Cluster } from './cluster.ts'
 import { checkCode } from './kafka-error.ts'
 import type { TopicPartition } from './partition-offsets.ts'
-import {
-  BatchRefused,
-  byTopic,
-  handOver,
-  isFinishing,
-  markersMs,
-  type PartitionBatch,
-  partitionKey,
-} from './produce-together.ts'
+import { BatchRefused, byTopic, handOver, onceReady, type PartitionBatch, partitionKey } from './produce-together.ts'
 import { ProducerIdentity } from './producer-identity.ts'
-import { retrying } from './retry.ts'
 
 export interface TransactionOptions {
   readonly transactionalId: string
@@ -41,7 +32,7 @@ const implicitLevel = 2
 const explicitVersions = { addPartitions: 3, produce: 11, endTxn: 4 }
 
 /**
- * Transactions under one producer epoch. Whatever fails is thrown, but `CONCURRENT_TRANSACTIONS` (nothing was done), and leaves the producer
+ * Transactions under one producer epoch. Whatever fails is thrown, but that the cluster is not ready (nothing was done), and leaves the producer
  * unusable: nobody knows what the cluster has done, and only a new epoch settles it.
  */
 export class TransactionalProducer {
@@ -59,7 +50,7 @@ export class TransactionalProducer {
   static async open(cluster: Cluster, options: TransactionOptions): Promise<TransactionalProducer> {
     const { transactionalId, transactionTimeoutMs } = options
     const coordinator = await cluster.transactionCoordinator(transactionalId)
-    const answer = await retrying(cluster.clock, markersMs, isFinishing, async () => {
+    const answer = await onceReady(cluster.clock, async () => {
       const answered = await coordinator.request(initProducerId, { transactionalId, transactionTimeoutMs })
       checkCode(answered.errorCode, `producer id of ${transactionalId}`)
       return answered
@@ -91,7 +82,7 @@ export class TransactionalProducer {
       v3AndBelowProducerEpoch: this.#identity.producerEpoch,
       v3AndBelowTopics: topics,
     }
-    await retrying(this.#cluster.clock, markersMs, isFinishing, async () => {
+    await onceReady(this.#cluster.clock, async () => {
       const answer = await coordinator.request(addPartitionsToTxn, request, 0, explicitVersions.addPartitions)
       for (const { name, resultsByPartition } of answer.resultsByTopicV3AndBelow)
         for (const { partitionIndex, partitionErrorCode } of resultsByPartition)

@@ -6,6 +6,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { CentralSpan, StartOffset } from '../state/uplink.ts'
 import { compressBatch, encodeBatch } from '../wire/kafka/batch-encoding.ts'
 import type { Cargo } from './cargo.ts'
+import type { ExpectedOffsets } from './expected-offsets.ts'
 import type { Lane } from './lane.ts'
 import { carried, joined } from './ledger.ts'
 import type { LinkRate } from './link-rate.ts'
@@ -19,6 +20,8 @@ export interface RoundParts {
   readonly producer: RoundProducer
   readonly clock: Clock
   readonly rate: LinkRate
+  /** Undefined: positions must not stand before what they speak of, because nothing takes both back together. */
+  readonly expected: ExpectedOffsets | undefined
   readonly logId: string
   readonly gateway: string
   /** The starts of the log that a position of the lane names. */
@@ -37,7 +40,6 @@ export interface Carried {
   readonly spans: readonly ReadonlyMap<number, CentralSpan>[]
   /** Offset of the first of their records. */
   readonly positionsOffset: number
-  readonly bytes: number
 }
 
 interface Parcel extends PartitionBatch {
@@ -46,28 +48,49 @@ interface Parcel extends PartitionBatch {
 }
 
 /**
- * Carries the cargo upstream in one transaction, its positions with it. When this throws, all of it is there or nothing, and only the
- * positions topic knows.
+ * Carries the cargo upstream in one transaction, its positions with it: in the last wave where it is known where the records will stand, otherwise
+ * behind their answers. When this throws, all of it is there or nothing, and only the positions topic knows.
  */
 export const carry = async (parts: RoundParts, cargo: readonly Cargo[]): Promise<Carried> => {
   assert(cargo.length > 0, 'a transaction is opened with its batches in hand')
-  const { producer, positions: place, logId, clock } = parts
+  const { producer, expected, positions: place, clock, rate } = parts
   const parcels = cargo.flatMap(parcelsOf)
   await producer.begin([...distinct(parcels), place])
-  const central = new Map<Cargo, Map<number, CentralSpan>>(cargo.map(one => [one, new Map(one.outgoing.present)]))
-  await deliver(parts, parcels, ({ cargo: owner, partition, count }, first) => {
-    const spans = central.get(owner)!
-    spans.set(partition, joined(spans.get(partition), { first, last: first + count - 1, records: count }))
-  })
-  const positions = cargo.map(one => positionAfter(parts, one, central.get(one)!))
-  const wallMs = clock.wallMs()
-  const batch = await compressBatch(encodeBatch(positions.map(one => encodePosition(logId, one, wallMs))), 'zstd')
-  const sentMs = clock.monotonicMs()
-  const [positionsOffset] = await producer.send([{ ...place, batch }])
-  parts.rate.answered(clock.monotonicMs() - sentMs)
+  const foreseen = parcels.length === 0 ? undefined : expected?.of(parcels)
+  const early = foreseen === undefined ? undefined : await positionsAt(parts, cargo, parcels, foreseen)
+  const delivered = await deliver(parts, parcels, early?.parcel)
+  const isForeseen = foreseen?.every((offset, index) => offset === delivered.offsets[index]) === true
+  const found = isForeseen ? early! : await positionsAt(parts, cargo, parcels, delivered.offsets)
+  let positionsOffset = delivered.positionsOffset
+  if (!isForeseen) {
+    const sentMs = clock.monotonicMs()
+    positionsOffset = (await producer.send([found.parcel]))[0]
+    rate.answered(clock.monotonicMs() - sentMs)
+  }
+  const endedMs = clock.monotonicMs()
   await producer.commit()
-  const spans = cargo.map(one => central.get(one)!)
-  return { positions, spans, positionsOffset: positionsOffset!, bytes: bytesOf(parcels) + batch.length }
+  if (isForeseen) rate.answered(clock.monotonicMs() - endedMs)
+  expected?.committed(parcels, delivered.offsets)
+  return { ...found, positionsOffset: positionsOffset! }
+}
+
+/** The positions of the cargo with its parcels at these offsets, and the batch that says them. */
+const positionsAt = async (
+  parts: RoundParts,
+  cargo: readonly Cargo[],
+  parcels: readonly Parcel[],
+  offsets: readonly number[],
+): Promise<Omit<Carried, 'positionsOffset'> & { readonly parcel: PartitionBatch }> => {
+  const central = new Map<Cargo, Map<number, CentralSpan>>(cargo.map(one => [one, new Map(one.outgoing.present)]))
+  for (const [index, { cargo: owner, partition, count }] of parcels.entries()) {
+    const [spans, first] = [central.get(owner)!, offsets[index]!]
+    spans.set(partition, joined(spans.get(partition), { first, last: first + count - 1, records: count }))
+  }
+  const spans = [...central.values()]
+  const positions = cargo.map((one, index) => positionAfter(parts, one, spans[index]!))
+  const wallMs = parts.clock.wallMs()
+  const records = encodeBatch(positions.map(one => encodePosition(parts.logId, one, wallMs)))
+  return { positions, spans, parcel: { ...parts.positions, batch: await compressBatch(records, 'zstd') } }
 }
 
 const positionAfter = (
@@ -102,43 +125,53 @@ const parcelsOf = (cargo: Cargo): Parcel[] =>
 const wavesPerWindow = 4
 
 /**
- * Brings the parcels up, those of a partition in order, with at most a window of bytes under way, or one wave. The first wave goes alone: a cluster
- * that still ends the transaction before takes nothing of this one yet, and would have the next wave before the first.
+ * Brings the parcels up, those of a partition in order, with at most a window of bytes under way, or one wave; `last` goes with the last wave. The
+ * first wave goes alone: a cluster that still ends the transaction before takes nothing of this one yet, and would have the next wave before the first.
  */
 const deliver = async (
   { producer, clock, rate }: RoundParts,
   parcels: readonly Parcel[],
-  stored: (parcel: Parcel, baseOffset: number) => void,
-): Promise<void> => {
+  last: PartitionBatch | undefined,
+): Promise<{ readonly offsets: readonly number[]; readonly positionsOffset: number | undefined }> => {
+  const offsets = new Map<PartitionBatch, number>()
   const underWay = new Set<Promise<void>>()
   let underWayBytes = 0
   let storedBytes = 0
-  const send = async (wave: readonly Parcel[], bytes: number): Promise<void> => {
+  const send = async (wave: readonly PartitionBatch[], bytes: number): Promise<void> => {
     const startedMs = clock.monotonicMs()
     const storedBefore = storedBytes
     const isAlone = underWayBytes === 0
     underWayBytes += bytes
-    const offsets = await producer.send(wave)
+    const found = await producer.send(wave)
     underWayBytes -= bytes
     storedBytes += bytes
     rate.acknowledged(storedBytes - storedBefore, clock.monotonicMs() - startedMs, isAlone)
-    for (const [index, parcel] of wave.entries()) stored(parcel, offsets[index]!)
+    for (const [index, one] of wave.entries()) offsets.set(one, found[index]!)
   }
-  for (const wave of wavesOf(parcels, () => rate.windowBytes / wavesPerWindow)) {
-    const bytes = bytesOf(wave)
+  for (const { wave, isLast } of wavesOf(parcels, () => rate.windowBytes / wavesPerWindow)) {
+    const whole = isLast && last !== undefined ? [...wave, last] : wave
+    const bytes = bytesOf(whole)
     while (underWay.size > 0 && (storedBytes === 0 || underWayBytes + bytes > rate.windowBytes))
       await Promise.race(underWay)
     // one that has failed stays, for whoever looks next
-    const sent: Promise<void> = send(wave, bytes).then(() => void underWay.delete(sent))
+    const sent: Promise<void> = send(whole, bytes).then(() => void underWay.delete(sent))
     sent.catch(() => undefined)
     underWay.add(sent)
   }
   await Promise.all(underWay)
-  assert(storedBytes === bytesOf(parcels), 'a position is sent once all that it speaks of is stored')
+  assert(
+    parcels.every(one => offsets.has(one)),
+    'a transaction is ended once all that its positions speak of is stored',
+  )
+  const positionsOffset = last === undefined ? undefined : offsets.get(last)
+  return { offsets: parcels.map(one => offsets.get(one)!), positionsOffset }
 }
 
 /** Parcels in runs that go out together: some `waveBytes` but at least one parcel, and at most one of a partition, as a request has it. */
-function* wavesOf(parcels: readonly Parcel[], waveBytes: () => number): Generator<readonly Parcel[]> {
+function* wavesOf(
+  parcels: readonly Parcel[],
+  waveBytes: () => number,
+): Generator<{ readonly wave: readonly Parcel[]; readonly isLast: boolean }> {
   let left = parcels
   while (left.length > 0) {
     const wave: Parcel[] = []
@@ -154,7 +187,7 @@ function* wavesOf(parcels: readonly Parcel[], waveBytes: () => number): Generato
       } else later.push(parcel)
       partitions.add(partition)
     }
-    yield wave
+    yield { wave, isLast: later.length === 0 }
     left = later
   }
 }

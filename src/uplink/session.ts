@@ -14,6 +14,7 @@ import { errorCodes } from '../wire/kafka/error-codes.ts'
 import { recordCountOf } from '../wire/kafka/record-batch.ts'
 import type { Caps } from './caps.ts'
 import { type Cargo, type Loading, load } from './cargo.ts'
+import { ExpectedOffsets } from './expected-offsets.ts'
 import { inherit } from './inheritance.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
@@ -66,6 +67,7 @@ export class Session {
   readonly #loading: Loading
   /** Why there are no transactions; undefined: there are. */
   readonly #withoutTransactions: string | undefined
+  readonly #expected: ExpectedOffsets | undefined
   #isBehind = false
 
   /** Reads what is upstream, fences who sent before, and reads what came in between. Throws what the client and `UpstreamPositions` throw. */
@@ -111,6 +113,7 @@ export class Session {
     this.#producer = producer
     this.#positions = positions
     this.#withoutTransactions = withoutTransactions
+    this.#expected = withoutTransactions === undefined ? new ExpectedOffsets() : undefined
     const { packing } = parts
     this.#loading = {
       ...parts,
@@ -149,8 +152,8 @@ export class Session {
     try {
       const startsOf = (lane: Lane) => upstream.startsOf(lane)
       const isNamed = (lane: Lane) => this.#isNamed(lane)
-      const parts = { producer: this.#producer, clock, rate, gateway, startsOf, isNamed, logId: broker.logId }
-      const carried = await carry({ ...parts, positions: this.#positions.source }, cargo)
+      const place = { positions: this.#positions.source, logId: broker.logId, gateway, startsOf, isNamed }
+      const carried = await carry({ producer: this.#producer, expected: this.#expected, clock, rate, ...place }, cargo)
       upstream.readThrough(this.#positions.placeAt(carried.positionsOffset))
       for (const [index, { lane }] of cargo.entries()) {
         const position = carried.positions[index]!

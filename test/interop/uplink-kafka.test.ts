@@ -186,6 +186,23 @@ describe('the uplink', { timeout: 3 * patienceMs }, () => {
     },
   )
 
+  testWithApacheKafka('the first transaction of a topic that it makes is not aborted', async () => {
+    const attempt = Date.now().toString(36)
+    const gateway = await startGateway({ 'uplink.request.timeout.ms': '30s', 'uplink.transaction.timeout.ms': '30s' })
+    try {
+      for (let number = 0; number < 8; number++) {
+        const topic = `fresh-${attempt}-${number}`
+        await new NumberedLoad(topic).store(gateway, 50)
+        const { partitions } = await arrived(topic, 50)
+        const firsts = partitions.flatMap(records => records.slice(0, 1).map(({ offset }) => offset))
+        expect(firsts, topic).toEqual(firsts.map(() => 0))
+      }
+      expect(gateway.stderr).not.toContain('NOT_LEADER_OR_FOLLOWER')
+    } finally {
+      await gateway.dispose()
+    }
+  })
+
   testWithApacheKafka('a record that the cluster refuses stops its partition, and nothing else', async () => {
     const small = new Map([['max.message.bytes', '20000']])
     await createTopic(central, { name: 'narrow', partitions: 4, replicationFactor: 1, configs: small })

@@ -8,7 +8,7 @@ import { Metrics } from '../../../src/core/metrics.ts'
 import { openUplink } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
 import { OffsetMapView } from '../../../src/state/offset-map.ts'
-import { UplinkView } from '../../../src/state/uplink.ts'
+import { type CentralSpan, UplinkView } from '../../../src/state/uplink.ts'
 import { ancestorsOf } from '../../../src/storage/data-directory.ts'
 import { forkLog } from '../../../src/storage/fork.ts'
 import type { Log } from '../../../src/storage/log.ts'
@@ -27,6 +27,8 @@ const KiB = 1024
 const topics = ['one', 'two']
 const partitions = 2
 const positionsTopic = '__brooklet_positions'
+/** Source of records that are not the gateway's. */
+const stranger = 'stranger'
 const lives = 3
 /** Virtual time in which a link without faults must have brought everything up. */
 const drainMs = 300_000
@@ -144,13 +146,15 @@ export class UplinkRun {
     await this.#during(this.#opened())
     await this.#during(this.#drained())
     await this.#during(this.#audited())
+    if (!this.#isForked) await this.#checkPositions()
     await this.#during(this.#stop())
   }
 
   /** Records upstream that committed readers see, as their values name them, by target partition. */
   async upstream(): Promise<Seen[][]> {
     const targets = [...topics, 'all'].flatMap(topic => this.central.topics.get(topic)?.partitions ?? [])
-    return Promise.all(targets.map(async partition => valuesOf(partition.committed())))
+    const seen = await Promise.all(targets.map(async partition => valuesOf(partition.committed())))
+    return seen.map(values => values.filter(({ source }) => source !== stranger))
   }
 
   async #life(): Promise<void> {
@@ -276,6 +280,7 @@ export class UplinkRun {
       },
       () => void this.#compactPositions(),
       ...(this.#changesRights ? [() => this.#changeRights()] : []),
+      () => this.#writeAsStranger(),
     ]
     while (clock.nowMs < endMs) {
       await sleep(clock, random.below(4_000))
@@ -299,6 +304,14 @@ export class UplinkRun {
     const fate = this.random.pick(this.#fates)
     this.machine.disk.note(`${this.machine.clock.nowMs.toFixed(1)} ${api}: ${fate}`)
     return fate
+  }
+
+  /** Somebody else's record comes to stand between those of the gateway. */
+  #writeAsStranger(): void {
+    const record = { timestampMs: 0, key: null, value: Buffer.from(`${stranger}:0`) }
+    for (const topic of topics)
+      for (const partition of this.central.topics.get(topic)?.partitions ?? [])
+        if (this.random.chance(0.5)) partition.append(Buffer.from(encodeBatch([record])))
   }
 
   /** Batches all of whose keys have a newer record go. */
@@ -364,6 +377,28 @@ export class UplinkRun {
       const { sent, acknowledged, waiting } = uplink
       if (sent !== acknowledged || sent + never + waiting !== highWatermark)
         throw new Error(`audit: ${sent} sent, ${acknowledged} acknowledged, ${never} not sent of ${highWatermark}`)
+    }
+  }
+
+  /** Every position there was names the offsets at which its records stand; of those of one transaction the last counts. */
+  async #checkPositions(): Promise<void> {
+    const batches = this.central.topics.get(positionsTopic)?.partitions.flatMap(partition => partition.committed())
+    const records = (await Promise.all((batches ?? []).map(recordsOf))).flat()
+    const positions = records.map(({ key, value }) => ({ key: String(key), ...JSON.parse(String(value)) }))
+    const standing = new Map<string, readonly LogRecord[]>()
+    for (const { key, target, central } of new Map(positions.map(one => [`${one.key} ${one.last}`, one])).values()) {
+      const [, ...source] = key.split('/')
+      for (const [index, { first, last, records }] of Object.entries<CentralSpan>(central)) {
+        const place = `${source.join('/')} in ${target}/${index}`
+        if (!standing.has(place)) {
+          const all = this.central.partition(target, Number(index))!.committed().map(recordsOf)
+          const isOwn = (record: LogRecord): boolean => String(record.value).startsWith(`${source.join('/')}:`)
+          standing.set(place, (await Promise.all(all)).flat().filter(isOwn))
+        }
+        const own = standing.get(place)!
+        if (own[0]?.offset !== first || own[records - 1]?.offset !== last)
+          throw new Error(`${place}: the position says ${first} to ${last}, ${records} records`)
+      }
     }
   }
 

@@ -220,7 +220,7 @@ it(
       return 'served'
     }
     uplink.start()
-    await until(() => sent('gps') === 8 && sent('kept') === 5)
+    await until(() => sent('gps') === 8 && sent('kept') === 5 && central.transactions.unfinished === 0)
     expect(new Set(view.seen)).toEqual(new Set(['0-4 expired']))
     const [gps, kept] = (await summary()).partitions
     expect(gps).toMatchObject({ sentRecords: 3, expiredRecords: 5, thinnedRecords: 0 })
