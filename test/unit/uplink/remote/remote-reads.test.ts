@@ -87,8 +87,8 @@ class Stage {
 
   async sent(index = 0): Promise<void> {
     const { lanes } = this.uplink
-    const { highWatermark } = this.under.open.broker.offsets(this.topic.partitions[index]!)
-    if (highWatermark < this.published[index]!.length) await sleep(this.machine.clock, 100)
+    const { broker } = this.under.open
+    await this.until(() => broker.offsets(this.topic.partitions[index]!).highWatermark >= this.published[index]!.length)
     await this.until(() => lanes.lag(lanes.find('t', index)!) === 0)
   }
 
