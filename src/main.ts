@@ -50,6 +50,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   produce: async () => (await import('./cli/produce.ts')).produceCommand(),
   consume: async () => (await import('./cli/consume.ts')).consumeCommand(),
   groups: async () => (await import('./cli/groups.ts')).groupsCommand(),
+  devices: async () => (await import('./cli/devices.ts')).devicesCommand(),
   uplink: async () => (await import('./cli/uplink.ts')).uplinkCommand(),
   downlink: async () => (await import('./cli/downlink.ts')).downlinkCommand(),
   audit: async () => (await import('./cli/audit.ts')).auditCommand(),
@@ -67,14 +68,16 @@ const inherit = (command: Command): void => {
   for (const inner of command.commands) inherit(inner)
 }
 
-/** The command that the first word names; all of them where it names none, for the help. */
-const addCommands = async (word: string | undefined): Promise<void> => {
+/** The command that the first word names; all of them where it names none, for the help, which may be about a second one. */
+const addCommands = async (word: string | undefined, about: string | undefined): Promise<void> => {
   const named = word !== undefined && Object.hasOwn(commands, word) ? commands[word] : undefined
   for (const load of named === undefined ? Object.values(commands) : [named]) {
     const command = await load()
     inherit(command)
     program.addCommand(command)
   }
+  if (word === 'help' && about !== undefined && !Object.hasOwn(commands, about))
+    program.error(`unknown command '${about}'`)
 }
 
 /** A command that the other side refused, that found nobody there or no room for its output: nothing that a trace would explain. */
@@ -106,6 +109,6 @@ const fail = (error: unknown): void => {
 host.onBug(fail)
 // whoever read our output has seen enough (`| head`)
 host.onOutputClosed(() => process.exit(0))
-await addCommands(process.argv[2])
+await addCommands(process.argv[2], process.argv[3])
   .then(() => program.parseAsync())
   .catch(fail)

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Kafka, logLevel } from 'kafkajs'
+import { connectAsync, type MqttClient } from 'mqtt'
 import { expect, it } from 'vitest'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
 
@@ -52,4 +53,25 @@ it('says that another server is no gateway', async () => {
   server.close()
   expect(code).toBe(1)
   expect(stderr).toMatch(/^brooklet: what answers at http:\/\/127\.0\.0\.1:\d+ is no gateway; .*\n$/)
+})
+
+it('lists the devices that are connected', async () => {
+  const gateway = await Gateway.start()
+  const devices: MqttClient[] = []
+  try {
+    const { http } = gateway.addresses
+    expect((await runBrooklet(['devices', '--http', http])).stdout).toMatch(/^CLIENT +ADDRESS .*\n$/)
+    devices.push(await connectAsync(gateway.mqttUrl, { clientId: 'pump-3', protocolVersion: 5 }))
+    devices.push(await connectAsync(gateway.mqttUrl, { clientId: 'env-1', protocolVersion: 4 }))
+    await devices[0]!.subscribeAsync('commands/#')
+    const { stdout } = await runBrooklet(['devices', '--http', http])
+    expect(stdout).toMatch(/\nenv-1 +127\.0\.0\.1:\d+ +3\.1\.1 +\d+s +0\npump-3 +127\.0\.0\.1:\d+ +5\.0 +\d+s +1\n$/)
+    expect(JSON.parse((await runBrooklet(['devices', '--json', '--http', http])).stdout)).toMatchObject([
+      { clientId: 'env-1', protocolVersion: 4, subscriptions: 0 },
+      { clientId: 'pump-3', protocolVersion: 5, subscriptions: 1 },
+    ])
+  } finally {
+    for (const device of devices) await device.endAsync()
+    await gateway.dispose()
+  }
 })
