@@ -17,7 +17,7 @@ let gateway: Gateway
 const kafka = (): Kafka => new Kafka({ brokers: [gateway.addresses.kafka], logLevel: logLevel.NOTHING })
 
 beforeEach(async () => {
-  gateway = await Gateway.start({ settings: { 'num.partitions': '1', 'group.initial.rebalance.delay.ms': '0' } })
+  gateway = await Gateway.start({ settings: { 'num.partitions': '1' } })
   const producer = kafka().producer()
   await producer.connect()
   for (let index = 0; index < count; index++) {

@@ -3,10 +3,11 @@ import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connectAsync } from 'mqtt'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { groupHeaderBytes, readGroupHeader } from '../../src/storage/group.ts'
 import { decodeSlotHeader } from '../../src/storage/slot.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
+import { shareSetup } from '../support/shared-setup.ts'
 
 let gateway: Gateway
 let empty: string
@@ -21,16 +22,16 @@ const publish = async (count: number): Promise<void> => {
   await client.endAsync()
 }
 
-beforeAll(async () => {
+const setUp = async (): Promise<void> => {
   empty = await mkdtemp(join(tmpdir(), 'brooklet-no-log-'))
   gateway = await Gateway.start()
   await publish(500)
   const client = await connectAsync(gateway.mqttUrl)
   await client.publishAsync('hostile', '\u001b[2Jgone', { qos: 1 })
   await client.endAsync()
-})
-afterAll(async () => {
-  await gateway.dispose()
+}
+shareSetup(setUp, async () => {
+  await gateway?.dispose()
   await rm(empty, { recursive: true, force: true })
 })
 
@@ -89,7 +90,7 @@ describe('a running gateway', () => {
 })
 
 describe('a gateway that was killed', () => {
-  beforeAll(async () => {
+  beforeEach(async () => {
     await gateway.kill()
   })
 

@@ -9,7 +9,7 @@ const mainFile = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 let gateway: Gateway
 const setUp = async (): Promise<void> => {
-  gateway = await Gateway.start({ keepsAddresses: true, settings: { 'group.initial.rebalance.delay.ms': '0' } })
+  gateway = await Gateway.start({ keepsAddresses: true })
 }
 shareSetup(setUp, () => gateway?.dispose())
 

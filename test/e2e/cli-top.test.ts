@@ -26,7 +26,7 @@ it('shows topics and groups once where there is no terminal', async () => {
 })
 
 it('counts partitions apart of which a group has committed nothing', async () => {
-  const gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '0' } })
+  const gateway = await Gateway.start()
   const { kafka, http } = gateway.addresses
   const consumer = new Kafka({ brokers: [kafka], logLevel: logLevel.NOTHING }).consumer({ groupId: 'silent' })
   try {

@@ -54,7 +54,7 @@ const valuesOf = (stdout: string): string[] =>
     .map(line => (JSON.parse(line) as { value: string }).value)
 
 beforeEach(async () => {
-  gateway = await Gateway.start({ settings: { 'num.partitions': '1', 'group.initial.rebalance.delay.ms': '50' } })
+  gateway = await Gateway.start({ settings: { 'num.partitions': '1' } })
 })
 afterEach(() => gateway.dispose())
 

@@ -1,5 +1,7 @@
 import { type Admin, Kafka, logLevel } from 'kafkajs'
 import { afterEach, expect, it } from 'vitest'
+import { resetOffsets } from '../../src/client/group-admin.ts'
+import { openCentral } from '../support/central-records.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
 
 /** A gateway whose disk budget is used up: which data goes, what is said about it, and how readers go on. */
@@ -36,8 +38,14 @@ it('takes bulk data first, keeps critical data, lists what nobody had read, and 
     for (let left = count; left > 0; left--) await producer.send({ topic, messages: [{ value }] })
   }
   await send('alarms', 20)
-  await admin.setOffsets({ groupId: 'late', topic: 'alarms', partitions: [{ partition: 0, offset: '3' }] })
-  await admin.setOffsets({ groupId: 'late', topic: 'debug', partitions: [{ partition: 0, offset: '5' }] })
+  const cluster = openCentral(gateway.addresses.kafka)
+  const committed = { alarms: 3, debug: 5 }
+  await resetOffsets(
+    cluster,
+    'late',
+    Object.entries(committed).map(([topic, offset]) => ({ topic, partition: 0, offset })),
+  )
+  cluster.close()
   await send('debug', 40)
   while (Number((await lowOf(admin, 'debug')).low) < 10) await send('metrics', 5)
   expect((await lowOf(admin, 'alarms')).low).toBe('0')

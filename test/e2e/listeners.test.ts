@@ -121,7 +121,7 @@ test('a renewed certificate is shown without a restart, and nobody is disconnect
   const client = await connect(`mqtts://${addresses['mqtts']}`)
   expect(await shownName(addresses['mqtts']!)).toBe('gateway')
   await install(makeCertificate('renewed', { issuer: ca }))
-  await expect.poll(() => shownName(addresses['mqtts']!), { timeout: 30_000, interval: 500 }).toBe('renewed')
+  await expect.poll(() => shownName(addresses['mqtts']!), { interval: 500 }).toBe('renewed')
   await install(makeCertificate('again', { issuer: ca }))
   process.kill(pid, 'SIGHUP')
   await expect.poll(() => shownName(addresses['https']!), { timeout: 4000 }).toBe('again')

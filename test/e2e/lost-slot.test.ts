@@ -9,7 +9,7 @@ import { Gateway } from '../support/gateway.ts'
 let gateway: Gateway
 
 beforeEach(async () => {
-  const settings = { 'disk.budget': '96MiB', 'num.partitions': '1', 'group.initial.rebalance.delay.ms': '50' }
+  const settings = { 'disk.budget': '96MiB', 'num.partitions': '1' }
   gateway = await Gateway.start({ settings })
 })
 afterEach(() => gateway.dispose())

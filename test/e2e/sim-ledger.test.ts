@@ -14,7 +14,7 @@ const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
 
 describe('a fleet of 200 sensors', () => {
   it('misses nothing that was acknowledged, through kill -9 and restart', async () => {
-    gateway = await Gateway.start({ keepsAddresses: true, settings: { 'group.initial.rebalance.delay.ms': '0' } })
+    gateway = await Gateway.start({ keepsAddresses: true })
     const args = ['--profile', 'env', '--count', '200', '--rate', '5', '--duration', `${seconds}s`, '--seed', '7']
     const running = runBrooklet(['sim', '--url', gateway.mqttUrl, ...args, '--json'], {
       timeoutMs: (seconds + 60) * 1000,

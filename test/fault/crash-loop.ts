@@ -33,7 +33,6 @@ const pause = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
  */
 export const surviveCrashes = async (loop: CrashLoop): Promise<CrashLoopReport> => {
   const settings = {
-    'group.initial.rebalance.delay.ms': '0',
     ...(loop.isFull && fullSettings),
     ...loop.gateway?.settings,
   }

@@ -25,7 +25,7 @@ afterEach(async () => {
 })
 
 const start = async (dataDirectory = directory): Promise<Gateway> => {
-  const gateway = await Gateway.start({ dataDirectory, settings: { 'group.initial.rebalance.delay.ms': '0' } })
+  const gateway = await Gateway.start({ dataDirectory })
   gateways.push(gateway)
   return gateway
 }

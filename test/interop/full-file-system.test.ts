@@ -3,7 +3,9 @@ import { fileURLToPath } from 'node:url'
 import { type Admin, ConfigResourceTypes, Kafka, logLevel } from 'kafkajs'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { afterEach, describe, expect } from 'vitest'
+import { resetOffsets } from '../../src/client/group-admin.ts'
 import { reservedSlots } from '../../src/storage/options.ts'
+import { openCentral } from '../support/central-records.ts'
 import { Gateway, runBrooklet, serveArguments } from '../support/gateway.ts'
 import { requireFileSystem, SmallFileSystem } from '../support/small-file-system.ts'
 import { startProgram } from '../support/tools.ts'
@@ -111,7 +113,9 @@ describe.each(['tmpfs', 'ext4'] as const)('a full %s', kind => {
 
     const admin = kafka().admin()
     await admin.connect()
-    await admin.setOffsets({ groupId: 'app', topic, partitions: [{ partition: 0, offset: '1' }] })
+    const cluster = openCentral(gateway.addresses.kafka)
+    await resetOffsets(cluster, 'app', [{ topic, partition: 0, offset: 1 }])
+    cluster.close()
     await admin.createTopics({ topics: [{ topic: 'other' }] })
     await admin.deleteTopics({ topics: ['other'] })
     // whoever needs the space can take it from the log

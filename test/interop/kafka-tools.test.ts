@@ -7,7 +7,7 @@ import { Gateway } from '../support/gateway.ts'
 let gateway: Gateway
 let server: string[] = []
 beforeEach(async () => {
-  gateway = await Gateway.start({ settings: { 'group.initial.rebalance.delay.ms': '0' } })
+  gateway = await Gateway.start()
   server = ['--bootstrap-server', gateway.addresses.kafka]
 })
 afterEach(() => gateway?.dispose())

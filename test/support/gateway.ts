@@ -16,7 +16,7 @@ export interface Addresses {
 }
 
 export interface GatewayOptions {
-  /** Settings by key, as `--set key=value`. Listeners are on 127.0.0.1, port 0, unless given here. */
+  /** Settings by key, as `--set key=value`; they win over those that keep tests apart and quick (`quietSettings`). */
   readonly settings?: Readonly<Record<string, string>>
   /** `--config`; `settings` win over it. */
   readonly configFile?: string
@@ -46,6 +46,8 @@ const quietSettings = {
   'http.listen': 'http://127.0.0.1:0',
   'disk.budget': '256MiB',
   'log.format': 'json',
+  // nobody waits for more members
+  'group.initial.rebalance.delay.ms': '0',
 }
 
 /** A `brooklet` process that was started and may be ready, refused or dead. */
