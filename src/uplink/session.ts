@@ -273,6 +273,8 @@ const producerFaults: readonly number[] = [
   errorCodes.INVALID_PRODUCER_ID_MAPPING,
   errorCodes.INVALID_TXN_STATE,
   errorCodes.TRANSACTION_ABORTABLE,
+  // the right was taken: the next one goes without transactions
+  errorCodes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 ]
 
 /** Why the cluster gives no transactions. Throws what says something else. */

@@ -58,6 +58,8 @@ export type UplinkState = 'connecting' | 'connected' | 'waiting' | 'stopped' | '
 
 /** What only somebody upstream can change is looked at again after this. */
 const stoppedPauseMs = 60_000
+/** What a session found out that has no transactions is looked at again after this. */
+const renewMs = 10 * 60_000
 /** A round that is under way when the gateway stops may take this long. */
 const finishMs = 2_000
 
@@ -302,6 +304,7 @@ export class Uplink implements UplinkControls {
     this.#state = 'connected'
     replica.connected()
     let sinceMs = clock.monotonicMs()
+    const renewAtMs = sinceMs + renewMs
     while (!this.#isHeld) {
       if (await this.lanes.ready()) sinceMs = clock.monotonicMs()
       // what came during a round has waited for its end
@@ -319,6 +322,8 @@ export class Uplink implements UplinkControls {
       this.#backoff.reset()
       this.#lastError = undefined
       this.#sayDelivery(session.delivery)
+      // somebody may have given the right that was missing
+      if (session.delivery.kind !== 'transactions' && clock.monotonicMs() >= renewAtMs) return
     }
   }
 

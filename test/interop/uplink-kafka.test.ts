@@ -12,6 +12,7 @@ import { ApacheKafka, testWithApacheKafka } from '../support/apache-kafka.ts'
 import { CommittedRecords, openCentral } from '../support/central-records.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
+import { localValues, NumberedLoad, valuesOf } from '../support/numbered-load.ts'
 import { shareSetup } from '../support/shared-setup.ts'
 import { TransactionalCommands } from '../support/transactional-commands.ts'
 import { untilDrained } from '../support/uplink-status.ts'
@@ -54,45 +55,6 @@ const startGateway = (settings: Readonly<Record<string, string>> = {}): Promise<
       ...settings,
     },
   })
-
-/** Stores numbered records; each has its number as value, and keys spread them over the partitions. */
-class NumberedLoad {
-  stored = 0
-  readonly #topic: string
-
-  constructor(topic: string) {
-    this.#topic = topic
-  }
-
-  async store(gateway: Gateway, count: number): Promise<void> {
-    const cluster = openCentral(gateway.addresses.kafka)
-    const producer = new Producer(cluster, { compression: 'none', timeoutMs: 5_000, deliveryTimeoutMs: 10_000 })
-    try {
-      for (let left = count; left > 0; left -= 50) {
-        const records = Array.from({ length: 50 }, () => {
-          const number = this.stored++
-          return { timestampMs: Date.now(), key: Buffer.from(`k${number % 7}`), value: Buffer.from(String(number)) }
-        })
-        await producer.send(this.#topic, records)
-      }
-    } finally {
-      cluster.close()
-    }
-  }
-}
-
-const valuesOf = ({ partitions }: CommittedRecords): string[][] =>
-  partitions.map(records => records.map(({ value }) => String(value)))
-
-/** What the gateway has, partition by partition. */
-const localValues = async (gateway: Gateway, topic: string): Promise<string[][]> => {
-  const cluster = openCentral(gateway.addresses.kafka)
-  try {
-    return valuesOf(await (await CommittedRecords.of(cluster, topic)).readOn())
-  } finally {
-    cluster.close()
-  }
-}
 
 /** Waits until so many records can be read upstream; more of them show as a difference. */
 const arrived = async (topic: string, count: number): Promise<CommittedRecords> => {

@@ -7,6 +7,7 @@ import { UplinkView } from '../../../src/state/uplink.ts'
 import type { Uplink } from '../../../src/uplink/uplink.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
 import { errorCodes } from '../../../src/wire/kafka/error-codes.ts'
+import { isTransactional } from '../../../src/wire/kafka/record-batch.ts'
 import { allRecords, decompressRecords } from '../../../src/wire/kafka/records.ts'
 import { type MemoryBroker, openMemoryBroker } from '../../support/memory-broker.ts'
 import { CentralCluster } from '../../support/sim/central-cluster.ts'
@@ -130,6 +131,34 @@ it(
     await later()
     expect([uplink.state, requests()]).toEqual(['fenced', before])
     await uplink.stop()
+  }),
+)
+
+it(
+  'who may have transactions again has them after a while, and whose right is taken goes on at once without',
+  during(async () => {
+    central.withoutTransactions = errorCodes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    await start()
+    await write('a')
+    await until(() => sent() === 1)
+    expect(uplink.delivery?.kind).toBe('read-back')
+    central.withoutTransactions = 0
+    await write('b')
+    await until(() => sent() === 2)
+    expect(uplink.delivery?.kind).toBe('read-back')
+    await sleep(machine.clock, 10 * 60_000)
+    await write('c')
+    await until(() => uplink.delivery?.kind === 'transactions')
+    expect(sent()).toBe(3)
+    central.withoutTransactions = errorCodes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+    central.refusal = batch => (isTransactional(batch) ? errorCodes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED : 0)
+    const sinceMs = machine.clock.nowMs
+    await write('d')
+    await until(() => sent() === 4)
+    // not as a batch that is refused, which waits 30 s
+    expect(machine.clock.nowMs - sinceMs).toBeLessThan(10_000)
+    await uplink.stop()
+    expect(await centralValues()).toEqual(['a', 'b', 'c', 'd'])
   }),
 )
 
