@@ -26,6 +26,8 @@ const oneLine = (text: string): string =>
 const widestTerm = 34
 
 const program = new Command('brooklet')
+  // options behind a command are that one's
+  .enablePositionalOptions()
   .description('event broker for IoT gateways: MQTT in, one synced commit log, Kafka consumer groups out')
   .configureHelp({
     padWidth: (command, helper) => Math.min(widestTerm, Help.prototype.padWidth.call(helper, command, helper)),

@@ -73,6 +73,4 @@ export const auditCommand = (): Command =>
     .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
     .option('--json', 'print JSON')
     .action((flags: AuditFlags) => (flags.gaps ? listGaps(flags) : audit(flags)))
-    // what stands behind `acknowledge` is its own
-    .enablePositionalOptions()
     .addCommand(acknowledgeCommand())

@@ -116,6 +116,18 @@ describe('the uplink and its rights', { timeout: 3 * patienceMs }, () => {
         await delivers(gateway, kind)
         await arrived(topic, load.stored)
       }
+      const { stdout } = await runBrooklet(['uplink', 'status', '--http', gateway.addresses.http])
+      expect(stdout).toMatch(
+        /^exactly once by reading back, without transactions: .*TRANSACTIONAL_ID_AUTHORIZATION_FAILED.*allow WRITE on/m,
+      )
+      await load.store(gateway, 100)
+      link.cutAfter('up', 700)
+      await load.store(gateway, 100)
+      await gateway.kill()
+      link.restore()
+      await gateway.restart()
+      await load.store(gateway, 100)
+      await arrived(topic, load.stored)
       expect(await seen(topic)).toEqual(await localValues(gateway, topic))
     } finally {
       await gateway.dispose()
