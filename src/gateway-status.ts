@@ -106,6 +106,7 @@ const downlinkStatus = ({ downlink, mqtt, platform, loaded, log }: StatusParts):
   const topics = downlink === undefined ? [] : downlinkTopics(downlink, platform.clock)
   return {
     error: downlink?.lastError ?? null,
+    takenError: downlink?.taken.trouble ?? null,
     topics,
     deliveries,
     formerRules,

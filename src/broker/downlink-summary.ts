@@ -2,6 +2,8 @@
 export interface DownlinkSummary {
   /** What went wrong last; null while all goes well. */
   readonly error: string | null
+  /** Why the central cluster is not told what has come down, which a restored log would ask it for; null: it is. */
+  readonly takenError: string | null
   /** Of the topics of the central cluster that the rules name, in the order of their names. */
   readonly topics: readonly DownlinkTopic[]
   /** Deliver rules that wait for devices, partition by partition. */

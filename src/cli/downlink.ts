@@ -21,7 +21,7 @@ const columns: Readonly<Record<string, (row: Row) => string | number>> = {
   LOST: row => row.lost,
 }
 
-const headline = ({ error, topics }: DownlinkSummary): string => {
+const headline = ({ error, takenError, topics }: DownlinkSummary): string => {
   const partitions = topics.flatMap(topic => topic.partitions)
   const lag = partitions.reduce((sum, { lagOffsets }) => sum + (lagOffsets ?? 0), 0)
   const state =
@@ -32,7 +32,8 @@ const headline = ({ error, topics }: DownlinkSummary): string => {
         : lag === 0
           ? 'all is read'
           : `${plural(lag, 'offset')} not read`
-  return `${state}\n${error === null ? '' : `last error: ${error}\n`}`
+  const untold = 'a restored gateway would not know what has come down'
+  return `${state}\n${error === null ? '' : `last error: ${error}\n`}${takenError === null ? '' : `${untold}: ${takenError}\n`}`
 }
 
 /** One line for each topic or partition that nothing comes from. */

@@ -9,6 +9,8 @@ export interface CentralTopic {
   readonly topicId: Uuid
   /** Those that come later are read from their starts. */
   readonly partitions: number
+  /** Log id of who has seen it; absent in data of before. Another log was restored or forked from that one. */
+  readonly logId?: string
 }
 
 /** How far a partition of the central cluster was read, and what became of its records since the topic was made. */

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { Cluster } from '../../src/client/cluster.ts'
@@ -8,12 +11,16 @@ import { CommittedRecords, openCentral } from '../support/central-records.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { Gateway } from '../support/gateway.ts'
 import { shareSetup } from '../support/shared-setup.ts'
+import { makeCertificate } from '../support/test-certificates.ts'
 
-/** The uplink and three brokers of Apache Kafka with replication factor 3, of which one after the other is taken away under load. */
+/** The ways up and down and three brokers of Apache Kafka with replication factor 3, of which one after the other is taken away under load. */
 
 const patienceMs = 90_000
 const topic = 'sensors'
 const partitions = 3
+
+const user = { name: 'greenhouse', password: 'tomatoes and more' }
+const authority = makeCertificate('Test CA', { isCa: true })
 
 let kafka: ApacheKafka
 let central: Cluster
@@ -26,8 +33,13 @@ const setUp = async (): Promise<void> => {
   numbered = 0
   links = [await FaultProxy.start(0), await FaultProxy.start(0), await FaultProxy.start(0)]
   const advertised = links.map(({ address }) => address)
-  const listeners = { LINK: { protocol: 'PLAINTEXT', advertised } } as const
-  kafka = await ApacheKafka.start({ brokers: 3, listeners, settings: { 'auto.create.topics.enable': 'false' } })
+  kafka = await ApacheKafka.start({
+    brokers: 3,
+    listeners: { LINK: { protocol: 'PLAINTEXT', advertised }, SECURE: { protocol: 'SASL_SSL' } },
+    users: [user],
+    certificates: { authority, server: makeCertificate('localhost', { issuer: authority }) },
+    settings: { 'auto.create.topics.enable': 'false' },
+  })
   for (const [index, link] of links.entries())
     link.targetPort = Number(kafka.brokers[index]!.address('LINK').split(':')[1])
   central = openCentral(kafka.bootstrap)
@@ -96,9 +108,48 @@ const expectAllUpstream = async (): Promise<void> => {
 }
 
 /** Waits while there is none. */
-const leader = async (): Promise<KafkaBroker> => {
-  await expect.poll(() => kafka.leaderOf(topic, 0)).toBeGreaterThan(0)
-  return kafka.broker(await kafka.leaderOf(topic, 0))
+const leader = async (name = topic, partition = 0): Promise<KafkaBroker> => {
+  await expect.poll(() => kafka.leaderOf(name, partition)).toBeGreaterThan(0)
+  return kafka.broker(await kafka.leaderOf(name, partition))
+}
+
+const orders = 'orders'
+
+/** Writes so many commands, spread over the partitions of `orders`; after a failure some of them again, which makes others of them. */
+const order = async (count: number): Promise<void> => {
+  const producer = new Producer(central, { compression: 'zstd', timeoutMs: 5_000, deliveryTimeoutMs: 60_000 })
+  for (let left = count; left > 0; left--) {
+    const records = Array.from({ length: 3 }, () => {
+      const number = numbered++
+      return { timestampMs: Date.now(), key: Buffer.from(`g7/k${number % 17}`), value: Buffer.from(String(number)) }
+    })
+    await producer.send(orders, records)
+  }
+}
+
+/** Values of each key, in their order. */
+const byKey = async (cluster: Cluster, name: string): Promise<Record<string, string[]>> => {
+  const values: Record<string, string[]> = {}
+  const records = await (await CommittedRecords.of(cluster, name)).readOn()
+  for (const { key, value } of records.partitions.flat())
+    (values[String(key).replace('g7/', '')] ??= []).push(`${value}`)
+  return values
+}
+
+/** Waits until all commands are here, and compares. */
+const expectAllDown = async (down: Gateway): Promise<void> => {
+  let wanted: Record<string, string[]> = {}
+  const read = async (): Promise<void> => {
+    wanted = await byKey(central, orders)
+  }
+  // the leader may be another one by now
+  await expect.poll(() => read().then(() => 'read', String), { timeout: patienceMs }).toBe('read')
+  const cluster = openCentral(down.addresses.kafka)
+  try {
+    await expect.poll(() => byKey(cluster, 'commands'), { timeout: patienceMs, interval: 300 }).toEqual(wanted)
+  } finally {
+    cluster.close()
+  }
 }
 
 describe('three brokers', { timeout: 4 * patienceMs }, () => {
@@ -148,4 +199,60 @@ describe('three brokers', { timeout: 4 * patienceMs }, () => {
       }
     },
   )
+
+  testWithApacheKafka('commands come down once and in order over TLS and SCRAM, whichever leader is gone', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'brooklet-downlink-'))
+    const authorities = join(directory, 'ca.pem')
+    await writeFile(authorities, authority.cert)
+    await createTopic(central, { name: orders, partitions: 3, replicationFactor: 3, configs: new Map() })
+    const leaders = await Promise.all([0, 1, 2].map(partition => leader(orders, partition)))
+    expect(new Set(leaders.map(({ nodeId }) => nodeId)).size).toBeGreaterThan(1)
+    const down = await Gateway.start({
+      settings: {
+        'gateway.id': 'g7',
+        downlink: JSON.stringify([{ topic: orders, key: '{gateway}/*', to: 'commands', from: 'earliest' }]),
+        'uplink.topics.exclude': '*',
+        'uplink.bootstrap.servers': kafka.bootstrapOf('SECURE'),
+        'uplink.security.protocol': 'SASL_SSL',
+        'uplink.ssl.truststore.location': authorities,
+        'uplink.sasl.mechanism': 'SCRAM-SHA-512',
+        'uplink.sasl.username': user.name,
+        'uplink.sasl.password': user.password,
+        'uplink.retry.backoff.ms': '50',
+        'uplink.retry.backoff.max.ms': '500',
+        'uplink.request.timeout.ms': '3s',
+      },
+    })
+    try {
+      await order(10)
+      await expectAllDown(down)
+      const troubles: Record<string, () => Promise<void>> = {
+        'kill -9 of a leader, and of the gateway before it is back': async () => {
+          const broker = await leader(orders, 0)
+          await broker.kill()
+          await down.kill()
+          await down.restart()
+          await order(10)
+          await broker.start()
+        },
+        'a leader that hands its partitions over': async () => {
+          const broker = await leader(orders, 1)
+          await broker.stop()
+          await order(10)
+          await broker.start()
+        },
+      }
+      for (const [name, trouble] of Object.entries(troubles)) {
+        const writing = order(40)
+        await trouble()
+        await writing
+        await expectAllDown(down).catch(error => {
+          throw new Error(`after ${name}: ${(error as Error).message}\n${down.stderr.slice(-2000)}`)
+        })
+      }
+    } finally {
+      await down.dispose()
+      await rm(directory, { recursive: true, force: true })
+    }
+  })
 })

@@ -6,6 +6,7 @@ import { nodeClock } from '../../src/platform/node/clock.ts'
 import { nodeNetwork } from '../../src/platform/node/network.ts'
 import { nodeRandom } from '../../src/platform/node/random.ts'
 import { DownlinkView } from '../../src/state/downlink.ts'
+import type { StateChange } from '../../src/state/view.ts'
 import type { Downlink } from '../../src/uplink/downlink/downlink.ts'
 import { type LogRecord, openRecords } from '../../src/wire/kafka/records.ts'
 import { type MemoryBroker, openMemoryBroker } from './memory-broker.ts'
@@ -19,6 +20,9 @@ export interface DownlinkGatewayOptions {
   readonly clockQuality?: ClockQuality
   /** An earlier life of the gateway: it starts again over its log. */
   readonly before?: DownlinkGateway
+  /** Its log was restored from another: this is its id, and what of the state of that one the backup had is written by `restored`. */
+  readonly logId?: string
+  readonly restored?: (view: DownlinkView) => readonly StateChange[]
 }
 
 /** The downlink of gateway `g7` over a log in memory. */
@@ -43,6 +47,8 @@ export class DownlinkGateway {
     const log = options.before?.under.log
     const under = await openMemoryBroker({ settings, frontViews: [view], ...(log === undefined ? {} : { log }) })
     const { broker, state } = under.open
+    if (options.logId !== undefined) under.log.logId = options.logId
+    state.write(options.restored?.(view) ?? [])
     const downlink = openDownlink({
       broker,
       state,

@@ -49,7 +49,7 @@ interface Waiter {
  */
 export class MemoryLog implements Log {
   readonly budget: Log['budget'] = { least: { budgetBytes: 0, keptBytes: 0 }, resize: () => {} }
-  readonly logId = '0123456789abcdef0123456789abcdef'
+  logId = '0123456789abcdef0123456789abcdef'
   readonly incarnation = 'fedcba9876543210'
   readonly nextPartition = partitionId(firstTopicPartitionId)
   logEpoch = 1

@@ -22,6 +22,7 @@ import type { Inlet } from './inlet.ts'
 import { Intake } from './intake.ts'
 import { RuleFilter } from './rule-filter.ts'
 import { SourceTopic } from './source-topic.ts'
+import { TakenOffsets } from './taken-offsets.ts'
 
 export interface DownlinkParts {
   readonly broker: Broker
@@ -52,6 +53,7 @@ const finishMs = 2_000
  */
 export class Downlink {
   readonly topics: readonly SourceTopic[]
+  readonly taken: TakenOffsets
   readonly #parts: DownlinkParts
   /** What is asked beside fetches has connections of its own: a broker answers nothing behind a fetch that waits. */
   readonly #lookups: Cluster
@@ -59,8 +61,8 @@ export class Downlink {
   readonly #intake: Intake
   readonly #rate = new LinkRate()
   readonly #tasks = new Set<Promise<void>>()
-  /** Nodes that a fetch is under way to. */
-  readonly #asked = new Set<number>()
+  /** Fetches under way, by node, with what becomes of what they bring. */
+  readonly #fetching = new Map<number, Promise<void>>()
   #timer: Timer | undefined
   #isEnding = false
   #lastError: string | undefined
@@ -87,12 +89,21 @@ export class Downlink {
     const [firstMs, longestMs] = [settings['uplink.retry.backoff.ms'], settings['uplink.retry.backoff.max.ms']]
     const newBackoff = (): Backoff => new Backoff(firstMs, longestMs, random)
     const clusters = { lookups: this.#lookups, fetches: this.#fetches }
-    const sourceParts = { ...clusters, state, view, logger, options: this.#readerOptions(), newBackoff }
+    const { logId } = parts.broker
+    const sourceParts = { ...clusters, logId, state, view, logger, options: this.#readerOptions(), newBackoff }
     const names = new Set(settings.downlink.map(({ topic }) => topic))
     this.topics = [...names].map(name => {
       const filters = settings.downlink.filter(({ topic }) => topic === name)
       const compiled = filters.map(rule => new RuleFilter(rule, gatewayId))
       return new SourceTopic(sourceParts, name, compiled)
+    })
+    this.taken = new TakenOffsets({
+      cluster: this.#lookups,
+      logId,
+      clock,
+      logger,
+      backoff: newBackoff(),
+      inlets: () => this.topics.flatMap(({ inlets }) => inlets),
     })
     parts.broker.metrics.gauge('downlinkLag', () => this.lagInAll)
   }
@@ -110,15 +121,23 @@ export class Downlink {
 
   start(): void {
     this.#step()
+    this.taken.start()
   }
 
   /** Ends the connections and lets what they brought be written. */
   async stop(): Promise<void> {
     this.#isEnding = true
     this.#timer?.cancel()
-    this.#lookups.close()
     this.#fetches.close()
-    await Promise.race([Promise.all(this.#tasks), sleep(this.#parts.clock, finishMs)])
+    await this.#ended(this.#fetching.values())
+    await this.taken.stop()
+    this.#lookups.close()
+    await this.#ended(this.#tasks)
+  }
+
+  /** Or what takes too long. */
+  #ended(tasks: Iterable<Promise<void>>): Promise<unknown> {
+    return Promise.race([Promise.all(tasks), sleep(this.#parts.clock, finishMs)])
   }
 
   /** Begins what can begin now, and comes back when something has ended or is due. */
@@ -127,7 +146,12 @@ export class Downlink {
     this.#timer?.cancel()
     const nowMs = this.#parts.clock.monotonicMs()
     for (const topic of this.topics) if (topic.isDue(nowMs)) this.#run(this.#open(topic))
-    for (const [node, inlets] of this.#ready(nowMs)) if (!this.#asked.has(node)) this.#run(this.#fetch(node, inlets))
+    for (const [node, inlets] of this.#ready(nowMs)) {
+      if (this.#fetching.has(node)) continue
+      const fetched = this.#fetch(inlets).finally(() => this.#fetching.delete(node))
+      this.#fetching.set(node, fetched)
+      this.#run(fetched)
+    }
     const dueMs = Math.min(...this.#dueTimes(nowMs))
     if (dueMs !== Number.POSITIVE_INFINITY) this.#timer = this.#parts.clock.after(dueMs - nowMs, () => this.#step())
   }
@@ -181,9 +205,8 @@ export class Downlink {
     return byNode
   }
 
-  async #fetch(node: number, inlets: readonly Inlet[]): Promise<void> {
+  async #fetch(inlets: readonly Inlet[]): Promise<void> {
     const { broker, clock } = this.#parts
-    this.#asked.add(node)
     for (const inlet of inlets) inlet.begin()
     try {
       while (broker.memory.exhausted && !this.#isEnding) await sleep(clock, memoryWaitMs)
@@ -202,7 +225,6 @@ export class Downlink {
       }
     } finally {
       for (const inlet of inlets) inlet.isBusy = false
-      this.#asked.delete(node)
     }
   }
 

@@ -10,6 +10,8 @@ export class Inlet {
   readonly reader: PartitionReader
   /** As it is in the log or on its way there, but for records that are for others: of these the log hears now and then. */
   position: DownlinkPosition
+  /** As it is on the device. */
+  written: DownlinkPosition & { readonly partition: number }
   /** A fetch is under way, or what it brought. */
   isBusy = false
   /** The last fetch brought something, and there is more. */
@@ -37,6 +39,7 @@ export class Inlet {
     this.topic = source.topic
     this.partition = source.partition
     this.position = position
+    this.written = { ...position, partition: source.partition }
     this.reader = new PartitionReader(cluster, { ...source, topicId: position.topicId }, position.next, options)
     this.#backoff = backoff
   }
@@ -56,6 +59,12 @@ export class Inlet {
   /** The central log went on without the records from the position up to `next`. */
   lost(next: number): void {
     this.position = { ...this.position, next, lost: this.position.lost + Math.max(0, next - this.position.next) }
+  }
+
+  /** So much of it is durable. */
+  durable(position: DownlinkPosition, nowMs: number): void {
+    this.written = { ...position, partition: this.partition }
+    this.writtenAtMs = nowMs
   }
 
   /** The log here takes nothing just now. */

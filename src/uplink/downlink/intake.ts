@@ -150,9 +150,10 @@ export class Intake {
     for (let lastReason = ''; !isEnding(); ) {
       try {
         const records = arrivals.flatMap(({ to, make }) => (to === undefined ? [] : make(this.#topic(to))))
-        const group = state.write([view.putPosition(inlet.topic, inlet.partition, inlet.position)], records)
+        const { position } = inlet
+        const group = state.write([view.putPosition(inlet.topic, inlet.partition, position)], records)
         await state.whenDurable(group)
-        inlet.writtenAtMs = clock.monotonicMs()
+        inlet.durable(position, clock.monotonicMs())
         for (const { outcome } of arrivals) broker.metrics.add(metricOf[outcome], 1, inlet.topic)
         this.#logMissed(inlet, arrivals)
         return true

@@ -78,6 +78,8 @@ export class CentralCluster {
   coordinator = 1
   /** Error code for who asks for the coordinator of a transactional id; 0: it is told. */
   withoutTransactions = 0
+  /** Committed offsets and what was said with them, by group, topic and partition. */
+  readonly commits = new Map<string, readonly [offset: number, metadata: string | null]>()
   /** Requests served, by API. */
   readonly served = new Map<string, number>()
   readonly brokers: readonly CentralBroker[]

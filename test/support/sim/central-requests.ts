@@ -8,6 +8,8 @@ import { findCoordinator } from '../../../src/wire/kafka/contracts/find-coordina
 import { initProducerId } from '../../../src/wire/kafka/contracts/init-producer-id.ts'
 import { listOffsets } from '../../../src/wire/kafka/contracts/list-offsets.ts'
 import { metadata } from '../../../src/wire/kafka/contracts/metadata.ts'
+import { offsetCommit } from '../../../src/wire/kafka/contracts/offset-commit.ts'
+import { offsetFetch } from '../../../src/wire/kafka/contracts/offset-fetch.ts'
 import { produce } from '../../../src/wire/kafka/contracts/produce.ts'
 import { errorCodes } from '../../../src/wire/kafka/error-codes.ts'
 import {
@@ -229,6 +231,36 @@ export const centralHandlers: Handlers = new Map([
         }),
       }
     }),
+  })),
+
+  serve(offsetCommit, ({ groupId, topics }, { cluster, version }) => ({
+    topics: topics.map(({ name, topicId, partitions }) => ({
+      ...(version >= 10 ? { topicId } : { name }),
+      partitions: partitions.map(({ partitionIndex, committedOffset, committedMetadata }) => {
+        const topic = topicOf(cluster, version >= 10 ? '' : name, topicId)
+        if (topic === undefined) return { partitionIndex, errorCode: errorCodes.UNKNOWN_TOPIC_OR_PARTITION }
+        cluster.commits.set(`${groupId}/${topic.name}/${partitionIndex}`, [committedOffset, committedMetadata])
+        return { partitionIndex, errorCode: errorCodes.NONE }
+      }),
+    })),
+  })),
+
+  serve(offsetFetch, ({ groups }, { cluster, version }) => ({
+    groups: groups.map(({ groupId, topics }) => ({
+      groupId,
+      errorCode: errorCodes.NONE,
+      topics: (topics ?? []).map(({ name, topicId, partitionIndexes }) => ({
+        ...(version >= 10 ? { topicId } : { name }),
+        partitions: partitionIndexes.map(partitionIndex => {
+          const topic = topicOf(cluster, version >= 10 ? '' : name, topicId)
+          const [committedOffset, metadata] = cluster.commits.get(`${groupId}/${topic?.name}/${partitionIndex}`) ?? [
+            -1,
+            '',
+          ]
+          return { partitionIndex, errorCode: errorCodes.NONE, committedOffset, metadata }
+        }),
+      })),
+    })),
   })),
 
   serve(listOffsets, ({ topics, isolationLevel }, { cluster, nodeId }) => ({

@@ -2,6 +2,7 @@ import { parseDeliver } from '../../../src/config/deliver.ts'
 import { parseDownlink } from '../../../src/config/downlink.ts'
 import { defaultSettings, type Settings } from '../../../src/config/settings.ts'
 import { sleep } from '../../../src/platform/clock.ts'
+import { forkLog } from '../../../src/storage/fork.ts'
 import { CentralCluster, type Fate } from './central-cluster.ts'
 import { CentralCommands } from './central-commands.ts'
 import { CommandLedger, type Held } from './command-ledger.ts'
@@ -37,6 +38,7 @@ export class DownlinkRun {
   /** In its present life. */
   gateway!: SimDownlinkGateway
   readonly #ledger: CommandLedger
+  readonly #from: 'earliest' | 'latest'
   readonly #settings: Settings
   readonly #writtenFirst: WrittenFirst | undefined
   /** Share of the requests that go wrong. */
@@ -62,12 +64,13 @@ export class DownlinkRun {
           note: text => this.machine.disk.note(text),
         }),
     )
+    this.#from = random.pick(['earliest', 'earliest', 'latest'])
     this.#settings = this.#draw()
   }
 
   #draw(): Settings {
     const { random } = this
-    const from = random.pick(['earliest', 'earliest', 'latest'])
+    const from = this.#from
     const ttl = random.pick([{}, {}, { ttl: '30s' }])
     const downlink = parseDownlink([
       { topic: 'orders', key: '{gateway}/*', to: 'commands', from, report: 'dropped', ...ttl },
@@ -101,6 +104,8 @@ export class DownlinkRun {
       await this.#life()
       this.machine.crash(this.random.pick(['power', 'kill'] as const))
       if (this.random.chance(0.1)) this.machine.dropCheckpoints()
+      // what nobody says was taken would be passed over with `latest`
+      if (this.#from === 'earliest' && this.random.chance(0.2)) await this.#during(this.#fork())
       this.#attach()
     }
     this.#faultShare = 0
@@ -144,6 +149,12 @@ export class DownlinkRun {
     this.gateway = await SimDownlinkGateway.open(this.machine, this.#settings, gatewayId, this.#writtenFirst)
     this.#ledger.check(await this.#held())
     await this.gateway.start()
+  }
+
+  /** The log goes on under another name, and asks what it has taken under the old one. */
+  async #fork(): Promise<void> {
+    const { files, random } = this.machine.platform
+    await forkLog({ files, random, directory: '/data' })
   }
 
   async #held(): Promise<Held> {

@@ -65,7 +65,7 @@ export class FakeStatus implements GatewayStatus {
     holds: [],
     partitions: [],
   })
-  downlink = () => ({ error: null, topics: [], deliveries: [], formerRules: [], stayingReports: [] })
+  downlink = () => ({ error: null, takenError: null, topics: [], deliveries: [], formerRules: [], stayingReports: [] })
   uplinkOffsets = (topic: string) =>
     topic === 'sensors' ? [{ topic, partition: 0, target: 'edge.sensors', first: { 0: 5 }, syncs: [] }] : undefined
   audit = async () => ({

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { BrokerError } from '../../../../src/core/errors.ts'
+import { takenGroupOf } from '../../../../src/uplink/downlink/taken-offsets.ts'
 import { encodeBatch } from '../../../../src/wire/kafka/batch-encoding.ts'
 import { DownlinkGateway, type DownlinkGatewayOptions } from '../../../support/downlink-gateway.ts'
 import { KafkaTestServer } from '../../../support/kafka-server.ts'
@@ -286,4 +288,67 @@ it('while a topic of more priority has a backlog, the others wait', async () => 
   const order = (await arrived(80)).map(text => text.split('=')[1]![0])
   // one fetch for both may be under way when the first backlog is seen
   expect(order.lastIndexOf('h')).toBeLessThan(50)
+})
+
+/** The gateway again, from a backup of when it had taken `next` records of partition 0. */
+const restore = async (next: number, options: Partial<DownlinkGatewayOptions> = {}): Promise<void> => {
+  const { view: before, under } = gateway
+  const { logId } = under.log
+  const [topic, position] = [before.topic('orders')!, before.position('orders', 0)!]
+  await gateway.stop()
+  await start({
+    logId: 'fedcba98'.repeat(4),
+    restored: view => [
+      view.putTopic('orders', { ...topic, logId }),
+      view.putPosition('orders', 0, { ...position, next, taken: next }),
+      view.putPosition('orders', 1, before.position('orders', 1)!),
+    ],
+    ...options,
+  })
+}
+
+it('a restored log does not take again what the log before it has taken since the backup', async () => {
+  await start()
+  for (const value of ['1', '2', '3']) send('g7/a', { value })
+  await arrived(3)
+  await gateway.stop()
+  send('g7/a', { value: 'while it was away' })
+  await restore(1)
+  expect(await arrived(1)).toEqual(['a=while it was away'])
+  expect(positionOf()).toMatchObject({ next: 4, lost: 0 })
+  // and then it is its own
+  send('g7/a', { value: 'later' })
+  await restart()
+  expect(await arrived(2)).toEqual(['a=while it was away', 'a=later'])
+})
+
+it.each([
+  ['latest', ['a=later'], { next: 4, lost: 2 }],
+  ['earliest', ['a=2', 'a=3', 'a=later'], { next: 4, lost: 0 }],
+] as const)(
+  'where nobody says what the log before it has taken, a restored log does as with a new topic: %s',
+  async (from, wanted, position) => {
+    const own = { rules: [{ ...rules[0], from }] }
+    await start(own)
+    await vi.waitFor(() => expect(positionOf()).toBeDefined())
+    for (const value of ['1', '2', '3']) send('g7/a', { value })
+    await arrived(3)
+    await gateway.stop()
+    const group = takenGroupOf(gateway.under.log.logId)
+    await vi.waitFor(() => expect([...central.open.groups.committedOffsets(group)]).not.toEqual([]))
+    await central.open.groups.delete([group])
+    await restore(1, own)
+    await vi.waitFor(() => expect(gateway.view.topic('orders')?.logId).toBe(gateway.under.log.logId))
+    send('g7/a', { value: 'later' })
+    expect(await arrived(wanted.length)).toEqual(wanted)
+    expect(positionOf()).toMatchObject(position)
+  },
+)
+
+it('who may not commit offsets reads on, and it is said', async () => {
+  await start()
+  vi.spyOn(central.open.groups, 'commit').mockRejectedValue(new BrokerError('notAuthorized', 'denied'))
+  send('g7/a')
+  await arrived(1)
+  await vi.waitFor(() => expect(gateway.downlink.taken.trouble).toContain('brooklet.downlink.'), 5000)
 })
