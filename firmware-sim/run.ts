@@ -12,6 +12,9 @@ const exitUsage = 64
 const exitCannotCreate = 73
 const exitInterrupted = 130
 
+/** Under npx one Ctrl-C comes twice: from the terminal and from npm. */
+const sameSignalMs = 500
+
 /**
  * The command `brooklet sim`: runs a fleet until its duration is over or Ctrl-C, then prints the ledger on stdout. Progress goes to
  * stderr where that is a terminal. A second Ctrl-C does not wait. Sets the exit code of the process: 1 when no reading was acknowledged.
@@ -59,9 +62,12 @@ const startLedgerFile = async (path: string): Promise<((text: string) => Promise
 }
 
 const stopOnSignals = (stop: AbortController): (() => void) => {
+  let stoppedMs: number | undefined
   const onSignal = () => {
-    if (stop.signal.aborted) process.exit(exitInterrupted)
-    stop.abort()
+    if (stoppedMs === undefined) {
+      stoppedMs = performance.now()
+      stop.abort()
+    } else if (performance.now() - stoppedMs > sameSignalMs) process.exit(exitInterrupted)
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)

@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Ledger, type LedgerFile, type Receipt, receiptOf } from '../../firmware-sim/index.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
@@ -40,4 +43,21 @@ describe('a fleet of 200 sensors', () => {
     // the kills were felt: what was on its way came again
     expect(acked).toBeGreaterThan(made * 0.9)
   })
+})
+
+it('a fleet that finds no gateway ends at Ctrl-C, also when it comes twice, with its ledger and exit code 1', async () => {
+  const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+  const child = spawn(process.execPath, [main, 'sim', '--url', 'mqtt://127.0.0.1:1', '--rate', '50', '--json'])
+  const output: Buffer[] = []
+  child.stdout.on('data', chunk => output.push(chunk))
+  child.stderr.once('data', async () => {
+    // some readings, and two signals that are not one
+    await pause(1000)
+    child.kill('SIGINT')
+    await pause(50)
+    child.kill('SIGINT')
+  })
+  const [code] = await once(child, 'close')
+  const { made, acked } = Ledger.fromJSON(JSON.parse(Buffer.concat(output).toString()) as LedgerFile).totals()
+  expect({ code, acked, hasMade: made > 0 }).toEqual({ code: 1, acked: 0, hasMade: true })
 })
