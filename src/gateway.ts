@@ -39,6 +39,7 @@ import { DownlinkView } from './state/downlink.ts'
 import { MqttInflightView } from './state/mqtt-inflight.ts'
 import { MqttOutboundView } from './state/mqtt-outbound.ts'
 import { MqttSessionsView } from './state/mqtt-sessions.ts'
+import { MqttSharesView } from './state/mqtt-shares.ts'
 import { MqttWillsView } from './state/mqtt-wills.ts'
 import { OffsetMapView } from './state/offset-map.ts'
 import { RetainedView } from './state/retained.ts'
@@ -179,6 +180,7 @@ const openParts = async (
   const inflight = new MqttInflightView()
   const sessions = new MqttSessionsView()
   const outbound = new MqttOutboundView()
+  const shares = new MqttSharesView()
   const uplinkView = new UplinkView()
   const offsetMap = new OffsetMapView()
   const downlinkView = new DownlinkView()
@@ -192,7 +194,7 @@ const openParts = async (
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplinkView, downlinkView, offsetMap],
+    frontViews: [retained, inflight, sessions, outbound, shares, wills, sparkplug, uplinkView, downlinkView, offsetMap],
     upstreamThrough: (topic, partition) => uplink?.upstreamThrough(topic, partition),
     isGivenUp: (topic, partition, offset) => uplink?.isGivenUp(topic, partition, offset) ?? false,
     staysHere: stayingTopics(settings, gatewayId(loaded, log)),
@@ -249,6 +251,7 @@ const openParts = async (
     inflight,
     sessions,
     outbound,
+    shares,
     wills,
     sparkplug,
     downlink: downlinkView,

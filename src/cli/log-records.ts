@@ -53,6 +53,8 @@ const internalKey = (partition: number, key: Buffer | null): unknown => {
       return { packetId: key.readUInt16BE(0), clientId: key.toString('utf8', 2) }
     case internalPartitions.mqttOutbound:
       return { window: key.readUIntBE(0, 6), clientId: key.toString('utf8', 6) }
+    case internalPartitions.mqttShares:
+      return { filter: key.toString('utf8', 4), partition: key.readUInt32BE(0) }
     case internalPartitions.mqttSessions:
       if (key[0] !== positionKeyTag) return { clientId: key.toString('utf8', 1) }
       return { clientId: key.toString('utf8', 5), partition: key.readUInt32BE(1) }

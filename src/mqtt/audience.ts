@@ -1,5 +1,6 @@
 import type { Publication } from './publication.ts'
 import type { Session } from './session.ts'
+import type { SharedSubscription } from './shared-subscription.ts'
 import { lowerQos, type Subscription } from './subscription.ts'
 
 /** Subscriptions of one session that match a topic, taken together: they make one copy (section 3.3.4). */
@@ -17,7 +18,7 @@ interface Target extends Grant {
   readonly own: Grant | undefined
 }
 
-/** What stands between a topic and sessions, and makes one copy: a shared subscription, or a replay. */
+/** What stands between a topic and a session, and makes one copy: a replay. */
 export interface Receiver {
   deliver(publication: Publication): void
 }
@@ -25,16 +26,22 @@ export interface Receiver {
 /** Who gets what is published to one topic. [MQTT-3.3.2-3] [MQTT-4.5.0-1] */
 export class Audience {
   readonly targets: readonly Target[]
+  readonly shares: readonly SharedSubscription[]
   readonly receivers: readonly Receiver[]
 
-  constructor(subscriptions: readonly Subscription[], receivers: readonly Receiver[]) {
+  constructor(
+    subscriptions: readonly Subscription[],
+    shares: readonly SharedSubscription[],
+    receivers: readonly Receiver[],
+  ) {
     this.targets = [...bySession(subscriptions)].map(([session, own]) => targetOf(session, own))
+    this.shares = shares
     this.receivers = receivers
   }
 
   /** How many copies a publication makes. */
   get size(): number {
-    return this.targets.length + this.receivers.length
+    return this.targets.length + this.shares.length + this.receivers.length
   }
 
   /** Somebody who is connected has much to take already. */
@@ -51,6 +58,7 @@ export class Audience {
       // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
       session.deliver(publication, qos, wanted.retainAsPublished && publication.retain, wanted.identifiers, undefined)
     }
+    for (const share of this.shares) share.deliver(publication)
     for (const receiver of this.receivers) receiver.deliver(publication)
   }
 }
@@ -77,4 +85,4 @@ export const grantOf = (subscriptions: readonly Subscription[]): Grant => ({
 })
 
 /** Of a topic to which nobody subscribes. */
-export const nobody = new Audience([], [])
+export const nobody = new Audience([], [], [])

@@ -4,7 +4,6 @@ import { MalformedFrame } from '../core/malformed-frame.ts'
 import { sleep } from '../platform/clock.ts'
 import { baseOffsetOf, nextOffsetOf } from '../wire/kafka/record-batch.ts'
 import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
-import type { Backlog } from './backlog.ts'
 import type { Place } from './exchange.ts'
 import { presentOffsets } from './present-offsets.ts'
 import type { MqttServices } from './services.ts'
@@ -14,9 +13,27 @@ const readBytes = 256 * 1024
 const decompressedBytes = 16 * 1024 * 1024
 export const waitMs = 20
 
+/** What is to be read from the log, as the reader sees it. */
+export interface ReadableBacklog {
+  /** Where reading goes on; undefined: everything was read. */
+  next(): Place | undefined
+  /** Where it goes on in the partition, from what was read on; undefined: nothing there is to be read. */
+  missedFrom(partition: PartitionId): number | undefined
+  /** How many offsets of `[start, end)` are to be read. */
+  missedIn(partition: PartitionId, start: number, end: number): number
+  /** Everything below `offset` was read. */
+  proceed(partition: PartitionId, offset: number): void
+  /** Others come first when reading goes on: a busy partition must not keep the rest waiting. */
+  yieldTurn(partition: PartitionId): void
+  /** Everything that is durable was read: what comes from `offset` on is live. */
+  caughtUp(partition: PartitionId, offset: number): void
+  /** The partition is gone. */
+  forget(partition: PartitionId): void
+}
+
 /** Who is handed what its backlog names. */
 export interface BacklogTaker {
-  readonly backlog: Backlog
+  readonly backlog: ReadableBacklog
   /** False: it has gone, and the rest is not read. */
   readonly isHere: boolean
   /** Takes a record as soon as there is room for it. */
@@ -39,7 +56,7 @@ export async function readBacklog(services: MqttServices, taker: BacklogTaker): 
     }
     const { logStart, highWatermark } = offsets
     if (offset < logStart) {
-      taker.passedOver(logStart - offset, 'left the log before it was read')
+      taker.passedOver(backlog.missedIn(partition, offset, logStart), 'left the log before it was read')
       backlog.proceed(partition, logStart)
     } else if (offset >= highWatermark) backlog.caughtUp(partition, offset)
     else await readOn(services, taker, partition, offset)
@@ -56,9 +73,11 @@ async function readOn(
   try {
     const { batches, logAges, nextOffset } = await broker.read(partition, offset, readBytes)
     for (const [index, batch] of batches.entries()) {
+      if (backlog.missedIn(partition, baseOffsetOf(batch), nextOffsetOf(batch)) === 0) continue
       const refusal = taker.refusal(logAges[index]!)
       if (refusal !== undefined) {
-        taker.passedOver(nextOffsetOf(batch) - Math.max(offset, baseOffsetOf(batch)), refusal)
+        const from = Math.max(offset, baseOffsetOf(batch))
+        taker.passedOver(backlog.missedIn(partition, from, nextOffsetOf(batch)), refusal)
         continue
       }
       if (!(await handOver(taker, partition, batch, logAges[index]!)))
@@ -90,9 +109,12 @@ async function handOver(taker: BacklogTaker, partition: PartitionId, batch: Buff
     while (isWanted(taker, partition) && cursor.next()) {
       const { offset } = cursor
       if (offset < backlog.missedFrom(partition)!) continue
+      // before the taker has a look at it: what is given back meanwhile stands behind the reader
+      backlog.proceed(partition, offset)
       await taker.take(cursor.record(), { partition, offset }, logAge)
       if (isWanted(taker, partition)) backlog.proceed(partition, offset + 1)
     }
+    if (isWanted(taker, partition)) backlog.proceed(partition, nextOffsetOf(batch))
     return true
   } catch (error) {
     if (!(error instanceof MalformedFrame)) throw error

@@ -1,5 +1,6 @@
 import type { PartitionId } from '../core/brand.ts'
 import { LazyMap } from '../core/lazy-map.ts'
+import type { ReadableBacklog } from './backlog-reader.ts'
 
 const none: ReadonlySet<PartitionId> = new Set()
 
@@ -7,7 +8,7 @@ const none: ReadonlySet<PartitionId> = new Set()
  * What a session has yet to get from the log: an offset per partition, no copies. A partition is either behind (everything from an offset on is
  * read from the log when the client is here) or live (publications are handed over as they come).
  */
-export class Backlog {
+export class Backlog implements ReadableBacklog {
   #expected: Set<PartitionId> | undefined
   readonly #missed = new LazyMap<PartitionId, number>()
   /** What stands below was read from the log, or handed over as it came. */
@@ -71,6 +72,11 @@ export class Backlog {
 
   missedFrom(partition: PartitionId): number | undefined {
     return this.#missed.get(partition)
+  }
+
+  /** How many offsets of `[start, end)` are to be read. */
+  missedIn(partition: PartitionId, start: number, end: number): number {
+    return Math.max(0, end - Math.max(start, this.#missed.get(partition) ?? end))
   }
 
   /** Everything below `offset` was read. */

@@ -35,11 +35,11 @@ export class Exchange {
   readonly place: Place | undefined
   /** For the client's own subscriptions, of what has a place: its position in the partition tells whether it was received. */
   readonly isOwn: boolean
+  #share: SharedSubscription | undefined
   stage: Stage
   /** Some connection has seen it, or may have. */
   wasSent: boolean
-  /** The client has acknowledged it to the end, or it was given up. */
-  isDone = false
+  #isDone = false
   /** Number of the window in the log that names it; -1: none does. */
   window = -1
   #outgoing: Outgoing | undefined
@@ -50,13 +50,20 @@ export class Exchange {
     const { partition, offset, source } = publication
     const place = partition === undefined ? source : { partition, offset }
     const exchange = new Exchange(packetId, qos, place, partition !== undefined && shared === undefined, false)
+    if (partition !== undefined) exchange.#share = shared
     exchange.#outgoing = outgoing
     return exchange
   }
 
   /** It began before the start of the broker. */
-  static restored(packetId: number, place: Place | undefined, isOwn: boolean, isReceived: boolean): Exchange {
-    const exchange = new Exchange(packetId, 2, place, isOwn, true)
+  static restored(
+    packetId: number,
+    place: Place | undefined,
+    from: 'own' | 'other' | SharedSubscription,
+    isReceived: boolean,
+  ): Exchange {
+    const exchange = new Exchange(packetId, 2, place, from === 'own', true)
+    if (typeof from === 'object') exchange.#share = from
     // of what is not in the log nothing but PUBREL is left
     if (isReceived || place === undefined) exchange.stage = 'released'
     return exchange
@@ -69,6 +76,23 @@ export class Exchange {
     this.isOwn = isOwn
     this.wasSent = wasSent
     this.stage = 'sent'
+  }
+
+  /** The shared subscription whose positions tell of it, where it has some. */
+  get share(): SharedSubscription | undefined {
+    return this.#share
+  }
+
+  /** The client has acknowledged it to the end, or it was given up. */
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /** It is over: what is left of it is its packet id in a window. */
+  finish(): void {
+    this.#isDone = true
+    this.#outgoing = undefined
+    this.#share?.done(this.place!)
   }
 
   /** Undefined: of one from before the start it was not read from the log again. */
@@ -87,9 +111,9 @@ export class Exchange {
   }
 
   get bytes(): number {
-    return this.#outgoing === undefined ? 0 : sizeOf(this.#outgoing)
+    return this.#outgoing === undefined ? 0 : sizeOf(this.#outgoing.publication)
   }
 }
 
-/** What it makes us hold. */
-export const sizeOf = ({ publication }: Outgoing): number => overheadBytes + publication.bytes
+/** What one on its way makes us hold. */
+export const sizeOf = ({ bytes }: Publication): number => overheadBytes + bytes

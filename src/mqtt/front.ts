@@ -17,6 +17,7 @@ import type { DownlinkView } from '../state/downlink.ts'
 import type { MqttInflightView } from '../state/mqtt-inflight.ts'
 import type { MqttOutboundView } from '../state/mqtt-outbound.ts'
 import type { MqttSessionsView } from '../state/mqtt-sessions.ts'
+import type { MqttSharesView } from '../state/mqtt-shares.ts'
 import type { MqttWillsView } from '../state/mqtt-wills.ts'
 import type { RetainedView } from '../state/retained.ts'
 import type { SparkplugView } from '../state/sparkplug.ts'
@@ -42,6 +43,7 @@ import { explainRoute } from './route-explanation.ts'
 import type { MqttLimits, MqttServices } from './services.ts'
 import { SessionLog } from './session-log.ts'
 import { Sessions } from './sessions.ts'
+import { ShareLog } from './share-log.ts'
 import { EdgeNodes } from './sparkplug/edge-nodes.ts'
 import { HostState } from './sparkplug/host-state.ts'
 import { Rebirths } from './sparkplug/rebirths.ts'
@@ -61,6 +63,7 @@ export interface MqttFrontParts {
   readonly inflight: MqttInflightView
   readonly sessions: MqttSessionsView
   readonly outbound: MqttOutboundView
+  readonly shares: MqttSharesView
   readonly wills: MqttWillsView
   readonly sparkplug: SparkplugView
   readonly downlink: DownlinkView
@@ -301,7 +304,8 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   })
   const subscriptions = new Subscriptions(new MemoryShare(memory, shares.subscriptions), metrics)
   const distribution = new Distribution(new GroupWork(durableProgress(broker)), subscriptions, clock)
-  const sessionLog = new SessionLog({ ...parts, log: parts.state })
+  const shareLog = new ShareLog({ ...parts, log: parts.state }, subscriptions)
+  const sessionLog = new SessionLog({ ...parts, log: parts.state, shareLog })
   const hostId = settings['sparkplug.host.id']
   const ownTopic = hostId === '' ? '' : stateTopic(hostId)
   const stored = { broker, routes, state, subscriptions, sessionLog, clock, clockQuality, metrics, ownTopic }
@@ -331,7 +335,8 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
   const sessions = new Sessions({
     state,
     log: sessionLog,
-    outboundLog: new OutboundLog({ log: parts.state, outbound: parts.outbound, sessions: parts.sessions, work, clock }),
+    shareLog,
+    outboundLog: new OutboundLog({ ...parts, log: parts.state, shareLog, work }),
     subscriptions,
     clock,
     metrics,

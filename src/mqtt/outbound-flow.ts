@@ -102,12 +102,17 @@ export class OutboundFlow {
     return this.#waiting.length - this.#gone
   }
 
-  /** False: there is no room, nothing was kept. A single one always has room. */
-  add(outgoing: Outgoing): boolean {
-    const bytes = sizeOf(outgoing)
+  /** A single one always has room. */
+  hasRoomFor(publication: Publication): boolean {
+    const bytes = sizeOf(publication)
     const { limitBytes, memory } = this.#parts
-    if (this.#bytes > 0 && (this.#bytes + bytes > limitBytes || !memory.hasRoom(bytes))) return false
-    this.#hold(bytes)
+    return this.#bytes === 0 || (this.#bytes + bytes <= limitBytes && memory.hasRoom(bytes))
+  }
+
+  /** False: there is no room, nothing was kept. */
+  add(outgoing: Outgoing): boolean {
+    if (!this.hasRoomFor(outgoing.publication)) return false
+    this.#hold(sizeOf(outgoing.publication))
     outgoing.publication.receipt?.taken()
     if (this.isIdle) this.#begin(outgoing)
     else this.#waiting.push(outgoing)
@@ -133,11 +138,11 @@ export class OutboundFlow {
     this.#waiting = this.#waiting.slice(this.#gone).filter(outgoing => {
       const { shared: share, publication } = outgoing
       const isMissed = share === undefined && publication.partition !== undefined
-      if (!isMissed && !share?.hasConnectedMember) return true
+      if (!isMissed && !share?.takesBack(publication)) return true
       if (isMissed) missed.push(publication)
       else shared.push(outgoing)
       publication.receipt?.abandoned()
-      this.#hold(-sizeOf(outgoing))
+      this.#hold(-sizeOf(publication))
       return false
     })
     this.#gone = 0
@@ -149,8 +154,11 @@ export class OutboundFlow {
     const unanswered = [...this.#inflight.values()].filter(({ isUnreceived }) => isUnreceived)
     for (const { outgoing } of unanswered) outgoing?.publication.receipt?.abandoned()
     for (const { publication } of this.#waiting.slice(this.#gone)) publication.receipt?.abandoned()
-    const begun = [...this.#inflight.values()].filter(({ qos, stage }) => qos === 1 || stage === 'logging')
-    const left = begun.flatMap(({ outgoing }) => outgoing ?? []).concat(this.#waiting.slice(this.#gone))
+    const isLeft = ({ qos, stage }: Exchange): boolean => qos === 1 || stage === 'logging'
+    const exchanges = [...this.#inflight.values()]
+    const begun = exchanges.filter(isLeft).flatMap(({ outgoing }) => outgoing ?? [])
+    for (const exchange of exchanges) if (!isLeft(exchange)) exchange.finish()
+    const left = [...begun, ...this.#waiting.slice(this.#gone)]
     this.#hold(-this.#bytes)
     this.#inflight.clear()
     this.#windows.end()
@@ -270,16 +278,23 @@ export class OutboundFlow {
   #begin(outgoing: Outgoing): void {
     const windows = this.#windows
     if (outgoing.publication.hasExpired(this.#sender!.nowMs)) {
-      this.#hold(-sizeOf(outgoing))
-      this.#parts.metrics.add('mqttDropped', 1, 'expired')
-      outgoing.publication.receipt?.expired()
+      this.#dropExpired(outgoing)
       return
     }
     const exchange = Exchange.begin(this.#nextId(), outgoing)
     this.#inflight.set(exchange.packetId, exchange)
     // what comes behind one that waits for the log keeps its place
-    if (windows.isPending || (exchange.qos === 2 && windows.areNeeded)) windows.assign(exchange)
+    const needsWindow = exchange.qos === 2 && (windows.areNeeded || exchange.share?.isKept)
+    if (windows.isPending || needsWindow) windows.assign(exchange)
     else this.#send(exchange)
+  }
+
+  #dropExpired({ publication, shared }: Outgoing): void {
+    const { partition, offset } = publication
+    this.#hold(-sizeOf(publication))
+    this.#parts.metrics.add('mqttDropped', 1, 'expired')
+    publication.receipt?.expired()
+    if (partition !== undefined) shared?.done({ partition, offset })
   }
 
   // whether it has expired meanwhile is not asked: [MQTT-4.3.3-7]

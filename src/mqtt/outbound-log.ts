@@ -8,11 +8,13 @@ import type { StateChange } from '../state/view.ts'
 import type { GroupWork } from './group-work.ts'
 import { storedWindow, type WindowStep } from './packet-id-windows.ts'
 import type { Session } from './session.ts'
+import type { ShareLog } from './share-log.ts'
 
 export interface OutboundLogParts {
   readonly log: StateLog
   readonly outbound: MqttOutboundView
   readonly sessions: MqttSessionsView
+  readonly shareLog: ShareLog
   /** What goes on once a group is on the device. */
   readonly work: GroupWork
   readonly clock: Clock
@@ -103,8 +105,10 @@ export class OutboundLog {
   }
 
   #prepare(session: Session): Prepared {
-    const { outbound, sessions } = this.#parts
+    const { outbound, sessions, shareLog } = this.#parts
     const { clientId, windows } = session
+    // windows that wait for positions only are room for more
+    if (windows.isFull) for (const share of windows.shares) shareLog.save(share)
     const step = windows.next()
     const { assigned, received } = step
     const changes: StateChange[] = []
@@ -116,7 +120,7 @@ export class OutboundLog {
       positions.get(partition) ?? sessions.position(clientId, partition)
     // a window of which something was received out of order says so itself
     const told = received.filter(({ isOwn, place }) => !isOwn || (positionOf(place!.partition) ?? 0) <= place!.offset)
-    const settled = windows.settled(positionOf)
+    const settled = windows.settled(positionOf, shareLog.isPassed)
     for (const number of new Set(told.map(({ window }) => window))) {
       const window = settled.includes(number) ? undefined : windows.stored(number)
       if (window !== undefined) changes.push(outbound.put(clientId, number, window))

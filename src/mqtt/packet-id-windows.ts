@@ -1,7 +1,8 @@
-import type { PartitionId } from '../core/brand.ts'
+import { type PartitionId, partitionId } from '../core/brand.ts'
 import { LazyMap } from '../core/lazy-map.ts'
 import type { StoredPacketId, StoredWindow } from '../state/mqtt-outbound.ts'
-import { Exchange } from './exchange.ts'
+import { Exchange, type Place } from './exchange.ts'
+import type { SharedSubscription } from './shared-subscription.ts'
 
 /** Publishes whose packet ids are written together, at most. */
 const windowLimit = 512
@@ -14,6 +15,14 @@ export interface WindowStep {
   readonly assigned: readonly Exchange[]
   /** Their PUBREL may leave afterwards. */
   readonly received: readonly Exchange[]
+}
+
+/** What the log says beside windows. */
+export interface RestoredPositions {
+  /** Of the client, by partition. */
+  readonly positions: ReadonlyMap<number, number>
+  /** Undefined: the shared subscription has no members any more. */
+  readonly shareOf: (filter: string) => SharedSubscription | undefined
 }
 
 /** The session that the windows are of. */
@@ -77,7 +86,7 @@ export class PacketIdWindows {
 
   /** The exchange is at its end. */
   completed(exchange: Exchange): void {
-    exchange.isDone = true
+    exchange.finish()
     if (this.isFull) this.#keeper.windowsChanged()
   }
 
@@ -116,12 +125,18 @@ export class PacketIdWindows {
 
   /**
    * Windows of which nothing is needed any more. `position` is what the log says of the client in a partition, undefined when it keeps no
-   * position there.
+   * position there; `isPassed` whether it says of a shared subscription that a publication is done.
    */
-  settled(position: (partition: PartitionId) => number | undefined): number[] {
-    const isPassed = ({ isDone, isOwn, place }: Exchange): boolean =>
-      isDone && (!isOwn || (position(place!.partition) ?? Number.POSITIVE_INFINITY) > place!.offset)
-    return [...this.#windows].flatMap(([number, exchanges]) => (exchanges.every(isPassed) ? [number] : []))
+  settled(
+    position: (partition: PartitionId) => number | undefined,
+    isPassed: (share: SharedSubscription, place: Place) => boolean,
+  ): number[] {
+    const isSettled = ({ isDone, isOwn, share, place }: Exchange): boolean => {
+      if (!isDone) return false
+      if (isOwn) return (position(place!.partition) ?? Number.POSITIVE_INFINITY) > place!.offset
+      return share === undefined || isPassed(share, place!)
+    }
+    return [...this.#windows].flatMap(([number, exchanges]) => (exchanges.every(isSettled) ? [number] : []))
   }
 
   /** They are removed from the log. */
@@ -133,6 +148,14 @@ export class PacketIdWindows {
       for (const { place } of exchanges)
         if (place !== undefined) this.#restored.get(place.partition)?.delete(place.offset)
     }
+  }
+
+  /** Shared subscriptions that exchanges in windows are for: their positions have to say what is over before a window goes. */
+  get shares(): ReadonlySet<SharedSubscription> {
+    const shares = new Set<SharedSubscription>()
+    for (const exchanges of this.#windows.values())
+      for (const { share } of exchanges) if (share !== undefined) shares.add(share)
+    return shares
   }
 
   /** Something in the partition is under way for the client's own subscriptions. */
@@ -147,19 +170,16 @@ export class PacketIdWindows {
     return this.#restored.get(partition)?.has(offset) ?? false
   }
 
-  /** Windows from before the start; returns what is under way, in the order in which it began. */
-  restore(
-    windows: readonly (readonly [number: number, window: StoredWindow])[],
-    positions: ReadonlyMap<number, number>,
-  ): Exchange[] {
+  /** Windows from before the start; returns what is under way, in the order in which it began. Nobody else of a shared subscription gets it. */
+  restore(windows: readonly (readonly [number: number, window: StoredWindow])[], told: RestoredPositions): Exchange[] {
     const underWay = new Map<number, Exchange>()
     for (const [number, window] of windows) {
-      const exchanges = restored(window, positions)
+      const exchanges = restored(window, told)
       for (const exchange of exchanges) {
         exchange.window = number
         // a packet id that is given again was done with
         const before = underWay.get(exchange.packetId)
-        if (before !== undefined) before.isDone = true
+        before?.finish()
         underWay.delete(exchange.packetId)
         underWay.set(exchange.packetId, exchange)
         this.#remember(exchange)
@@ -168,6 +188,8 @@ export class PacketIdWindows {
       this.#count += exchanges.length
       this.#nextNumber = number + 1
     }
+    for (const exchanges of this.#windows.values())
+      for (const { share, place } of exchanges) share?.backlog.claim(place!)
     return [...underWay.values()]
   }
 
@@ -192,9 +214,11 @@ export class PacketIdWindows {
 /** A window of these exchanges, those with QoS 1 left out. */
 export const storedWindow = (exchanges: readonly Exchange[]): StoredWindow => {
   const numbered = exchanges.filter(({ qos }) => qos === 2)
+  const shares = new Set(numbered.flatMap(({ share }) => share ?? []))
   return {
     own: numbered.filter(({ isOwn }) => isOwn).map(storedId),
-    other: numbered.filter(({ isOwn }) => !isOwn).map(storedId),
+    other: numbered.filter(({ isOwn, share }) => !isOwn && share === undefined).map(storedId),
+    shared: [...shares].map(one => [one.filter, numbered.filter(({ share }) => share === one).map(storedId)]),
     received: numbered.filter(({ isUnreceived, isDone }) => !isUnreceived || isDone).map(({ packetId }) => packetId),
   }
 }
@@ -205,17 +229,18 @@ const storedId = ({ packetId, place }: Exchange): StoredPacketId => [
   place?.offset ?? -1,
 ]
 
-/** `positions`: of the client, by partition. */
-const restored = ({ own, other, received }: StoredWindow, positions: ReadonlyMap<number, number>): Exchange[] => {
-  const told = new Set(received)
+const restored = (window: StoredWindow, { positions, shareOf }: RestoredPositions): Exchange[] => {
+  const told = new Set(window.received)
+  const exchange =
+    (from: 'own' | 'other' | SharedSubscription) =>
+    ([packetId, partition, offset]: StoredPacketId): Exchange => {
+      const place = partition < 0 ? undefined : { partition: partitionId(partition), offset }
+      const isPassed = from === 'own' && offset < (positions.get(partition) ?? 0)
+      return Exchange.restored(packetId, place, from, told.has(packetId) || isPassed)
+    }
   return [
-    ...own.map(([packetId, partition, offset]) => {
-      const isReceived = told.has(packetId) || offset < (positions.get(partition) ?? 0)
-      return Exchange.restored(packetId, { partition: partition as PartitionId, offset }, true, isReceived)
-    }),
-    ...other.map(([packetId, partition, offset]) => {
-      const place = partition < 0 ? undefined : { partition: partition as PartitionId, offset }
-      return Exchange.restored(packetId, place, false, told.has(packetId))
-    }),
+    ...window.own.map(exchange('own')),
+    ...window.other.map(exchange('other')),
+    ...window.shared.flatMap(([filter, ids]) => ids.map(exchange(shareOf(filter) ?? 'other'))),
   ]
 }

@@ -64,13 +64,15 @@ async function readAgain(services: MqttServices, place: Place): Promise<Publicat
   return undefined
 }
 
-function outgoingOf(session: Session, { isOwn }: Exchange, publication: Publication): Outgoing {
-  const { identifiers, retainAsPublished } = grantFor(session, isOwn, publication.topic)
+function outgoingOf(session: Session, exchange: Exchange, publication: Publication): Outgoing {
+  const { identifiers, retainAsPublished } = grantFor(session, exchange, publication.topic)
   return { publication, qos: 2, retain: retainAsPublished && publication.retain, identifiers, shared: undefined }
 }
 
 /** By the subscriptions of now: those that it was sent for may be gone, which does not end it. [MQTT-3.10.4-3] */
-function grantFor(session: Session, isOwn: boolean, topic: string): Grant {
+function grantFor(session: Session, { isOwn, share }: Exchange, topic: string): Grant {
+  const member = share && session.subscriptions.get(share.filter)
+  if (member !== undefined) return grantOf([member])
   const matching = [...session.subscriptions.values()].filter(({ filter }) => {
     const shared = sharedFilterOf(filter)
     return (shared === undefined) === isOwn && filterMatches(shared?.filter ?? filter, topic)

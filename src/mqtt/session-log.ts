@@ -4,16 +4,19 @@ import { BrokerError } from '../core/errors.ts'
 import { type Clock, sleep } from '../platform/clock.ts'
 import type { MqttOutboundView, StoredWindow } from '../state/mqtt-outbound.ts'
 import type { MqttSessionsView, StoredSession } from '../state/mqtt-sessions.ts'
-import type { StateLog } from '../state/state-log.ts'
+import { type StateLog, writeInOrder } from '../state/state-log.ts'
 import type { StateChange } from '../state/view.ts'
 import type { Audience } from './audience.ts'
 import { presentOffsets } from './present-offsets.ts'
 import type { Session } from './session.ts'
+import type { ShareLog } from './share-log.ts'
+import type { SharedSubscription } from './shared-subscription.ts'
 
 export interface SessionLogParts {
   readonly log: StateLog
   readonly sessions: MqttSessionsView
   readonly outbound: MqttOutboundView
+  readonly shareLog: ShareLog
   readonly broker: Broker
   readonly clock: Clock
 }
@@ -29,6 +32,7 @@ export class SessionLog {
   readonly #log: StateLog
   readonly #view: MqttSessionsView
   readonly #outbound: MqttOutboundView
+  readonly #shareLog: ShareLog
   readonly #broker: Broker
   readonly #clock: Clock
   /** What could not be written yet. */
@@ -36,10 +40,11 @@ export class SessionLog {
   /** Their sessions have ended, and the log could not take that yet. */
   readonly #unremoved = new Set<string>()
 
-  constructor({ log, sessions, outbound, broker, clock }: SessionLogParts) {
+  constructor({ log, sessions, outbound, shareLog, broker, clock }: SessionLogParts) {
     this.#log = log
     this.#view = sessions
     this.#outbound = outbound
+    this.#shareLog = shareLog
     this.#broker = broker
     this.#clock = clock
   }
@@ -70,14 +75,15 @@ export class SessionLog {
     const before = this.#view.session(clientId)
     const now = session.expiryMs === 0 ? undefined : storedForm(session)
     if (JSON.stringify(before) === JSON.stringify(now)) return undefined
-    return this.#write(clientId, now === undefined ? this.#removal(clientId) : [this.#view.put(clientId, now)])
+    // windows go when they are done with
+    return this.#write(clientId, now === undefined ? this.#view.remove(clientId) : [this.#view.put(clientId, now)])
   }
 
   /** The session has ended. Where the log has failed for good it stays there, and a restart finds it. */
   remove(clientId: string): void {
     this.#unsaved.delete(clientId)
-    const changes = this.#removal(clientId)
-    if (changes.length === 0 || this.#tryWrite(changes) || !this.#log.writable) this.#unremoved.delete(clientId)
+    const changes = [...this.#view.remove(clientId), ...this.#outbound.removeAll(clientId)]
+    if (changes.length === 0 || this.#tryRemove(changes) || !this.#log.writable) this.#unremoved.delete(clientId)
     else this.#unremoved.add(clientId)
   }
 
@@ -96,6 +102,7 @@ export class SessionLog {
 
   /** Tries again what could not be written; `find` gives the session as it is now. */
   retry(find: (clientId: string) => Session | undefined): void {
+    this.#shareLog.retry()
     for (const clientId of [...this.#unremoved]) this.remove(clientId)
     for (const clientId of [...this.#unsaved]) {
       this.#unsaved.delete(clientId)
@@ -118,9 +125,17 @@ export class SessionLog {
       changes = [...(changes ?? []), this.#view.putPosition(session.clientId, partition, logEnd)]
       sessions = [...(sessions ?? []), session]
     }
-    if (changes === undefined || sessions === undefined) return
-    this.#log.write(changes)
-    for (const { backlog } of sessions) backlog.expect(partition)
+    let shares: SharedSubscription[] | undefined
+    for (const share of audience.shares) {
+      if (!share.awaitsPosition(partition)) continue
+      changes = [...(changes ?? []), ...this.#shareLog.expected(share, partition)]
+      shares = [...(shares ?? []), share]
+    }
+    if (changes === undefined) return
+    const { logEnd } = this.#broker.offsets(partition)
+    if (changes.length > 0) this.#log.write(changes)
+    for (const { backlog } of sessions ?? []) backlog.expect(partition)
+    for (const { backlog } of shares ?? []) backlog.stored(partition, logEnd)
   }
 
   /** Brings the positions of the session forward to what its client has not acknowledged; gives up those, and windows, that are not needed any more. */
@@ -139,9 +154,9 @@ export class SessionLog {
     }
     for (const [partition, offset] of positions) changes.push(this.#view.putPosition(clientId, partition, offset))
     for (const partition of needless) changes.push(this.#view.removePosition(clientId, partition))
-    const settled = windows.settled(partition =>
-      needless.has(partition) ? undefined : (positions.get(partition) ?? this.#view.position(clientId, partition)),
-    )
+    const positionOf = (partition: PartitionId): number | undefined =>
+      needless.has(partition) ? undefined : (positions.get(partition) ?? this.#view.position(clientId, partition))
+    const settled = windows.settled(positionOf, this.#shareLog.isPassed)
     for (const number of settled) changes.push(this.#outbound.remove(clientId, number))
     // what cannot be written now stands lower than it could
     if (changes.length === 0 || !this.#tryWrite(changes)) return
@@ -163,19 +178,31 @@ export class SessionLog {
     return offsets === undefined || offsets.highWatermark === offsets.logEnd
   }
 
-  #removal(clientId: string): StateChange[] {
-    return [...this.#view.remove(clientId), ...this.#outbound.removeAll(clientId)]
-  }
-
   #write(clientId: string, changes: readonly StateChange[]): GroupNumber | undefined {
     if (changes.length === 0) return undefined
     try {
-      return this.#log.write(changes)
+      return this.#writeWithShares(changes)
     } catch (error) {
       if (!(error instanceof BrokerError)) throw error
       this.#unsaved.add(clientId)
       return undefined
     }
+  }
+
+  #tryRemove(changes: readonly StateChange[]): boolean {
+    try {
+      this.#writeWithShares(changes)
+      return true
+    } catch (error) {
+      if (!(error instanceof BrokerError)) throw error
+      return false
+    }
+  }
+
+  #writeWithShares(changes: readonly StateChange[]): GroupNumber | undefined {
+    const group = writeInOrder(this.#log, this.#shareLog.around(changes))
+    this.#shareLog.written()
+    return group
   }
 
   #tryWrite(changes: readonly StateChange[]): boolean {

@@ -9,12 +9,15 @@ import type { OutboundLog } from './outbound-log.ts'
 import type { PublishState } from './publish-state.ts'
 import { Session, type SessionParts } from './session.ts'
 import { offsetsOf, type SessionLog } from './session-log.ts'
+import type { ShareLog } from './share-log.ts'
+import type { SharedSubscription } from './shared-subscription.ts'
 import type { Subscription } from './subscription.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
 export interface SessionsParts {
   readonly state: PublishState
   readonly log: SessionLog
+  readonly shareLog: ShareLog
   readonly outboundLog: OutboundLog
   readonly subscriptions: Subscriptions
   readonly clock: Clock
@@ -55,28 +58,43 @@ export class Sessions {
 
   /** Sessions that the log keeps; their time begins anew. Others have ended with their connections, when the broker did. */
   restore(): void {
-    const { state, log } = this.#parts
-    for (const clientId of log.clients()) this.#restore(clientId)
+    const { state, log, shareLog } = this.#parts
+    const clients = log.clients()
+    for (const clientId of clients) this.#restore(clientId)
+    // their members are all there
+    shareLog.restore()
+    for (const clientId of clients) this.#restoreExchanges(clientId)
+    shareLog.retry()
     for (const clientId of state.clientsWithPacketIds()) if (!this.#byClient.has(clientId)) state.releaseAll(clientId)
   }
 
   #restore(clientId: string): void {
     const { log } = this.#parts
     const stored = log.stored(clientId)
-    if (stored === undefined) {
-      log.remove(clientId)
-      return
-    }
+    if (stored === undefined) return
     const session = this.#make(clientId)
     session.expiryMs = stored.expiryMs ?? Number.POSITIVE_INFINITY
     for (const subscription of stored.subscriptions)
       this.subscribe(session, { ...subscription, session, from: offsetsOf(subscription.from) })
-    const positions = new Map(log.positions(clientId))
-    for (const [partition, offset] of positions) {
+    for (const [partition, offset] of log.positions(clientId)) {
       session.backlog.expect(partition)
       session.backlog.miss(partition, offset)
     }
-    session.flow.restore(session.windows.restore(log.windows(clientId), positions))
+  }
+
+  /** What the client was sent goes on with it, or is over, if its session is. */
+  #restoreExchanges(clientId: string): void {
+    const { log, shareLog, subscriptions } = this.#parts
+    const session = this.#byClient.get(clientId)
+    const windows = log.windows(clientId)
+    if (session === undefined) {
+      shareLog.abandoned(windows.map(([, window]) => window))
+      log.remove(clientId)
+      return
+    }
+    const positions = new Map(log.positions(clientId))
+    const shareOf = (filter: string): SharedSubscription | undefined => subscriptions.share(filter)
+    session.flow.restore(session.windows.restore(windows, { positions, shareOf }))
     this.#keepAbsent(session)
   }
 
@@ -110,9 +128,10 @@ export class Sessions {
   subscribe(session: Session, subscription: Subscription): boolean {
     const { subscriptions } = this.#parts
     const before = session.subscriptions.get(subscription.filter)
-    if (before !== undefined) subscriptions.remove(before)
     session.subscriptions.set(subscription.filter, subscription)
     subscriptions.add(subscription)
+    // afterwards: a share of which it is the only member goes on
+    if (before !== undefined) subscriptions.remove(before)
     return before === undefined
   }
 
@@ -125,16 +144,31 @@ export class Sessions {
     return true
   }
 
+  /** How long the session stays after the connection, ms. */
+  setExpiry(session: Session, expiryMs: number): void {
+    session.expiryMs = expiryMs
+    for (const share of this.#parts.subscriptions.sharesOf(session)) share.refresh()
+  }
+
+  /** The client takes what comes: its shares have one more to give their backlog to. */
+  joined(session: Session): void {
+    for (const share of this.#parts.subscriptions.sharesOf(session)) share.catchUp()
+  }
+
   /** Positions follow what clients have acknowledged; what could not be written is tried again. */
   advance(): void {
-    const { log } = this.#parts
+    const { log, shareLog, subscriptions } = this.#parts
     log.retry(clientId => this.#byClient.get(clientId))
+    // before sessions: what they say is done leaves packet id windows
+    for (const share of subscriptions.shares) shareLog.advance(share)
     for (const session of this.#byClient.values())
       if (session.backlog.expected.size > 0 || !session.windows.isEmpty) log.advance(session)
   }
 
   /** A topic was deleted. */
   forget(partitions: readonly PartitionId[]): void {
+    const { shareLog, subscriptions } = this.#parts
+    for (const share of subscriptions.shares) shareLog.forget(share, partitions)
     for (const session of this.#byClient.values())
       if (session.backlog.expected.size > 0) this.#parts.log.forget(session, partitions)
   }
@@ -154,12 +188,14 @@ export class Sessions {
 
   /** Nothing of it stays. */
   end(session: Session): void {
-    const { subscriptions, state, log, ended } = this.#parts
+    const { subscriptions, state, log, shareLog, ended } = this.#parts
     this.#byClient.delete(session.clientId)
     this.#absent.delete(session)
     this.#expiries.clear(session)
     for (const subscription of session.subscriptions.values()) subscriptions.remove(subscription)
     session.subscriptions.clear()
+    // what it was sent is done with for its shares: they say so before its windows go
+    for (const share of session.windows.shares) shareLog.changed(share)
     const shared = session.flow.end()
     state.releaseAll(session.clientId)
     log.remove(session.clientId)
@@ -190,5 +226,5 @@ export class Sessions {
 
 /** To other members of their shared subscriptions. [MQTT-4.8.2-4] */
 const redeliver = (outgoing: readonly Outgoing[]): void => {
-  for (const { shared, publication } of outgoing) shared?.deliver(publication)
+  for (const { shared, publication } of outgoing) shared?.givenBack(publication)
 }

@@ -1,8 +1,9 @@
 import type { Metrics } from '../core/metrics.ts'
 import { FilterTree, filterMatches } from '../wire/mqtt/topic-filter.ts'
-import { Audience, nobody, type Receiver } from './audience.ts'
+import { Audience, nobody } from './audience.ts'
 import type { MemoryShare } from './memory-share.ts'
 import type { Replay } from './replay.ts'
+import type { Session } from './session.ts'
 import { SharedSubscription } from './shared-subscription.ts'
 import { type Subscription, sharedFilterOf, subscriptionBytes } from './subscription.ts'
 
@@ -24,6 +25,8 @@ export class Subscriptions {
   readonly #memory: MemoryShare
   readonly #tree = new FilterTree<Subscription | SharedSubscription | Replay>()
   readonly #shares = new Map<string, SharedSubscription>()
+  /** Filters of shared subscriptions that need no positions any more, as far as the log has not heard of it. */
+  readonly unkept = new Set<string>()
   readonly #audiences = new Map<string, KnownAudience>()
   #audienceLength = 0
   /** Filters that were added and removed since the audiences were forgotten. */
@@ -74,7 +77,8 @@ export class Subscriptions {
     else {
       let share = this.#shares.get(filter)
       if (share === undefined) {
-        this.#shares.set(filter, (share = new SharedSubscription(this.#metrics)))
+        const unkept = (): void => void this.unkept.add(filter)
+        this.#shares.set(filter, (share = new SharedSubscription({ filter, metrics: this.#metrics, unkept })))
         this.#addTo(shared.filter, share)
       }
       share.add(subscription)
@@ -95,6 +99,23 @@ export class Subscriptions {
       }
     }
     this.#count(filter, -1)
+  }
+
+  get shares(): Iterable<SharedSubscription> {
+    return this.#shares.values()
+  }
+
+  /** By its filter as subscribed; undefined: it has no members. */
+  share(filter: string): SharedSubscription | undefined {
+    return this.#shares.get(filter)
+  }
+
+  /** Those that the session is a member of. */
+  *sharesOf({ subscriptions }: Session): Iterable<SharedSubscription> {
+    for (const filter of subscriptions.keys()) {
+      const share = this.#shares.get(filter)
+      if (share !== undefined) yield share
+    }
   }
 
   /** What matches its filter goes to the replay too. */
@@ -167,11 +188,13 @@ export class Subscriptions {
     const found = this.#tree.match(topic)
     if (found.length === 0) return nobody
     const subscriptions: Subscription[] = []
-    const receivers: Receiver[] = []
+    const shares: SharedSubscription[] = []
+    const replays: Replay[] = []
     for (const one of found) {
       if ('session' in one) subscriptions.push(one)
-      else receivers.push(one)
+      else if (one instanceof SharedSubscription) shares.push(one)
+      else replays.push(one)
     }
-    return new Audience(subscriptions, receivers)
+    return new Audience(subscriptions, shares, replays)
   }
 }

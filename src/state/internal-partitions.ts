@@ -20,6 +20,8 @@ export const internalPartitions = {
   mqttWills: partitionId(11),
   /** Where offsets of partitions stand in the central cluster. */
   offsetMap: partitionId(12),
+  /** How far shared subscriptions with lasting members have come. */
+  mqttShares: partitionId(13),
   /** Edge nodes and devices of Sparkplug: names by alias, and whether they are alive. */
   sparkplug: partitionId(8),
 } as const

@@ -9,10 +9,12 @@ export type StoredPacketId = readonly [packetId: number, partition: number, offs
 export interface StoredWindow {
   /** For the client's own subscriptions: the client has received what lies below its position in the partition. */
   readonly own: readonly StoredPacketId[]
-  /** For shared subscriptions, and of what has no place in the log: no position tells of them. */
+  /** Of what has no place in the log, or for a replay: no position tells of them. */
   readonly other: readonly StoredPacketId[]
   /** Packet ids of which the client has sent PUBREC, as far as no position tells. */
   readonly received: readonly number[]
+  /** For shared subscriptions, by their filters as subscribed: their positions tell of them. */
+  readonly shared: readonly (readonly [filter: string, ids: readonly StoredPacketId[]])[]
 }
 
 /** Key: window number (6 bytes, big endian), then the client id. */
@@ -39,7 +41,9 @@ export class MqttOutboundView implements View {
   }
 
   put(clientId: string, number: number, window: StoredWindow): StateChange {
-    const value = encodeState([window.own.flat(), window.other.flat(), window.received])
+    const { own, other, received } = window
+    const shared = window.shared.map(([filter, ids]) => [filter, ids.flat()])
+    const value = encodeState([own.flat(), other.flat(), received, ...(shared.length === 0 ? [] : [shared])])
     return { view: this, key: windowKey(clientId, number), value }
   }
 
@@ -80,8 +84,14 @@ const windowKey = (clientId: string, number: number): Buffer => {
 }
 
 const decodeWindow = (value: Buffer): StoredWindow => {
-  const [own, other, received] = decodeState<[number[], number[], number[]]>(value)
-  return { own: inThrees(own), other: inThrees(other), received }
+  const [own, other, received, shared = []] =
+    decodeState<[number[], number[], number[], [filter: string, ids: number[]][]?]>(value)
+  return {
+    own: inThrees(own),
+    other: inThrees(other),
+    received,
+    shared: shared.map(([filter, ids]) => [filter, inThrees(ids)]),
+  }
 }
 
 const inThrees = (numbers: readonly number[]): StoredPacketId[] => {

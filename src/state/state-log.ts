@@ -20,10 +20,31 @@ export interface StateLog {
   readonly logAge: number
 }
 
-/** In one write: whatever `commit.max.bytes` is, so many of some 500 bytes fit. */
-const changesAtOnce = 50
+/** In one write, whatever `commit.max.bytes` is. */
+const bytesAtOnce = 25_000
+/** What a change costs beside key and value, about. */
+const overheadBytes = 16
 
-/** Writes any number of changes, in their order: after a crash those are there that stand before the first that is not. */
-export const writeInOrder = (state: Pick<StateLog, 'write'>, changes: readonly StateChange[]): void => {
-  for (let at = 0; at < changes.length; at += changesAtOnce) state.write(changes.slice(at, at + changesAtOnce))
+/**
+ * Writes any number of changes, in their order: after a crash those are there that stand before the first that is not. Returns the last group;
+ * undefined: there was nothing to write.
+ */
+export const writeInOrder = (
+  state: Pick<StateLog, 'write'>,
+  changes: readonly StateChange[],
+): GroupNumber | undefined => {
+  let group: GroupNumber | undefined
+  let part: StateChange[] = []
+  let bytes = 0
+  for (const change of changes) {
+    const size = overheadBytes + change.key.length + (change.value?.length ?? 0)
+    if (part.length > 0 && bytes + size > bytesAtOnce) {
+      group = state.write(part)
+      part = []
+      bytes = 0
+    }
+    part.push(change)
+    bytes += size
+  }
+  return part.length === 0 ? group : state.write(part)
 }

@@ -9,6 +9,7 @@ import { DownlinkView } from '../../src/state/downlink.ts'
 import { MqttInflightView } from '../../src/state/mqtt-inflight.ts'
 import { MqttOutboundView } from '../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../src/state/mqtt-sessions.ts'
+import { MqttSharesView } from '../../src/state/mqtt-shares.ts'
 import { MqttWillsView } from '../../src/state/mqtt-wills.ts'
 import { RetainedView } from '../../src/state/retained.ts'
 import { SparkplugView } from '../../src/state/sparkplug.ts'
@@ -33,6 +34,7 @@ export class MqttServer {
   readonly front: MqttFront
   readonly outbound: MqttOutboundView
   readonly downlink: DownlinkView
+  readonly shares: MqttSharesView
   port = 0
   webSocketPort = 0
 
@@ -46,6 +48,7 @@ export class MqttServer {
     const inflight = new MqttInflightView()
     const sessions = new MqttSessionsView()
     const outbound = new MqttOutboundView()
+    const shares = new MqttSharesView()
     const wills = new MqttWillsView()
     const sparkplug = new SparkplugView()
     const downlink = new DownlinkView()
@@ -59,7 +62,7 @@ export class MqttServer {
     const under = await openMemoryBroker({
       ...options,
       settings,
-      frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, downlink],
+      frontViews: [retained, inflight, sessions, outbound, shares, wills, sparkplug, downlink],
     })
     const { open, loaded, clock, logger, metrics } = under
     const front = new MqttFront({
@@ -70,6 +73,7 @@ export class MqttServer {
       inflight,
       sessions,
       outbound,
+      shares,
       wills,
       sparkplug,
       downlink,
@@ -84,7 +88,7 @@ export class MqttServer {
       ...(hotPath === undefined ? {} : { hotPath }),
       ...(authentication === undefined ? {} : { authentication }),
     })
-    const server = new MqttServer(under, front, outbound, downlink)
+    const server = new MqttServer(under, front, { outbound, downlink, shares })
     for (const { scheme, address } of await front.open()) {
       const port = Number(address.slice(address.lastIndexOf(':') + 1))
       if (scheme === 'ws') server.webSocketPort = port
@@ -96,8 +100,7 @@ export class MqttServer {
   private constructor(
     { log, metrics, memory, lines, open }: MemoryBroker,
     front: MqttFront,
-    outbound: MqttOutboundView,
-    downlink: DownlinkView,
+    { outbound, downlink, shares }: Pick<MqttServer, 'outbound' | 'downlink' | 'shares'>,
   ) {
     this.log = log
     this.metrics = metrics
@@ -107,6 +110,7 @@ export class MqttServer {
     this.front = front
     this.outbound = outbound
     this.downlink = downlink
+    this.shares = shares
   }
 
   get url(): string {

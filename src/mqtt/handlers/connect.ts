@@ -158,7 +158,7 @@ async function accept(
   const { session, isPresent } = begun
   const client = new Client({ services, connection, session, packet, keepAliveMs: keepAlive.seconds * 1000, will })
   session.client = client
-  session.expiryMs = expiryOf(packet, services.limits.sessionExpiryMaxMs)
+  services.sessions.setExpiry(session, expiryOf(packet, services.limits.sessionExpiryMaxMs))
   services.wills.returned(clientId)
   connection.accepted(client)
   const properties: Properties = {
@@ -175,6 +175,7 @@ async function accept(
   if (session.client !== client) return
   session.flow.connect(client)
   catchUpAfterReturn(client)
+  services.sessions.joined(session)
 }
 
 /**

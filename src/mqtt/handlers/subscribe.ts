@@ -53,6 +53,7 @@ export function handleSubscribe(client: Client, bytes: Buffer, start: number, en
     client.connection.write(encodeSuback(client.version, packet.packetId, codes))
     if (retainedFor.length > 0) sendRetained(client, retainedFor)
     for (const replay of begun) replay.start()
+    services.sessions.joined(client.session)
   })
 }
 

@@ -10,6 +10,7 @@ import { Stage } from '../stage.ts'
  * once and exactly once, each in the order of its publisher.
  */
 
+const shared = '$share/workers/m/#'
 const seeds = Number(process.env['SESSION_SEEDS'] ?? 3)
 const topics = ['m/a', 'm/b', 'm/c'] as const
 const publishesEach = 60
@@ -83,13 +84,15 @@ class Subscriber {
   readonly got: wire.Received[] = []
   readonly #random: SimRandom
   #client: WireClient | undefined
+  readonly #filter: string
   #untaken: wire.Received[] = []
   /** QoS 2 identifiers between PUBLISH and PUBREL. */
   readonly #held = new Set<number>()
 
-  constructor(id: string, random: SimRandom) {
+  constructor(id: string, random: SimRandom, filter: string) {
     this.id = id
     this.#random = random
+    this.#filter = filter
   }
 
   async step(): Promise<void> {
@@ -137,7 +140,7 @@ class Subscriber {
 
   async #connect(): Promise<WireClient> {
     const client = await stage.returning(this.id, { receiveMaximum: this.#random.between(1, 8) })
-    if (!client.connack!.sessionPresent) await client.subscribe('m/#', 2)
+    if (!client.connack!.sessionPresent) await client.subscribe(this.#filter, 2)
     return client
   }
 }
@@ -153,9 +156,9 @@ interface Run {
 }
 
 /** Everything is published and taken; now and then something else happens. */
-async function play(random: SimRandom, disturb: (run: Run) => Promise<boolean>): Promise<Run> {
+async function play(random: SimRandom, disturb: (run: Run) => Promise<boolean>, filter = 'm/#'): Promise<Run> {
   const publishers = ['p1', 'p2'].map(id => new Publisher(id, new SimRandom(random.below(2 ** 31))))
-  const subscribers = ['s1', 's2', 's3'].map(id => new Subscriber(id, new SimRandom(random.below(2 ** 31))))
+  const subscribers = ['s1', 's2', 's3'].map(id => new Subscriber(id, new SimRandom(random.below(2 ** 31)), filter))
   // all sessions are there before the first publish
   for (const one of subscribers) await one.step()
   while (publishers.some(one => !one.isDone)) {
@@ -183,6 +186,38 @@ function checkOrder({ subscribers }: Run): void {
   }
 }
 
+/** Nothing is missing of a shared subscription, and no QoS 2 publish came to two members, or twice to one. */
+function checkShared({ subscribers }: Run): void {
+  const got = subscribers.flatMap(one => one.got)
+  for (const id of ['p1', 'p2']) {
+    expect([...new Set(numbersOf(got, id))].sort((a, b) => a - b)).toEqual(all)
+    const twos = numbersOf(
+      got.filter(({ qos }) => qos === 2),
+      id,
+    )
+    expect(new Set(twos).size, `a QoS 2 publish of ${id} came twice`).toBe(twos.length)
+  }
+}
+
+/** Members take from each other what one has given back: until all is here. */
+async function drainShared({ subscribers }: Run): Promise<void> {
+  const count = (): number =>
+    ['p1', 'p2'].reduce(
+      (sum, id) =>
+        sum +
+        new Set(
+          numbersOf(
+            subscribers.flatMap(one => one.got),
+            id,
+          ),
+        ).size,
+      0,
+    )
+  for (let round = 0; round < 200 && count() < 2 * publishesEach; round++)
+    for (const one of subscribers) await one.drain()
+  for (const one of subscribers) await one.drain()
+}
+
 /** No QoS 2 publish came as a new one twice. */
 function checkOnce({ subscribers }: Run): void {
   for (const { id: subscriber, got } of subscribers) {
@@ -193,6 +228,19 @@ function checkOnce({ subscribers }: Run): void {
     }
   }
 }
+
+/** Now and then, in the middle of whatever goes on. */
+const cutPower =
+  (random: SimRandom) =>
+  async ({ publishers, subscribers }: Run): Promise<boolean> => {
+    if (!random.chance(0.02)) return false
+    // what the device does not take any more has no effect that anybody sees
+    stage.server.log.held = true
+    for (let steps = random.below(4); steps > 0; steps--) await random.pick(subscribers).step()
+    await stage.restart(await (stage.server.log as CrashingLog).afterCrash(random))
+    for (const one of [...publishers, ...subscribers]) one.cut()
+    return true
+  }
 
 for (let seed = 1; seed <= seeds; seed++) {
   test(`publishes reach every session as their QoS promises, seed ${seed}`, async () => {
@@ -205,16 +253,22 @@ for (let seed = 1; seed <= seeds; seed++) {
   test(`publishes reach every session as their QoS promises while the power fails, seed ${seed}`, async () => {
     stage = await Stage.open({}, new CrashingLog())
     const random = new SimRandom(seed)
-    const run = await play(random, async ({ publishers, subscribers }) => {
-      if (!random.chance(0.02)) return false
-      // what the device does not take any more has no effect that anybody sees
-      stage.server.log.held = true
-      for (let steps = random.below(4); steps > 0; steps--) await random.pick(subscribers).step()
-      await stage.restart(await (stage.server.log as CrashingLog).afterCrash(random))
-      for (const one of [...publishers, ...subscribers]) one.cut()
-      return true
-    })
+    const run = await play(random, cutPower(random))
     checkOrder(run)
     checkOnce(run)
+  })
+
+  test(`publishes reach one member of a share as their QoS promises while the power fails, seed ${seed}`, async () => {
+    stage = await Stage.open({}, new CrashingLog())
+    const random = new SimRandom(seed)
+    const cut = cutPower(random)
+    // positions are written now and then
+    const disturb = async (run: Run): Promise<boolean> => {
+      if (random.chance(0.02)) await stage.skip(6)
+      return cut(run)
+    }
+    const run = await play(random, disturb, shared)
+    await drainShared(run)
+    checkShared(run)
   })
 }

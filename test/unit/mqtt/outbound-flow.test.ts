@@ -65,8 +65,8 @@ it('holds nothing for an exchange that the client has ended while it was read ag
   const { windows, flow } = flowWith()
   const partition = partitionId(100)
   const restored = windows.restore(
-    [[0, { own: [1, 2].map(id => [id, partition, id] as const), other: [], received: [] }]],
-    new Map(),
+    [[0, { own: [1, 2].map(id => [id, partition, id] as const), other: [], received: [], shared: [] }]],
+    { positions: new Map(), shareOf: () => undefined },
   )
   flow.restore(restored)
   const [refused, received] = flow.unread

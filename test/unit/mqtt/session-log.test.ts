@@ -7,8 +7,11 @@ import { MemoryShare } from '../../../src/mqtt/memory-share.ts'
 import { Publication } from '../../../src/mqtt/publication.ts'
 import { Session } from '../../../src/mqtt/session.ts'
 import { SessionLog } from '../../../src/mqtt/session-log.ts'
+import { ShareLog } from '../../../src/mqtt/share-log.ts'
+import { Subscriptions } from '../../../src/mqtt/subscriptions.ts'
 import { MqttOutboundView } from '../../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../../src/state/mqtt-sessions.ts'
+import { MqttSharesView } from '../../../src/state/mqtt-shares.ts'
 import type { StateLog } from '../../../src/state/state-log.ts'
 import { SkippingClock } from '../../support/skipping-clock.ts'
 
@@ -29,8 +32,13 @@ const stateLog: StateLog = {
 it('what waited for free packet ids goes on when the position passes those that are done', () => {
   const [sessions, outbound] = [new MqttSessionsView(), new MqttOutboundView()]
   const broker = { offsets: () => ({ logStart: 0, highWatermark: 10_000, logEnd: 10_000 }) } as unknown as Broker
-  const log = new SessionLog({ log: stateLog, sessions, outbound, broker, clock: new SkippingClock() })
   const memory = new MemoryShare(new MemoryBudget(1 << 30), 1)
+  const shares = new ShareLog(
+    { log: stateLog, shares: new MqttSharesView(), broker },
+    new Subscriptions(memory, new Metrics()),
+  )
+  const parts = { log: stateLog, sessions, outbound, shareLog: shares, broker, clock: new SkippingClock() }
+  const log = new SessionLog(parts)
   const session = new Session('s', { limitBytes: 1 << 30, memory, metrics: new Metrics(), changed: () => undefined })
   const { flow, windows, backlog } = session
   session.expiryMs = 60_000

@@ -9,6 +9,7 @@ import { internalPartitions } from '../../../src/state/internal-partitions.ts'
 import { MqttInflightView } from '../../../src/state/mqtt-inflight.ts'
 import { MqttOutboundView } from '../../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../../src/state/mqtt-sessions.ts'
+import { MqttSharesView } from '../../../src/state/mqtt-shares.ts'
 import { MqttWillsView } from '../../../src/state/mqtt-wills.ts'
 import { OffsetMapView } from '../../../src/state/offset-map.ts'
 import { RetainedView } from '../../../src/state/retained.ts'
@@ -48,6 +49,7 @@ const openGateway = async (machine: SimMachine) => {
   const inflight = new MqttInflightView()
   const sessions = new MqttSessionsView()
   const outbound = new MqttOutboundView()
+  const shares = new MqttSharesView()
   const uplink = new UplinkView()
   const downlink = new DownlinkView()
   const offsetMap = new OffsetMapView()
@@ -60,14 +62,14 @@ const openGateway = async (machine: SimMachine) => {
     store,
     memory,
     metrics,
-    frontViews: [retained, inflight, sessions, outbound, wills, sparkplug, uplink, downlink, offsetMap],
+    frontViews: [retained, inflight, sessions, outbound, shares, wills, sparkplug, uplink, downlink, offsetMap],
   })
   const close = async (): Promise<void> => {
     await open.state.checkpointAll()
     open.stop()
     await log.close()
   }
-  const views = { retained, inflight, sessions, outbound, wills, sparkplug, uplink, downlink, offsetMap }
+  const views = { retained, inflight, sessions, outbound, shares, wills, sparkplug, uplink, downlink, offsetMap }
   return { ...open, log, metrics, ...views, close }
 }
 
@@ -116,8 +118,13 @@ const fill = async (machine: SimMachine): Promise<{ producerId: number }> => {
   const session = sessions.put('display', { expiryMs: null, subscriptions: [] })
   await first.broker.whenDurable(first.state.write([session]))
   for (const number of [0, 1]) {
-    const window = first.outbound.put('display', number, { own: [[number + 1, 100, number]], other: [], received: [] })
+    const ids = { own: [[number + 1, 100, number]], other: [], received: [], shared: [] } as const
+    const window = first.outbound.put('display', number, ids)
     await first.broker.whenDurable(first.state.write([window]))
+  }
+  for (const next of [5, 9]) {
+    const position = first.shares.put('$share/g/kept', topics.get('kept').partitions[0]!, { next, pending: [[1, 3]] })
+    await first.broker.whenDurable(first.state.write([position!]))
   }
   const { uplink } = first
   for (const last of [4, 8]) {
@@ -189,11 +196,12 @@ const stateOf = async (gateway: OpenGateway, producerId: number) => {
   const { logEnd } = gateway.log.offsets(gateway.broker.topics.get('kept').partitions[0]!)
   const upstream = [...gateway.uplink.entries()].map(({ key, value }) => `${key} ${value?.toString('hex')}`)
   const downstream = [gateway.downlink.position('orders', 0), gateway.offsetMap.get('kept', 0)]
-  const { sessions, outbound, wills, sparkplug } = gateway
+  const { sessions, outbound, shares, wills, sparkplug } = gateway
   const display = [
     sessions.session('display'),
     ...sessions.positions('display'),
     ...outbound.windows('display'),
+    ...shares.positions('$share/g/kept'),
     ...wills.wills(),
   ]
   const line = [sparkplug.status('plant/line'), [...(sparkplug.metrics('plant/line')?.names ?? [])]]

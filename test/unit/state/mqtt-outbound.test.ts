@@ -12,13 +12,14 @@ const window = {
   ],
   other: [[2, -1, -1]],
   received: [65_535],
+  shared: [['$share/g/ü', [[3, 9, 1]]]],
 } as const
 
 it('keeps windows in the order of their numbers, gives them as records, and forgets them', () => {
   const view = new MqttOutboundView()
   apply(
     view.put('ü', 2 ** 40, window),
-    view.put('ü', 3, { own: [], other: [], received: [] }),
+    view.put('ü', 3, { own: [], other: [], received: [], shared: [] }),
     view.put('other', 1, window),
     view.put('ü', 3, { ...window, received: [] }),
   )
