@@ -65,7 +65,7 @@ export const mqttSettings = {
     {
       docs:
         'All records of the partitions count in which it has missed something, also those that it has not subscribed to, by their average size. ' +
-        'What is passed over is counted and logged.',
+        'What is passed over is counted and logged. It does not hold for shared subscriptions.',
     },
   ),
   'mqtt.retained.max': row(count, 10_000, 'Retained publishes'),

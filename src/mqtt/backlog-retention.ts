@@ -1,26 +1,30 @@
 import type { Client } from './client.ts'
 import { presentOffsets } from './present-offsets.ts'
+import type { MqttServices } from './services.ts'
 
-/** Records that a session is not given, by the reason. */
+/** Records that a session, or a shared subscription, is not given, by the reason. */
 export class PassedOver {
-  readonly #client: Client
+  readonly #services: MqttServices
+  readonly #taker: Readonly<Record<string, string>>
   readonly #records = new Map<string, number>()
 
-  constructor(client: Client) {
-    this.#client = client
+  /** `taker`: names it in the log. */
+  constructor(services: MqttServices, taker: Readonly<Record<string, string>>) {
+    this.#services = services
+    this.#taker = taker
   }
 
   add(records: number, reason: string): void {
     if (records <= 0) return
-    this.#client.connection.services.metrics.add('mqttDropped', records, reason)
+    this.#services.metrics.add('mqttDropped', records, reason)
     this.#records.set(reason, (this.#records.get(reason) ?? 0) + records)
   }
 
   /** One line for all of it. */
   log(): void {
     if (this.#records.size === 0) return
-    const fields = { client: this.#client.clientId, records: Object.fromEntries(this.#records) }
-    this.#client.connection.services.logger.warn(fields, 'a session was not given all that it had missed')
+    const fields = { ...this.#taker, records: Object.fromEntries(this.#records) }
+    this.#services.logger.warn(fields, 'a session was not given all that it had missed')
     this.#records.clear()
   }
 }

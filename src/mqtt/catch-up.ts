@@ -14,7 +14,7 @@ const reading = new WeakSet<Client>()
 
 /** The client has come back: hands it what its session has missed, as far as a session may have missed something. */
 export function catchUpAfterReturn(client: Client): void {
-  const passedOver = new PassedOver(client)
+  const passedOver = new PassedOver(client.connection.services, { client: client.clientId })
   passOverBytes(client, passedOver)
   passedOver.log()
   catchUp(client)
@@ -36,7 +36,7 @@ const isHere = (client: Client): boolean => client.session.client === client
 async function read(client: Client): Promise<void> {
   const { services } = client.connection
   const { broker, limits } = services
-  const passedOver = new PassedOver(client)
+  const passedOver = new PassedOver(services, { client: client.clientId })
   await readBacklog(services, {
     backlog: client.session.backlog,
     get isHere() {

@@ -1,6 +1,7 @@
 import type { LogRecord } from '../wire/kafka/records.ts'
 import { filterMatches } from '../wire/mqtt/topic-filter.ts'
-import type { BacklogTaker } from './backlog-reader.ts'
+import { type BacklogTaker, readBacklog } from './backlog-reader.ts'
+import { PassedOver } from './backlog-retention.ts'
 import type { Place } from './exchange.ts'
 import { originOf, publicationOf } from './logged-publication.ts'
 import type { MqttServices } from './services.ts'
@@ -13,11 +14,19 @@ export class ShareReader implements BacklogTaker {
   isHere = true
   readonly #share: SharedSubscription
   readonly #services: MqttServices
+  readonly #passedOver: PassedOver
 
   constructor(share: SharedSubscription, services: MqttServices) {
     this.backlog = share.backlog
     this.#share = share
     this.#services = services
+    this.#passedOver = new PassedOver(services, { subscription: share.filter })
+  }
+
+  /** Until everything was read, or nobody is here. */
+  async read(): Promise<void> {
+    await readBacklog(this.#services, this)
+    this.#passedOver.log()
   }
 
   async take(record: LogRecord, place: Place, logAge: number): Promise<void> {
@@ -40,10 +49,6 @@ export class ShareReader implements BacklogTaker {
   }
 
   passedOver(records: number, reason: string): void {
-    if (records <= 0) return
-    const { metrics, logger } = this.#services
-    metrics.add('mqttDropped', records, reason)
-    const why = 'a shared subscription was not given all that waited for it'
-    logger.warn({ subscription: this.#share.filter, records, reason }, why)
+    this.#passedOver.add(records, reason)
   }
 }

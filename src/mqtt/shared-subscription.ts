@@ -1,7 +1,7 @@
 import type { PartitionId } from '../core/brand.ts'
 import type { Metrics } from '../core/metrics.ts'
 import type { Clock } from '../platform/clock.ts'
-import { readBacklog, waitMs } from './backlog-reader.ts'
+import { waitMs } from './backlog-reader.ts'
 import type { Place } from './exchange.ts'
 import type { Publication } from './publication.ts'
 import { ShareBacklog } from './share-backlog.ts'
@@ -100,8 +100,7 @@ export class SharedSubscription {
     const client = this.#members.find(isConnected)?.session.client
     if (client === undefined || this.#isReading || this.backlog.isEmpty) return
     this.#isReading = true
-    const { services } = client.connection
-    void readBacklog(services, new ShareReader(this, services)).finally(() => {
+    void new ShareReader(this, client.connection.services).read().finally(() => {
       this.#isReading = false
       // something may have been missed in the moment in which it ended
       this.catchUp()

@@ -52,10 +52,9 @@ export class MqttSharesView implements View {
 
   /** The change that keeps the position; undefined: it is there as it is. */
   put(filter: string, partition: PartitionId, position: StoredSharePosition): StateChange | undefined {
-    const value = encodePosition(position)
     const before = this.position(filter, partition)
-    if (before !== undefined && encodePosition(before).equals(value)) return undefined
-    return { view: this, key: positionKey(filter, partition), value }
+    if (before !== undefined && isSame(before, position)) return undefined
+    return { view: this, key: positionKey(filter, partition), value: encodePosition(position) }
   }
 
   remove(filter: string, partition: PartitionId): StateChange {
@@ -91,6 +90,11 @@ const positionKey = (filter: string, partition: PartitionId): Buffer => {
   key.write(filter, keyHeadBytes)
   return key
 }
+
+const isSame = (one: StoredSharePosition, other: StoredSharePosition): boolean =>
+  one.next === other.next &&
+  one.pending.length === other.pending.length &&
+  one.pending.every(([start, end], index) => start === other.pending[index]![0] && end === other.pending[index]![1])
 
 const encodePosition = ({ next, pending }: StoredSharePosition): Buffer => {
   const numbers = [next]
