@@ -10,6 +10,7 @@ import { DownlinkView } from '../../../src/state/downlink.ts'
 import { MqttInflightView } from '../../../src/state/mqtt-inflight.ts'
 import { MqttOutboundView } from '../../../src/state/mqtt-outbound.ts'
 import { MqttSessionsView } from '../../../src/state/mqtt-sessions.ts'
+import { MqttSharesView } from '../../../src/state/mqtt-shares.ts'
 import { MqttWillsView } from '../../../src/state/mqtt-wills.ts'
 import { RetainedView } from '../../../src/state/retained.ts'
 import { SparkplugView } from '../../../src/state/sparkplug.ts'
@@ -57,6 +58,7 @@ export class SimDownlinkGateway {
       inflight: new MqttInflightView(),
       sessions: new MqttSessionsView(),
       outbound: new MqttOutboundView(),
+      shares: new MqttSharesView(),
       wills: new MqttWillsView(),
       sparkplug: new SparkplugView(),
       downlink: new DownlinkView(),
