@@ -1,17 +1,21 @@
 import { assert } from './assert.ts'
 import { downlinkMetrics } from './downlink-metrics.ts'
+import { Histogram } from './histogram.ts'
 import { remoteMetrics } from './remote-metrics.ts'
+import { uplinkMetrics } from './uplink-metrics.ts'
 
 type MetricRow = {
   readonly name: string
-  readonly type: 'counter' | 'gauge'
+  readonly type: 'counter' | 'gauge' | 'histogram'
   readonly help: string
   readonly label?: string
+  /** Of a histogram: the upper bounds of what it tells apart, rising. */
+  readonly bounds?: readonly number[]
 }
 
 /**
  * Every metric: `/metrics`, the reference page and the code take name, type, help and label from here.
- * A counter only rises; a gauge is sampled when it is read.
+ * A counter only rises; a gauge is sampled when it is read; a histogram counts values.
  */
 export const metricTable = {
   // storage
@@ -298,43 +302,7 @@ export const metricTable = {
   },
   // http
   httpRequests: { name: 'http_requests_total', type: 'counter', help: 'HTTP requests answered', label: 'status' },
-  // the way up
-  uplinkRounds: { name: 'uplink_rounds_total', type: 'counter', help: 'Transactions committed by the central cluster' },
-  uplinkRecords: { name: 'uplink_records_total', type: 'counter', help: 'Records sent up and committed there' },
-  uplinkBytes: {
-    name: 'uplink_bytes_total',
-    type: 'counter',
-    help: 'Bytes of batches sent up and committed there, as they went over the link',
-  },
-  uplinkInterruptions: {
-    name: 'uplink_interruptions_total',
-    type: 'counter',
-    help: 'Sessions with the central cluster that an error ended, and attempts that did not become one',
-  },
-  uplinkLag: { name: 'uplink_lag_records', type: 'gauge', help: 'Records that are durable here and not upstream' },
-  uplinkSkipped: {
-    name: 'uplink_skipped_records_total',
-    type: 'counter',
-    help: 'Records that an operator gave up because the central cluster refuses them',
-  },
-  replicaWaiting: {
-    name: 'replica_waiting_acks',
-    type: 'gauge',
-    help: 'Acknowledgements that wait until the central cluster has the records (min.insync.replicas=2)',
-  },
-  uplinkLeftOut: {
-    name: 'uplink_left_out_records_total',
-    type: 'counter',
-    label: 'reason',
-    help: 'Records that rules of the uplink left out: expired or thinned',
-  },
-  uplinkTailsLost: { name: 'uplink_tails_lost_total', type: 'counter', help: 'Tails gone before they were read back' },
-  uplinkPaused: { name: 'uplink_paused', type: 'gauge', help: '1 while an operator has paused the uplink' },
-  uplinkRefused: {
-    name: 'uplink_refused_partitions',
-    type: 'gauge',
-    help: 'Partitions that the central cluster takes nothing from at present; uplink status says why',
-  },
+  ...uplinkMetrics,
   ...downlinkMetrics,
   ...remoteMetrics,
 } as const satisfies Record<string, MetricRow>
@@ -348,6 +316,7 @@ export class Metrics {
   readonly #counters = new Map<string, Map<string, number>>()
   readonly #gauges = new Map<MetricKey, () => ReadonlyMap<string, number> | number>()
   readonly #sampled = new Map<MetricKey, () => number>()
+  readonly #histograms = new Map<MetricKey, Histogram>()
 
   add(key: MetricKey, by = 1, label = ''): void {
     let values = this.#counters.get(key)
@@ -377,6 +346,11 @@ export class Metrics {
     this.#gauges.set(key, sample)
   }
 
+  /** So many times this value, in the unit that the name of the histogram says. */
+  observe(key: MetricKey, value: number, times = 1): void {
+    this.#histogram(key).observe(value, times)
+  }
+
   /** Everything in Prometheus' text format, prefix `brooklet_`. A counter never touched shows as 0. */
   text(): string {
     const lines: string[] = []
@@ -387,7 +361,19 @@ export class Metrics {
     return `${lines.join('\n')}\n`
   }
 
+  #histogram(key: MetricKey): Histogram {
+    const { bounds }: MetricRow = metricTable[key]
+    assert(bounds !== undefined, `${key} is a histogram`)
+    let found = this.#histograms.get(key)
+    if (found === undefined) this.#histograms.set(key, (found = new Histogram(bounds)))
+    return found
+  }
+
   #samples(key: MetricKey, row: MetricRow): Sample[] {
+    if (row.type === 'histogram') {
+      const samples = [...this.#histogram(key).samples()]
+      return samples.map(({ suffix, ...sample }) => ({ name: `${row.name}${suffix}`, ...sample }))
+    }
     const read = this.#gauges.get(key) ?? this.#sampled.get(key)
     const sampled = read?.() ?? this.#counters.get(key) ?? 0
     const values = typeof sampled === 'number' ? new Map([['', sampled]]) : sampled

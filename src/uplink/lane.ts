@@ -3,6 +3,7 @@ import { plainRule, type UplinkRule } from '../config/uplink-rules.ts'
 import type { PartitionId } from '../core/brand.ts'
 import type { Topic } from '../state/topics.ts'
 import type { OffsetSpan, Unsent, UpstreamPosition } from '../state/uplink.ts'
+import { DurableTimes } from './durable-times.ts'
 import { emptyLedger, type Ledger, passed } from './ledger.ts'
 import { KeyCounts } from './thinning.ts'
 import { covered, emptyTrack, type Hole, type Track, trackOf } from './track.ts'
@@ -39,6 +40,7 @@ export class Lane {
   trouble: LaneTrouble | undefined
   /** For thinning: it goes on where the last load has ended, and anew where that did not go. */
   readonly keyCounts = new KeyCounts()
+  readonly durableTimes = new DurableTimes()
   /** Which end is tried alone when something was refused and nobody knows what. */
   suspectsOldest = false
 

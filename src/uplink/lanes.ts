@@ -136,8 +136,10 @@ export class Lanes {
 
   #advanced(partitions: readonly PartitionId[]): void {
     let isNew = false
+    const nowMs = this.#clock.monotonicMs()
     for (const partition of partitions) {
       const lane = this.#byPartition.get(partition)
+      lane?.durableTimes.advanced(this.#broker.offsets(partition).highWatermark, nowMs)
       if (lane === undefined || this.#waiting.has(lane)) continue
       this.#waiting.add(lane)
       isNew = true
@@ -163,6 +165,7 @@ export class Lanes {
 
   #addLane(topic: Topic, partition: number): Lane {
     const lane = new Lane(topic, partition, this.#selection.target(topic.name))
+    lane.durableTimes.advanced(this.#broker.offsets(lane.id).highWatermark, this.#clock.monotonicMs())
     this.#place(lane)
     this.#byPartition.set(lane.id, lane)
     this.queue(lane)

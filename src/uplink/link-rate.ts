@@ -8,7 +8,7 @@ const mostRoundBytes = 4 << 20
 const secondMs = 1000
 /** Of a new measurement in the estimate. */
 const weight = 0.5
-/** A round is at least this long, and so many round trips: four of them its link stands idle, for what must wait for answers. */
+/** A round is at least this long, and so many round trips: three or four of them its link stands idle, for what must wait for answers. */
 const leastRoundMs = 250
 const roundTripsPerRound = 20
 /** Readers upstream wait for the end of a round. */

@@ -160,6 +160,8 @@ export class Session {
         const from = lane.next
         upstream.take(position)
         lane.sent(position)
+        for (const { records, ms } of lane.durableTimes.acknowledged(lane.next, clock.monotonicMs()))
+          broker.metrics.observe('uplinkDelay', ms / 1000, records)
         offsetMaps.note(lane, { from, central: carried.spans[index]! })
       }
       tails.positioned()

@@ -33,6 +33,19 @@ it('samples gauges when they are read, and refuses to sample a counter', () => {
   expect(() => metrics.gauge('kafkaErrors', () => 1)).toThrow(/gauge/)
 })
 
+it('counts the values of a histogram below its bounds', () => {
+  const metrics = new Metrics()
+  metrics.observe('uplinkDelay', 0.005)
+  metrics.observe('uplinkDelay', 0.021, 3)
+  metrics.observe('uplinkDelay', 9999)
+  const lines = metrics.text().split('\n')
+  expect(lines).toContain('# TYPE brooklet_uplink_delay_seconds histogram')
+  for (const [bound, count] of Object.entries({ 0.005: 1, 0.02: 1, 0.03: 4, 3600: 4, '+Inf': 5 }))
+    expect(lines).toContain(`brooklet_uplink_delay_seconds_bucket{le="${bound}"} ${count}`)
+  expect(lines).toContain('brooklet_uplink_delay_seconds_count 5')
+  expect(() => metrics.observe('kafkaErrors', 1)).toThrow(/histogram/)
+})
+
 it('names counters as Prometheus wants, once each', () => {
   const rows = Object.values(metricTable)
   expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length)
