@@ -13,7 +13,7 @@ export interface Waited {
  */
 export class DurableTimes {
   /** Rising offsets; the records below, and not below the mark before, were durable at that monotonic time. */
-  readonly #marks: { end: number; readonly atMs: number }[] = []
+  readonly #marks: { readonly end: number; readonly atMs: number }[] = []
   /** Records below are upstream, or nobody knows since when they are durable: what was there at the first call. */
   #from: number | undefined
 
@@ -23,7 +23,7 @@ export class DurableTimes {
     if (last === undefined) this.#from = end
     if (last === undefined || end <= last) return
     this.#marks.push({ end, atMs })
-    if (this.#marks.length > mostMarks) this.#thin()
+    if (this.#marks.length > mostMarks) this.#merge()
   }
 
   /** Records below `next` are upstream: for how long those waited that had not been. */
@@ -37,11 +37,13 @@ export class DurableTimes {
     }
   }
 
-  /** Every second mark goes; its records count to the next, and that to the earlier time. */
-  #thin(): void {
-    const kept = this.#marks.flatMap(({ atMs }, index) =>
-      index % 2 === 0 ? [{ end: (this.#marks[index + 1] ?? this.#marks[index]!).end, atMs }] : [],
-    )
-    this.#marks.splice(0, this.#marks.length, ...kept)
+  /** The two neighbours with the fewest records become one, with the time of the earlier. */
+  #merge(): void {
+    const spanFrom = (index: number): number =>
+      this.#marks[index + 1]!.end - (index === 0 ? this.#from! : this.#marks[index - 1]!.end)
+    let least = 0
+    for (let index = 1; index < this.#marks.length - 1; index++) if (spanFrom(index) < spanFrom(least)) least = index
+    const [one, other] = this.#marks.slice(least, least + 2)
+    this.#marks.splice(least, 2, { end: other!.end, atMs: one!.atMs })
   }
 }
