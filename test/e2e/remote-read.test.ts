@@ -2,7 +2,7 @@ import { type EachMessagePayload, Kafka, logLevel } from 'kafkajs'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { Gateway, runBrooklet } from '../support/gateway.ts'
-import { evictMost, topicOf } from '../support/retained-topic.ts'
+import { evictOldest, topicOf } from '../support/retained-topic.ts'
 import { untilDrained } from '../support/uplink-status.ts'
 
 // another Brooklet as the central cluster: what has left the log of the gateway is read from there
@@ -72,7 +72,7 @@ it(
       await producer.send({ topic: 'sensors', messages })
     }
     await untilDrained(gateway)
-    await evictMost(gateway, 'sensors')
+    await evictOldest(gateway, 'sensors')
     // nobody can say where the topic begins: that is no reason to begin elsewhere
     link.refuse()
     const consumer = kafka.consumer({ groupId: 'readers', maxWaitTimeInMs: 200, maxBytesPerPartition: 30_000 })

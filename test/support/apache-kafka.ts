@@ -39,6 +39,17 @@ export const missingApacheKafka = (): string | undefined =>
 /** The `test` function for tests against Apache Kafka. */
 export const testWithApacheKafka: Test = requireInstalled(missingApacheKafka())
 
+/** Runs one of Kafka's tools, by its class, against whoever speaks its protocol at this address; its stdout. */
+export const kafkaToolAt = async (
+  bootstrap: string,
+  className: string,
+  ...args: readonly string[]
+): Promise<string> => {
+  const words = [...quickStart, '-Xmx128m', '-cp', classPath, className, '--bootstrap-server', bootstrap, ...args]
+  const { stdout } = await run('java', words, { timeout: patienceMs })
+  return stdout.trim()
+}
+
 /** A cluster of real Apache Kafka 4.3.1 brokers (KRaft) on 127.0.0.1, in a temporary directory. */
 export class ApacheKafka {
   /** In order of their node ids: 1, 2, 3. */
@@ -98,19 +109,8 @@ export class ApacheKafka {
   }
 
   /** Runs one of Kafka's tools, by its class, against this cluster; its stdout. */
-  async tool(className: string, ...args: readonly string[]): Promise<string> {
-    const words = [
-      ...quickStart,
-      '-Xmx128m',
-      '-cp',
-      classPath,
-      className,
-      '--bootstrap-server',
-      this.bootstrap,
-      ...args,
-    ]
-    const { stdout } = await run('java', words, { timeout: patienceMs })
-    return stdout.trim()
+  tool(className: string, ...args: readonly string[]): Promise<string> {
+    return kafkaToolAt(this.bootstrap, className, ...args)
   }
 
   async close(): Promise<void> {

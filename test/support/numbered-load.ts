@@ -10,9 +10,12 @@ export const uniqueName = (name: string): string => `${name}-${randomBytes(4).to
 export class NumberedLoad {
   stored = 0
   readonly #topic: string
+  readonly #valueBytes: number
 
-  constructor(topic: string) {
+  /** Values are filled up to so many bytes. */
+  constructor(topic: string, valueBytes = 0) {
     this.#topic = topic
+    this.#valueBytes = valueBytes
   }
 
   async store(gateway: Gateway, count: number): Promise<void> {
@@ -22,7 +25,8 @@ export class NumberedLoad {
       for (let left = count; left > 0; left -= 50) {
         const records = Array.from({ length: 50 }, () => {
           const number = this.stored++
-          return { timestampMs: Date.now(), key: Buffer.from(`k${number % 7}`), value: Buffer.from(String(number)) }
+          const value = Buffer.from(String(number).padEnd(this.#valueBytes, '.'))
+          return { timestampMs: Date.now(), key: Buffer.from(`k${number % 7}`), value }
         })
         await producer.send(this.#topic, records)
       }

@@ -177,7 +177,7 @@ export class RemoteReader {
 
   async #take(batch: Buffer): Promise<void> {
     const central = this.#position
-    for (const local of await localBatches(batch, this.#names, this.#next ?? 0)) {
+    for (const local of await localBatches(batch, this.#names, { local: this.#next ?? 0, central })) {
       this.#ready.push({ ...local, from: this.#next ?? local.first, central })
       this.#next = local.last + 1
     }
