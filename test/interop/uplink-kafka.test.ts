@@ -44,7 +44,7 @@ describe('reads below the local log start', { timeout: 3 * patienceMs }, () => {
     'come from the topic upstream, whoever else writes there and whatever the link does',
     async () => {
       const { cluster: central, link } = presentCentral()
-      const topic = uniqueName(topic)
+      const topic = uniqueName('remote')
       const settings = { 'num.partitions': '1', 'uplink.headers': 'full', 'uplink.batch.size': '4KiB' }
       const gateway = await startGateway({ ...settings, 'remote.read': 'true' })
       const other = await startGateway({ ...settings, 'gateway.id': 'other' })

@@ -1,4 +1,5 @@
 import type { OpenBroker } from '../../src/broker/open-broker.ts'
+import type { RemoteLog } from '../../src/broker/remote-log.ts'
 import { LiveSettings } from '../../src/config/live-settings.ts'
 import type { MemoryBudget } from '../../src/core/memory-budget.ts'
 import type { Metrics } from '../../src/core/metrics.ts'
@@ -13,6 +14,8 @@ export interface TestServerOptions extends MemoryBrokerOptions {
   readonly keyedTopics?: readonly string[]
   /** Where settings changed at run time are kept; without it they cannot be changed. */
   readonly dataDirectory?: string
+  /** What the central cluster has of what has left the log. */
+  readonly remote?: RemoteLog
   /** What follows their changes. */
   readonly follow?: (live: LiveSettings) => void
 }
@@ -31,6 +34,7 @@ export class KafkaTestServer {
     keyedTopics = [],
     dataDirectory,
     follow,
+    remote,
     ...options
   }: TestServerOptions = {}): Promise<KafkaTestServer> {
     const settings = {
@@ -45,7 +49,7 @@ export class KafkaTestServer {
     const live = await LiveSettings.open(nodeFiles, dataDirectory ?? '/nonexistent', loaded, logger)
     follow?.(live)
     const listeners = testListeners(loaded.settings, clock)
-    const parts = { broker, groups, topicConfigs, loaded, live, hasKeyedRoute, clock, listeners, logger }
+    const parts = { broker, groups, topicConfigs, loaded, live, hasKeyedRoute, clock, listeners, logger, remote }
     return new KafkaTestServer(under, await KafkaServer.start(parts))
   }
 

@@ -138,6 +138,11 @@ describe('problems', () => {
       'uplink: { topics: [sensors] }',
       'uplink.topics (brooklet.yaml:1): has no effect without uplink.bootstrap.servers',
     ],
+    ['remote.read: true', 'remote.read (brooklet.yaml:1): has no effect without uplink.bootstrap.servers'],
+    [
+      'uplink: { bootstrap.servers: k1:9092, headers: gateway }\nremote.read: true',
+      'uplink.headers (brooklet.yaml:1): must be full for remote.read',
+    ],
     ['uplink: { bootstrap.servers: k1:9092, rename: central }', 'gives several topics one name'],
     ['uplink: { bootstrap.servers: k1:9092, rename: "a b" }', 'does not make topic names'],
     ['uplink: { bootstrap.servers: k1:9092, topics: [] }', 'uplink.topics (brooklet.yaml:1): is empty'],
