@@ -73,22 +73,33 @@ const mqttLine = ({ mqtt: { received, stored, refused } }: AuditReport): string 
     ? ''
     : `\nMQTT since the start: ${plural(received, 'publish')} received, ${plural(stored, 'record')} stored, ${refused} refused\n`
 
+const counted = (count: number, one: string, many: string): string => `${count} ${count === 1 ? one : many}`
+
 const verdictLine = ({ verdict, central, partitions }: AuditReport): string => {
   const received = partitions.reduce((sum, row) => sum + row.received, 0)
   const of = `of ${plural(received, 'record')}`
   if (central === null) {
     const gone = partitions.reduce((sum, row) => sum + row.gone, 0)
-    return `\nexplained: ${of} ${received - gone} are here, ${gone} are gone; there is no uplink\n`
+    const here = counted(received - gone, 'is here', 'are here')
+    return `\nexplained: ${of} ${here}, ${counted(gone, 'is gone', 'are gone')}; there is no uplink\n`
   }
   const up = partitions.flatMap(({ uplink }) => (uplink === null ? [] : [uplink]))
   const sum = (count: (row: AuditUplink) => number): number => up.reduce((total, row) => total + count(row), 0)
   const local = received - partitions.reduce((total, row) => total + (row.uplink === null ? 0 : row.received), 0)
   const never = sum(({ notSent }) => Object.values(notSent).reduce((total, offsets) => total + offsets, 0))
   const what = [
-    `${sum(({ sent }) => sent)} were sent up`,
-    `${sum(({ waiting }) => waiting)} wait`,
-    ...(never === 0 ? [] : [`${never} were not sent, for the reasons above`]),
-    ...(local === 0 ? [] : [`${local} stay here`]),
+    counted(
+      sum(({ sent }) => sent),
+      'was sent up',
+      'were sent up',
+    ),
+    counted(
+      sum(({ waiting }) => waiting),
+      'waits',
+      'wait',
+    ),
+    ...(never === 0 ? [] : [`${counted(never, 'was', 'were')} not sent, for the reasons above`]),
+    ...(local === 0 ? [] : [counted(local, 'stays here', 'stay here')]),
   ].join(', ')
   if (verdict === 'unexplained') {
     const differences = partitions.reduce((total, { unexplained }) => total + unexplained.length, 0)

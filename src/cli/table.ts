@@ -2,11 +2,18 @@
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const controlCharacters = /[\x00-\x1f\x7f-\x9f]/g
 
+/** What is not known, or does not apply, among numbers. */
+const noNumbers: readonly unknown[] = ['-', '?']
+
+const isNumeric = (cells: readonly unknown[]): boolean =>
+  cells.some(cell => typeof cell === 'number') &&
+  cells.every(cell => typeof cell === 'number' || noNumbers.includes(cell))
+
 /** Rows as aligned columns under a heading; numbers to the right. Nothing but the heading when there are no rows. */
 export const formatTable = (columns: readonly string[], rows: readonly (readonly (string | number)[])[]): string => {
   const cells = [columns, ...rows.map(row => row.map(cell => String(cell).replaceAll(controlCharacters, '?')))]
   const widths = columns.map((_, column) => Math.max(...cells.map(row => row[column]?.length ?? 0)))
-  const isNumber = columns.map((_, column) => rows.length > 0 && rows.every(row => typeof row[column] === 'number'))
+  const isNumber = columns.map((_, column) => isNumeric(rows.map(row => row[column])))
   const line = (row: readonly string[]): string =>
     row
       .map((cell, column) => (isNumber[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
