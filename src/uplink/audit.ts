@@ -82,7 +82,9 @@ const auditLane = async (
   upstream: Upstream | undefined,
 ): Promise<AuditedPartition> => {
   const { broker, clock } = parts
-  const position = upstream?.positions.get(keyOf(lane))
+  const said = upstream?.positions.get(keyOf(lane))
+  // one of an earlier topic of this name says nothing of this one
+  const position = said?.topicId === lane.topicId ? said : undefined
   const target = position === undefined ? undefined : upstream?.targets.get(position.target)
   const oldestAgeMs = await ageOfFirst(broker, clock, lane.id)
   const { logStart, highWatermark } = broker.offsets(lane.id)

@@ -10,6 +10,7 @@ import type { Room } from './caps.ts'
 import { passExpired, type RecordLeftOut } from './expiry.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
+import type { NewSpan } from './left-out.ts'
 import type { Outgoing } from './outgoing-batches.ts'
 import type { LoadedHole, Packing } from './packing.ts'
 import { TargetRefused } from './target-topics.ts'
@@ -39,6 +40,10 @@ export interface Loading {
   /** The topic that the lane goes to; undefined: it will be there soon. Throws `TargetRefused`. */
   readonly targetOf: (lane: Lane) => Promise<TopicMetadata | undefined>
   readonly recordLeftOut: RecordLeftOut
+  /** What is on record as left out of the lane from its next record on: by a round that failed. */
+  readonly onRecord: (lane: Lane) => readonly LeftOutSpan[]
+  /** Is something of the lane upstream of which no position says so? */
+  readonly isInDoubt: (lane: Lane, target: TopicMetadata) => boolean
   /** Records that were read back upstream are matched in their order: then nothing goes before older records. */
   readonly mayReorder: boolean
   readonly packing: {
@@ -100,12 +105,13 @@ const loadLane = async (loading: Loading, lane: Lane, maxBytes: number): Promise
       clock.after(creationMs, () => lanes.queue(lane))
       return undefined
     }
-    await passExpired(broker, lane, loading.recordLeftOut)
+    // what stands upstream has not expired: positions have to say so first
+    const isInDoubt = loading.isInDoubt(lane, target)
+    if (!isInDoubt) await passExpired(broker, lane, loading.recordLeftOut)
     const { highWatermark } = broker.offsets(lane.id)
     const stretches = await loadHoles(loading, lane, target, maxBytes)
-    // the last stretch at most is thinned
-    const thinned = stretches.at(-1)?.thinned
-    await loading.recordLeftOut(lane, thinned)
+    const leftOut = stretches.flatMap(stretch => stretch.leftOut)
+    await loading.recordLeftOut(lane, leftOut, isInDoubt ? stretches.at(-1)?.end : undefined)
     const track = stretches.reduce(covered, lane.track)
     const outgoing = together(stretches.map(stretch => stretch.outgoing))
     if (outgoing.records > 0) {
@@ -116,7 +122,7 @@ const loadLane = async (loading: Loading, lane: Lane, maxBytes: number): Promise
     }
     // nothing but markers and what compaction emptied
     for (const stretch of stretches) lane.pass(stretch, stretch.unsent)
-    if (thinned !== undefined) broker.metrics.add('uplinkLeftOut', thinned.records, 'thinned')
+    for (const { records, reason } of leftOut) broker.metrics.add('uplinkLeftOut', records, reason)
     if (lanes.lag(lane) > 0) lanes.queue(lane)
   } catch (error) {
     if (error instanceof TargetRefused || error instanceof UnreadableRecords) {
@@ -136,8 +142,8 @@ interface Stretch extends Hole {
   readonly outgoing: Outgoing
   readonly unsent: Unsent
   readonly alone: OffsetSpan | undefined
-  /** What was left out of it because it is too much. */
-  readonly thinned: Omit<LeftOutSpan, 'logAge'> | undefined
+  /** What was left out of it by a rule. */
+  readonly leftOut: readonly NewSpan[]
 }
 
 /** Records that cannot be read. */
@@ -168,7 +174,7 @@ const loadHoles = async (
     const stretch = await loadHole(loading, lane, target, hole, leftBytes)
     stretches.push(stretch)
     leftBytes -= stretch.outgoing.bytes
-    if (leftBytes <= 0 || stretch.end < hole.end || stretch.thinned !== undefined) break
+    if (leftBytes <= 0 || stretch.end < hole.end || stretch.leftOut.length > 0) break
   }
   return stretches
 }
@@ -190,7 +196,7 @@ const thinnedPart = (broker: Broker, { id, rule: { thin }, trouble }: Lane, { fi
 }
 
 const loadHole = async (
-  { broker, packing }: Loading,
+  { broker, packing, onRecord }: Loading,
   lane: Lane,
   target: TopicMetadata,
   whole: Hole,
@@ -198,7 +204,10 @@ const loadHole = async (
 ): Promise<Stretch> => {
   const part = thinnedPart(broker, lane, whole)
   const hole = part ?? whole
-  const thinning = part === undefined ? undefined : new Thinning(lane.keyCounts, lane.rule.thin!.oneOf)
+  const known = onRecord(lane)
+  const oneOf = part === undefined ? undefined : lane.rule.thin?.oneOf
+  const isJudged = oneOf !== undefined || known.length > 0
+  const thinning = isJudged ? new Thinning(lane.keyCounts, oneOf, known) : undefined
   const start = Math.max(hole.first, broker.offsets(lane.id).logStart)
   let alone: OffsetSpan | undefined
   let at = Math.min(start, hole.end)
@@ -221,10 +230,12 @@ const loadHole = async (
     const outgoing = await packing.pack(lane, target, stored(), { ...hole, limitBytes, thinning })
     const end = Math.min(outgoing.next ?? at, hole.end)
     const dropped = thinning?.dropped ?? 0
-    const others = unsentIn(broker, lane.id, { first: hole.first, end, records: outgoing.records + dropped })
-    const unsent = dropped === 0 ? others : addUnsent(others, { thinned: dropped })
-    const span = { first: start, last: end - 1, records: dropped, reason: 'thinned' as const }
-    return { first: hole.first, end, outgoing, unsent, alone, thinned: dropped === 0 ? undefined : span }
+    const thinned: NewSpan = { first: start, last: end - 1, records: dropped, reason: 'thinned' }
+    const leftOut = [...(thinning?.expired === undefined ? [] : [thinning.expired]), ...(dropped > 0 ? [thinned] : [])]
+    const judged = leftOut.reduce((sum, { records }) => sum + records, 0)
+    const others = unsentIn(broker, lane.id, { first: hole.first, end, records: outgoing.records + judged })
+    const unsent = leftOut.reduce((sum, { reason, records }) => addUnsent(sum, { [reason]: records }), others)
+    return { first: hole.first, end, outgoing, unsent, alone, leftOut }
   } catch (error) {
     throw error instanceof MalformedFrame ? new UnreadableRecords(error, alone) : error
   }

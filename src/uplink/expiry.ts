@@ -1,11 +1,11 @@
 import type { Broker } from '../broker/broker.ts'
-import type { LeftOutSpan } from '../state/uplink.ts'
 import type { Lane } from './lane.ts'
+import type { NewSpan } from './left-out.ts'
 import { holesIn } from './track.ts'
 import { addUnsent, unsentIn } from './unsent.ts'
 
-/** Makes the record of a span durable; undefined: that from the lane's next record on nothing is left out. */
-export type RecordLeftOut = (lane: Lane, span: Omit<LeftOutSpan, 'logAge'> | undefined) => Promise<void>
+/** Makes the record of spans durable, in place of what was on record from the lane's next one on: of all of it, or up to `judged`. */
+export type RecordLeftOut = (lane: Lane, spans: readonly NewSpan[], judged?: number) => Promise<void>
 
 /**
  * The lane goes on behind what has outlived the `ttl` of its rule, by the life of the log: no clock on a wall decides it. The record of what is given
@@ -22,7 +22,7 @@ export const passExpired = async (broker: Broker, lane: Lane, record: RecordLeft
   const [hole] = holesIn(lane.track, highWatermark)
   const end = Math.min(await broker.findOffsetByLogAge(lane.id, oldest), hole?.end ?? 0)
   if (end <= first) return
-  await record(lane, { first, last: end - 1, records: end - first, reason: 'expired' })
+  await record(lane, [{ first, last: end - 1, records: end - first, reason: 'expired' }])
   broker.metrics.add('uplinkLeftOut', end - first, 'expired')
   const lost = unsentIn(broker, lane.id, { first: lane.next, end: first, records: 0 })
   lane.pass({ first: lane.next, end }, addUnsent(lost, { expired: end - first }))

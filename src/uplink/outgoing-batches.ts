@@ -101,7 +101,7 @@ export const outgoingBatches = async (
         const headers = cursor.headerBytes()
         const value = cursor.value()
         const key = cursor.key()
-        if (rules.thinning?.keeps(key) === false) continue
+        if (rules.thinning !== undefined && isLeftOut(rules.thinning, writer, key, cursor.offset)) continue
         const added = rules.addHeaders === undefined ? headers : rules.addHeaders(headers, cursor.offset)
         if (!writer.hasRoom(key, value, added)) await writer.flush()
         if (writer.isFull) {
@@ -114,6 +114,10 @@ export const outgoingBatches = async (
   }
   return writer.finish(storedBytes)
 }
+
+/** What a round in doubt has left out before records that stand there would come behind them now: it stays out. */
+const isLeftOut = (thinning: Thinning, writer: OutgoingWriter, key: Buffer | null, offset: number): boolean =>
+  (writer.isBehindPresent(key, offset) && thinning.stayedOut(offset)) || !thinning.keeps(key)
 
 /** Brokers take a client's batch only with dense offsets from 0 and its own timestamps. */
 const goesAsStored = (batch: Buffer, next: number, rules: OutgoingRules): boolean =>
@@ -139,12 +143,17 @@ class OutgoingWriter {
   #spare: BatchBuilder | undefined
   readonly #done: OutgoingBatch[] = []
   readonly #present = new Map<number, CentralSpan>()
+  /** The highest offset here of those that stand in a partition there, where it matters. */
+  readonly #lastPresent = new Map<number, number>()
   #openBytes = 0
   #records = 0
   #bytes = 0
 
   constructor(rules: OutgoingRules) {
     this.#rules = rules
+    if (rules.thinning === undefined) return
+    for (const [offset, { partition }] of rules.present)
+      this.#lastPresent.set(partition, Math.max(offset, this.#lastPresent.get(partition) ?? 0))
   }
 
   /** Of what is done; nothing is open then. */
@@ -157,6 +166,11 @@ class OutgoingWriter {
     this.#records++
     const before = this.#present.get(partition)
     this.#present.set(partition, joined(before, { first: offset, last: offset, records: 1 }))
+  }
+
+  /** Does a newer record stand already where this one would go? */
+  isBehindPresent(key: Buffer | null, offset: number): boolean {
+    return this.#lastPresent.size > 0 && offset < (this.#lastPresent.get(this.#targetOf(key)) ?? 0)
   }
 
   /** Otherwise `flush` comes first: a record that is larger than a batch goes alone. */

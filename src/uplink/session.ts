@@ -18,7 +18,7 @@ import { ExpectedOffsets } from './expected-offsets.ts'
 import { inherit } from './inheritance.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
-import { recordLeftOut } from './left-out.ts'
+import { leftOutOf, recordLeftOut, spansFrom } from './left-out.ts'
 import type { LinkRate } from './link-rate.ts'
 import type { OffsetMaps } from './offset-maps.ts'
 import type { Packing, PackingRules } from './packing.ts'
@@ -119,7 +119,9 @@ export class Session {
       ...parts,
       targetOf: lane => this.#targetOf(lane),
       mayReorder: withoutTransactions === undefined,
-      recordLeftOut: (lane, span) => recordLeftOut(parts, lane, span),
+      recordLeftOut: (lane, spans, judged) => recordLeftOut(parts, lane, spans, judged),
+      onRecord: lane => spansFrom(leftOutOf(parts.view, lane), lane.next),
+      isInDoubt: (lane, target) => this.#packingRules(lane, target).present.size > 0,
       packing: {
         readBytes: (lane, bytes) => packing.readBytes(lane, bytes),
         pack: (lane, target, stored, hole) =>

@@ -1,3 +1,6 @@
+import type { LeftOutSpan } from '../state/uplink.ts'
+import type { NewSpan } from './left-out.ts'
+
 /** Beyond these the counts begin anew, which keeps some records more. */
 const mostKeys = 10_000
 const mostKeyBytes = 1 << 20
@@ -37,22 +40,43 @@ export class KeyCounts {
 /** What is left out of one load. */
 export class Thinning {
   readonly #counts: KeyCounts
-  readonly #oneOf: number
+  readonly #oneOf: number | undefined
+  readonly #onRecord: readonly LeftOutSpan[]
   #dropped = 0
+  #expired: NewSpan | undefined
 
-  constructor(counts: KeyCounts, oneOf: number) {
+  /** Without `oneOf` only that stays out which is on record. */
+  constructor(counts: KeyCounts, oneOf: number | undefined, onRecord: readonly LeftOutSpan[] = []) {
     this.#counts = counts
     this.#oneOf = oneOf
+    this.#onRecord = onRecord
   }
 
+  /** Because there are too many. */
   get dropped(): number {
     return this.#dropped
   }
 
+  /** What an earlier load had left out because of its age; undefined: nothing. */
+  get expired(): NewSpan | undefined {
+    return this.#expired
+  }
+
   keeps(key: Buffer | null): boolean {
-    const isKept = this.#counts.keeps(key, this.#oneOf)
+    const isKept = this.#oneOf === undefined || this.#counts.keeps(key, this.#oneOf)
     if (!isKept) this.#dropped++
     return isKept
+  }
+
+  /** The record was left out by an earlier load, and stays out; false: that is not on record. */
+  stayedOut(offset: number): boolean {
+    const span = this.#onRecord.find(({ first, last }) => first <= offset && offset <= last)
+    if (span?.reason === 'thinned') this.#dropped++
+    else if (span !== undefined) {
+      const { first, records } = this.#expired ?? { first: offset, records: 0 }
+      this.#expired = { first, last: offset, records: records + 1, reason: span.reason }
+    }
+    return span !== undefined
   }
 
   takeBack(key: Buffer | null): void {

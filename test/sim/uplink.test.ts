@@ -21,6 +21,10 @@ it.each(seedsOf(12))('and where rules send the newest first, or leave out what i
   await simulate(seed, { isScheduled: true })
 })
 
+it.each(seedsOf(8))('and so without transactions: seed %i', async seed => {
+  await simulate(seed, { isScheduled: true, isWithoutTransactions: true })
+})
+
 it.each(seedsOf(6))('so it is when the log is forked in between: seed %i', async seed => {
   await simulate(seed, { isForked: true })
 })
@@ -32,6 +36,13 @@ it.each(seedsOf(6))('so it is when it is forked without transactions: seed %i', 
 it.each(seedsOf(8))('so it is when the right to transactions comes and goes: seed %i', async seed => {
   await simulate(seed, { isWithoutTransactions: 'sometimes' })
 })
+
+it.each(seedsOf(8))(
+  'so it is when settings change between lives, and topics and the clock within them: seed %i',
+  async seed => {
+    await simulate(seed, { isChanging: true, isWithoutTransactions: seed % 3 === 0 })
+  },
+)
 
 it('an end of a transaction that never arrived is settled by the next session, not by its timeout', async () => {
   const pausesMs: number[] = []

@@ -32,6 +32,8 @@ const stranger = 'stranger'
 const lives = 3
 /** Virtual time in which a link without faults must have brought everything up. */
 const drainMs = 300_000
+/** Under the cap of a schedule. */
+const cappedDrainMs = 1_200_000
 const forever = Number.POSITIVE_INFINITY
 const badFates: readonly Fate[] = ['lost', 'cut', 'unheard', 'cutAfter', 'late', 'unreplicated']
 
@@ -46,6 +48,8 @@ export interface UplinkRunOptions {
   readonly isScheduled?: boolean
   /** Between lives the log is often forked. */
   readonly isForked?: boolean
+  /** Each life has settings of its own, a topic is deleted and made again, and the wall clock jumps. */
+  readonly isChanging?: boolean
 }
 
 /** A record of a source partition, as its value says it. */
@@ -66,7 +70,10 @@ export class UplinkRun {
   leftOut = 0
   /** Records written so far, by source partition. */
   readonly #written = new Map<string, number>()
-  readonly #settings: Settings
+  #settings: Settings
+  /** Ids of all topics that there ever were, by their names. */
+  readonly #made = new Map<string, string[]>()
+  readonly #isChanging: boolean
   readonly #isScheduled: boolean
   readonly #isForked: boolean
   readonly #changesRights: boolean
@@ -82,9 +89,16 @@ export class UplinkRun {
 
   constructor(
     seed: number,
-    { bugs = {}, isWithoutTransactions = false, isScheduled = false, isForked = false }: UplinkRunOptions = {},
+    {
+      bugs = {},
+      isWithoutTransactions = false,
+      isScheduled = false,
+      isForked = false,
+      isChanging = false,
+    }: UplinkRunOptions = {},
   ) {
-    this.#isScheduled = isScheduled
+    this.#isChanging = isChanging
+    this.#isScheduled = isScheduled || isChanging
     this.#isForked = isForked
     this.machine = new SimMachine(seed)
     this.random = new SimRandom(seed + 1)
@@ -132,27 +146,49 @@ export class UplinkRun {
     }
   }
 
+  /** For the next life. */
+  #changed(): Partial<Settings> {
+    const { random } = this
+    const isPlain = random.chance(0.5)
+    // what was in doubt under another name is not read back
+    const isRenamed = this.central.withoutTransactions === 0 && random.chance(0.4)
+    const parts = [...(isRenamed ? [{ literal: 'other.' }] : []), { name: 'topic' }]
+    return {
+      ...this.#schedule(),
+      ...(isPlain ? { 'uplink.rate.max': forever, 'uplink.rules': [] } : {}),
+      'uplink.rename': { text: '', parts },
+      'uplink.partitions': random.pick([0, 3]),
+      'uplink.headers': random.pick(['auto', 'none', 'gateway', 'full'] as const),
+      'uplink.compression.type': random.pick(['none', 'zstd'] as const),
+      'uplink.batch.size': random.pick([KiB, 16 * KiB]),
+      'uplink.topics.exclude': random.chance(0.2) ? ['two'] : [],
+    }
+  }
+
   /** Several lives of the gateway under faults, then one in peace. Throws what is wrong. */
   async run(): Promise<void> {
     for (let life = 0; life < lives; life++) {
+      if (this.#isChanging) this.#settings = { ...this.#settings, ...this.#changed() }
       await this.#life()
       this.machine.crash(this.random.pick(['power', 'kill'] as const))
       if (this.random.chance(0.1)) this.machine.dropCheckpoints()
       if (this.#isForked && this.random.chance(0.6)) await this.#during(this.#fork())
     }
     this.#faultShare = 0
+    this.#settings = { ...this.#settings, 'uplink.topics.exclude': [] }
     this.#start()
     for (const { nodeId } of this.central.brokers) this.central.startBroker(nodeId)
     await this.#during(this.#opened())
     await this.#during(this.#drained())
     await this.#during(this.#audited())
-    if (!this.#isForked) await this.#checkPositions()
+    if (!this.#isForked && !this.#isChanging) await this.#checkPositions()
     await this.#during(this.#stop())
   }
 
   /** Records upstream that committed readers see, as their values name them, by target partition. */
   async upstream(): Promise<Seen[][]> {
-    const targets = [...topics, 'all'].flatMap(topic => this.central.topics.get(topic)?.partitions ?? [])
+    const names = [...topics, ...topics.map(topic => `other.${topic}`), 'all']
+    const targets = names.flatMap(topic => this.central.topics.get(topic)?.partitions ?? [])
     const seen = await Promise.all(targets.map(async partition => valuesOf(partition.committed())))
     return seen.map(values => values.filter(({ source }) => source !== stranger))
   }
@@ -244,11 +280,26 @@ export class UplinkRun {
     }
   }
 
+  /** A topic that was made anew has other records. */
+  #sourceOf(topic: string, partition: number): string {
+    const { id } = this.#open.broker.topics.get(topic)
+    const ids = this.#made.get(topic) ?? []
+    if (!ids.includes(id)) this.#made.set(topic, [...ids, id])
+    const made = this.#made.get(topic)!.indexOf(id)
+    return `${topic}/${partition}${made === 0 ? '' : `/${made}`}`
+  }
+
+  #remake(topic: string): void {
+    const { topics: known } = this.#open.broker
+    known.delete(topic)
+    known.ensure(topic)
+  }
+
   async #write(): Promise<void> {
     const { broker } = this.#open
     const topic = this.random.pick(topics)
     const partition = this.random.below(partitions)
-    const source = `${topic}/${partition}`
+    const source = this.#sourceOf(topic, partition)
     const first = this.#written.get(source) ?? 0
     const records = Array.from({ length: this.random.between(1, 5) }, (_, index) => ({
       timestampMs: this.machine.clock.wallMs(),
@@ -281,12 +332,17 @@ export class UplinkRun {
       () => void this.#compactPositions(),
       ...(this.#changesRights ? [() => this.#changeRights()] : []),
       () => this.#writeAsStranger(),
+      ...(this.#isChanging ? [() => this.#remake('two'), () => this.#setClock()] : []),
     ]
     while (clock.nowMs < endMs) {
       await sleep(clock, random.below(4_000))
       random.pick(deeds)()
     }
     network.link.blackHole = false
+  }
+
+  #setClock(): void {
+    this.machine.clock.wallOffsetMs += this.random.pick([-1, 1]) * 10 * 365 * 86_400_000
   }
 
   #changeRights(): void {
@@ -341,7 +397,7 @@ export class UplinkRun {
           batches.push(...read.batches)
           offset = read.nextOffset
         }
-        stored.set(`${topic}/${partition}`, await valuesOf(batches))
+        stored.set(this.#sourceOf(topic, partition), await valuesOf(batches))
       }
     }
     return stored
@@ -350,7 +406,7 @@ export class UplinkRun {
   /** Waits until all is upstream. */
   async #drained(): Promise<void> {
     const { clock } = this.machine
-    const endMs = clock.nowMs + drainMs
+    const endMs = clock.nowMs + (this.#isScheduled ? cappedDrainMs : drainMs)
     const count = (lists: Iterable<readonly Seen[]>): number => [...lists].reduce((sum, { length }) => sum + length, 0)
     const stored = count((await this.#stored()).values())
     const isDrained = async (): Promise<boolean> =>
@@ -445,7 +501,7 @@ export class UplinkRun {
     if (seen.length + leftOut !== stored)
       throw new Error(`${source}: ${seen.length} of ${stored} upstream, ${leftOut} left out`)
     this.leftOut += leftOut
-    const spans = [...this.#uplink.leftOut()].filter(span => `${span.topic}/${span.partition}` === source)
+    const spans = [...this.#uplink.leftOut()].filter(span => this.#sourceOf(span.topic, span.partition) === source)
     const recorded = spans.reduce((sum, { records }) => sum + records, 0)
     // older ones are summed
     if (spans.length < 20 && recorded !== leftOut)

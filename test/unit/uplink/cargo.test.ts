@@ -75,6 +75,8 @@ it('on a link that carries one partition in a round all have their turn', async 
     lanes,
     targetOf: async () => target,
     recordLeftOut,
+    isInDoubt: () => false,
+    onRecord: () => [],
     mayReorder: true,
     packing,
   }

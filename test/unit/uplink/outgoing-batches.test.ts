@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { partitionOfKey } from '../../../src/core/murmur2.ts'
 import { gatewayHeader, originHeaders } from '../../../src/uplink/origin-headers.ts'
 import { type OutgoingRules, outgoingBatches } from '../../../src/uplink/outgoing-batches.ts'
+import { KeyCounts, Thinning } from '../../../src/uplink/thinning.ts'
 import { compressBatch, encodeBatch, type NewRecord } from '../../../src/wire/kafka/batch-encoding.ts'
 import { AT, CONTROL_BIT, codecOf, LOG_APPEND_TIME_BIT, seal, stamp } from '../../../src/wire/kafka/record-batch.ts'
 import { allRecords, decompressRecords } from '../../../src/wire/kafka/records.ts'
@@ -175,5 +176,19 @@ describe('batches on their way up', () => {
     expect(await contentOf(outgoing.batches)).toEqual(['1:0 k=b'])
     expect(outgoing.records).toBe(3)
     expect([...outgoing.present]).toEqual([[1, { first: 70, last: 90, records: 2 }]])
+  })
+
+  it('what a round in doubt has left out, as it is on record, does not come behind what stands there', async () => {
+    const batch = stored(5, record('a'), record('b'), record('c'), record('d'), record('e'))
+    const present = new Map([[8, { partition: 1, offset: 90 }]])
+    const onRecord = [
+      { first: 5, last: 5, records: 1, reason: 'expired', logAge: 1 },
+      { first: 6, last: 9, records: 2, reason: 'thinned', logAge: 1 },
+    ] as const
+    const thinning = new Thinning(new KeyCounts(), undefined, onRecord)
+    const outgoing = await outgoingBatches([batch], 5, { ...rules, present, thinning })
+    expect(await contentOf(outgoing.batches)).toEqual(['1:0 k=e'])
+    expect([outgoing.records, thinning.dropped]).toEqual([2, 2])
+    expect(thinning.expired).toEqual({ first: 5, last: 5, records: 1, reason: 'expired' })
   })
 })
