@@ -45,6 +45,13 @@ export class ShareBacklog implements ReadableBacklog {
     return this.#partitions.get(partition)?.isStored ?? false
   }
 
+  /** Something is about to come; does the log have a position there? */
+  expects(partition: PartitionId): boolean {
+    const found = this.#partitions.get(partition)
+    if (found !== undefined) found.isQuiet = false
+    return found?.isStored ?? false
+  }
+
   /** The log has a position there now; what comes from `offset` on is told of by it. */
   stored(partition: PartitionId, offset: number): void {
     const known = this.#partitions.get(partition)

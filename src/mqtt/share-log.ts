@@ -104,8 +104,8 @@ export class ShareLog {
     )
     const removals = needless.flatMap(partition => this.#removal(filter, partition))
     const positions = this.#positions(share).filter(({ key }) => !removals.some(removal => removal.key.equals(key)))
-    if (!this.#tryWrite([...positions, ...removals])) return
-    for (const partition of needless) backlog.forget(partition)
+    this.#tryWrite([...positions, ...removals])
+    for (const partition of needless) if (!this.#has(filter, partition)) backlog.forget(partition)
   }
 
   /** The partitions are gone. */
@@ -133,7 +133,11 @@ export class ShareLog {
   }
 
   #removal(filter: string, partition: PartitionId): StateChange[] {
-    return this.#view.position(filter, partition) === undefined ? [] : [this.#view.remove(filter, partition)]
+    return this.#has(filter, partition) ? [this.#view.remove(filter, partition)] : []
+  }
+
+  #has(filter: string, partition: PartitionId): boolean {
+    return this.#view.position(filter, partition) !== undefined
   }
 
   /** Nothing in the partition waits to become durable. */

@@ -77,7 +77,7 @@ export class SharedSubscription {
 
   /** Needs the log a position before something is appended to the partition? */
   awaitsPosition(partition: PartitionId): boolean {
-    return this.#isKept && !this.backlog.isStored(partition)
+    return this.#isKept && !this.backlog.expects(partition)
   }
 
   /** To one member, or left in the log for whoever comes; counted when there is none that can take what is not in the log. */
