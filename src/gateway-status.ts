@@ -92,6 +92,7 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
     uplinkOffsets: topic => parts.uplink && uplinkOffsets(parts.uplink, topic),
     downlink: () => downlinkStatus(parts),
     audit: () => gatewayAudit({ ...parts, settings: loaded.settings, gatewayId: gatewayId(loaded, log), startedMs }),
+    downlinkControls: () => parts.downlink,
     uplinkControls: () => parts.uplink,
     settings: () => shownSettings(parts.live.loaded),
     route: mqttTopic => parts.mqtt.explain(mqttTopic),

@@ -21,6 +21,20 @@ export interface StayingReports {
   readonly reason: string
 }
 
+/** What of a central partition is to be given up. */
+export interface DownlinkSkip {
+  readonly topic: string
+  readonly partition: number
+  readonly first: number
+  readonly last: number
+}
+
+/** What an operator does about the downlink. */
+export interface DownlinkControls {
+  /** Undefined: done; otherwise why not. */
+  skip(skip: DownlinkSkip): Promise<string | undefined>
+}
+
 export interface FormerRule {
   /** What it is known by: its topic, and its name if it had one. */
   readonly rule: string
@@ -68,5 +82,7 @@ export interface DownlinkPartition {
   readonly lost: number
   /** Why nothing comes from it at present; null: nothing is known against it. */
   readonly error: string | null
+  /** Offsets of what cannot be read, which `downlink skip` gives up; null: nothing is known. */
+  readonly unreadable: { readonly first: number; readonly last: number } | null
   readonly retryInMs: number | null
 }

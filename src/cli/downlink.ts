@@ -1,7 +1,8 @@
 import { Command } from 'commander'
 import type { DownlinkPartition, DownlinkSummary } from '../broker/downlink-summary.ts'
 import { ageText } from './age-text.ts'
-import { HttpClient } from './http-client.ts'
+import { HttpClient, HttpFailure } from './http-client.ts'
+import { maxPartitions, wholeNumber } from './option-values.ts'
 import { plural } from './plural.ts'
 import { printList } from './table.ts'
 
@@ -43,9 +44,10 @@ const troubles = ({ topics }: DownlinkSummary): string =>
       ...(error === null ? [] : [`topic ${topic} waits: ${error}\n`]),
       ...partitions
         .filter(partition => partition.error !== null)
-        .map(({ partition, error: reason, retryInMs }) => {
+        .map(({ partition, error: reason, unreadable, retryInMs }) => {
           const next = retryInMs === null ? '' : `; next attempt in ${ageText(Math.ceil(retryInMs / 1000))}`
-          return `partition ${partition} of ${topic} waits: ${reason}${next}\n`
+          const wayOut = unreadable === null ? '' : ' (brooklet downlink skip gives it up)'
+          return `partition ${partition} of ${topic} waits: ${reason}${wayOut}${next}\n`
         }),
     ])
     .join('')
@@ -84,6 +86,29 @@ const status = async ({ http, json }: { readonly http: string; readonly json?: b
   if (rows.length > 0) printList(rows, columns, false)
 }
 
+interface SkipFlags {
+  readonly http: string
+  readonly yes?: boolean
+}
+
+/** Says what would be given up; does it with `--yes`. */
+const skip = async (topic: string, partition: number, { http, yes }: SkipFlags): Promise<void> => {
+  const client = new HttpClient(http)
+  const { topics } = await client.get<DownlinkSummary>('/api/v1/downlink')
+  const where = `partition ${partition} of ${topic}`
+  const found = topics.find(one => one.topic === topic)?.partitions.find(one => one.partition === partition)
+  if (found === undefined)
+    throw new HttpFailure(`${where} does not come down; brooklet downlink status lists those that do`)
+  const { unreadable, error } = found
+  if (unreadable === null) throw new HttpFailure(`${where}: nothing of it is known that cannot be read`)
+  const { first, last } = unreadable
+  const what = `offsets ${first} to ${last} of ${where}: ${error}`
+  if (!yes) throw new HttpFailure(`this would never bring down ${what}; say --yes to skip them`)
+  const query = new URLSearchParams({ topic, partition: `${partition}`, first: `${first}`, last: `${last}` })
+  await client.post<DownlinkSummary>(`/api/v1/downlink/skip?${query}`)
+  process.stdout.write(`skipped ${what}\n`)
+}
+
 /** `brooklet downlink`: what came down from the central cluster, and what waits there. */
 export const downlinkCommand = (): Command =>
   new Command('downlink')
@@ -94,4 +119,13 @@ export const downlinkCommand = (): Command =>
         .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
         .option('--json', 'print JSON')
         .action(status),
+    )
+    .addCommand(
+      new Command('skip')
+        .description('give up what cannot be read of a topic of the central cluster')
+        .argument('<topic>', 'its name there')
+        .argument('<partition>', 'its number', wholeNumber(0, maxPartitions - 1))
+        .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
+        .option('--yes', 'without it, it only says what would be skipped')
+        .action(skip),
     )

@@ -10,7 +10,7 @@ import {
   nextOffsetOf,
   producerIdOf,
 } from '../wire/kafka/record-batch.ts'
-import { decompressRecords, type LogRecord } from '../wire/kafka/records.ts'
+import { decompressRecords, type LogRecord, type RecordCursor } from '../wire/kafka/records.ts'
 import { UnreadableBatch } from './kafka-error.ts'
 
 /** A transaction that was aborted: the records of this producer from `firstOffset` to its abort marker do not count. */
@@ -23,47 +23,55 @@ export interface Unpacked {
   readonly records: readonly LogRecord[]
   /** Offset to go on from: behind the last whole batch, also where that ends with records that are gone or do not count. */
   readonly position: number
+  /** What the batches took once they were decompressed. */
+  readonly unpackedBytes: number
 }
 
-const maxUnpackedBytes = 64 << 20
+export const maxUnpackedBytes = 64 << 20
 
 /**
  * The records of a fetch answer from `position` on, without control records and those of aborted transactions. A last batch that was
- * cut short is left for the next fetch. Throws `UnreadableBatch` when the first batch that is wanted cannot be read; before a later one it stops.
+ * cut short is left for the next fetch, and so is what is behind `mostBytes` of them unpacked. Throws `UnreadableBatch` when the first batch that is wanted cannot be read; before a later one it stops.
  */
 export const unpackRecords = async (
   bytes: Buffer | null,
   position: number,
   aborted: readonly AbortedTransaction[],
+  mostBytes = maxUnpackedBytes,
 ): Promise<Unpacked> => {
   const records: LogRecord[] = []
   const abortions = new Abortions(aborted)
   let next = position
+  let unpackedBytes = 0
   for (const batch of wholeBatches(bytes)) {
     if (nextOffsetOf(batch) <= position) continue
     try {
-      if (abortions.counts(batch)) records.push(...(await recordsOf(batch, position)))
+      if (abortions.counts(batch)) {
+        const cursor = await recordsOf(batch, mostBytes - unpackedBytes)
+        unpackedBytes += cursor.records.length
+        while (cursor.next()) if (cursor.offset >= position) records.push(cursor.record())
+      }
     } catch (error) {
       if (records.length > 0 || next > position) break
-      if (error instanceof MalformedFrame) throw unreadable(batch, error.message)
+      if (error instanceof MalformedFrame) throw unreadable(batch, position, error.message)
       throw error
     }
     // inner offsets are the producer's word: the batch's own are the broker's
     next = nextOffsetOf(batch)
   }
-  return { records, position: next }
+  return { records, position: next, unpackedBytes }
 }
 
-const recordsOf = async (batch: Buffer, position: number): Promise<LogRecord[]> => {
-  if (!hasValidCrc(batch)) throw unreadable(batch, 'its checksum does not fit')
-  const records: LogRecord[] = []
-  const cursor = await decompressRecords(batch, maxUnpackedBytes)
-  while (cursor.next()) if (cursor.offset >= position) records.push(cursor.record())
-  return records
+const recordsOf = (batch: Buffer, mostBytes: number): Promise<RecordCursor> => {
+  if (!hasValidCrc(batch)) throw new MalformedFrame('batch', 'its checksum does not fit')
+  return decompressRecords(batch, mostBytes)
 }
 
-const unreadable = (batch: Buffer, why: string): UnreadableBatch =>
-  new UnreadableBatch(`the batch of offsets ${baseOffsetOf(batch)} to ${lastOffsetOf(batch)} cannot be read: ${why}`)
+const unreadable = (batch: Buffer, position: number, why: string): UnreadableBatch => {
+  const [base, last] = [baseOffsetOf(batch), lastOffsetOf(batch)]
+  const span = { first: Math.max(base, position), last }
+  return new UnreadableBatch(`the batch of offsets ${base} to ${last} cannot be read: ${why}`, span)
+}
 
 /** The batches of a fetch answer but a last one that was cut short. Throws `UnreadableBatch`. */
 export function* wholeBatches(bytes: Buffer | null): Generator<Buffer> {

@@ -30,6 +30,18 @@ export class CredentialsMissing extends Error {
 /** A batch that was fetched cannot be read; whoever wants what comes after it must go on behind it. */
 export class UnreadableBatch extends Error {
   override name = 'UnreadableBatch'
+  /** Offsets of the batch, from the one that was wanted on; undefined where they cannot be told. */
+  readonly span: OffsetSpan | undefined
+
+  constructor(message: string, span?: OffsetSpan) {
+    super(message)
+    this.span = span
+  }
+}
+
+export interface OffsetSpan {
+  readonly first: number
+  readonly last: number
 }
 
 /** Errors that are nobody's bug here: one line tells the user. */

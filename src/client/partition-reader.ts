@@ -18,6 +18,8 @@ export interface ReaderOptions {
   /** Longest time the broker may wait for a first byte. */
   readonly maxWaitMs: number
   readonly maxBytes: number
+  /** What the batches of one partition may take, decompressed, in one answer; 64 MiB when absent. */
+  readonly maxUnpackedBytes?: number
   /** Records of transactions only when they were committed. */
   readonly readCommitted: boolean
   /** Told when a position is not in the log: what is between it and `logStart` is gone, or it is beyond the end. */
@@ -46,6 +48,8 @@ export class PartitionReader {
   served = 0
   /** Bytes of batches that fetches brought, as they came. */
   receivedBytes = 0
+  /** What they took once they were decompressed. */
+  unpackedBytes = 0
   readonly #cluster: Cluster
 
   constructor(cluster: Cluster, source: ReaderSource, position: number, options: ReaderOptions) {
@@ -83,8 +87,11 @@ export class PartitionReader {
     this.highWatermark = answer.highWatermark
     this.receivedBytes += answer.records?.length ?? 0
     const aborted = this.options.readCommitted ? (answer.abortedTransactions ?? []) : []
-    const { records, position } = await unpackRecords(answer.records, this.position, aborted)
+    const { maxUnpackedBytes } = this.options
+    const unpacked = await unpackRecords(answer.records, this.position, aborted, maxUnpackedBytes)
+    const { records, position } = unpacked
     this.position = position
+    this.unpackedBytes += unpacked.unpackedBytes
     if (records.length > 0) this.served++
     return records.map(record => ({ topic, partition, ...record }))
   }

@@ -59,6 +59,7 @@ const json = (
   },
 })
 
+const noDownlink = 'there is no downlink: set downlink'
 const noUplink = 'there is no uplink: set uplink.bootstrap.servers'
 
 /** Steers the uplink and answers what `/api/v1/uplink` answers. */
@@ -146,8 +147,23 @@ export const endpoints: readonly Endpoint[] = [
     '/api/v1/downlink',
     'How far topics of the central cluster were read, and what became of their records',
     status => status.downlink(),
-    'there is no downlink: set downlink',
+    noDownlink,
   ),
+  {
+    method: 'POST',
+    path: '/api/v1/downlink/skip',
+    summary: 'Give up what cannot be read of a topic of the central cluster: it never comes down',
+    contentType: JSON_TYPE,
+    query: { topic: 'topic there', partition: 'partition', first: 'first offset', last: 'last offset' },
+    answer: async (status, { query }) => {
+      const number = (name: string): number => Number(query.get(name))
+      const controls = status.downlinkControls()
+      if (controls === undefined) return errorAnswer(404, noDownlink)
+      const skip = { topic: query.get('topic') ?? '', partition: number('partition') }
+      const fault = await controls.skip({ ...skip, first: number('first'), last: number('last') })
+      return fault === undefined ? jsonAnswer(200, status.downlink()) : errorAnswer(409, fault)
+    },
+  },
   uplinkCommand('/api/v1/uplink/pause', 'Send nothing up until it is resumed, also after restarts', controls =>
     controls.pause(),
   ),

@@ -1,6 +1,6 @@
 import type { AuditReport } from '../broker/audit-report.ts'
 import type { ClockSummary } from '../broker/clock-quality.ts'
-import type { DownlinkSummary } from '../broker/downlink-summary.ts'
+import type { DownlinkControls, DownlinkSummary } from '../broker/downlink-summary.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
 import type { UplinkControls, UplinkOffsets, UplinkSummary } from '../broker/uplink-summary.ts'
 
@@ -26,6 +26,8 @@ export interface GatewayStatus {
   uplinkOffsets(topic: string): readonly UplinkOffsets[] | undefined
   /** Undefined when nothing comes down and no deliver rule waits for devices. */
   downlink(): DownlinkSummary | undefined
+  /** Undefined when nothing comes down. */
+  downlinkControls(): DownlinkControls | undefined
   /** Undefined when there is no uplink. */
   uplinkControls(): UplinkControls | undefined
   /** Secrets already replaced: see `shownSettings`. */

@@ -16,7 +16,7 @@ export const downlinkTopics = (downlink: Downlink, clock: Clock): readonly Downl
 }
 
 const partitionSummary = (inlet: Inlet, nowMs: number): DownlinkPartition => {
-  const { partition, lag, trouble, retryAtMs, position, reader } = inlet
+  const { partition, lag, trouble, unreadable, retryAtMs, position, reader } = inlet
   const { next, taken, expired, refused, lost } = position
   return {
     partition,
@@ -28,6 +28,7 @@ const partitionSummary = (inlet: Inlet, nowMs: number): DownlinkPartition => {
     refused,
     lost,
     error: trouble ?? null,
+    unreadable: unreadable ?? null,
     retryInMs: trouble === undefined || retryAtMs <= nowMs ? null : Math.round(retryAtMs - nowMs),
   }
 }

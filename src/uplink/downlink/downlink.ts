@@ -1,9 +1,11 @@
 import type { Broker } from '../../broker/broker.ts'
 import type { ClockQuality } from '../../broker/clock-quality.ts'
+import type { DownlinkSkip } from '../../broker/downlink-summary.ts'
 import { Cluster } from '../../client/cluster.ts'
 import type { Credentials } from '../../client/credentials.ts'
 import { readTogether } from '../../client/fetch-together.ts'
-import { isClientError } from '../../client/kafka-error.ts'
+import { maxUnpackedBytes } from '../../client/fetched-records.ts'
+import { isClientError, UnreadableBatch } from '../../client/kafka-error.ts'
 import { latestOffset, offsetFor, type TopicPartition } from '../../client/partition-offsets.ts'
 import type { FetchedRecord, ReaderOptions } from '../../client/partition-reader.ts'
 import type { Settings } from '../../config/settings.ts'
@@ -42,6 +44,8 @@ export interface DownlinkParts {
 const maxWaitMs = 10_000
 /** Most that one fetch asks for. */
 const fetchBytes = 1 << 20
+/** Part of memory.budget that what a fetch brings of one partition may take, decompressed. */
+const unpackedShare = 8
 /** While memory.budget is out nothing is fetched. */
 const memoryWaitMs = 100
 /** What is under way when the gateway stops may take this long. */
@@ -135,6 +139,28 @@ export class Downlink {
     await this.#ended(this.#tasks)
   }
 
+  /** Gives up what stands at the position of a partition and cannot be read. Undefined when that is durable, otherwise why it is not done. */
+  async skip({ topic, partition, first, last }: DownlinkSkip): Promise<string | undefined> {
+    const inlet = this.topics.find(({ name }) => name === topic)?.inlets[partition]
+    const where = `partition ${partition} of ${topic}`
+    if (inlet === undefined) return `${where} does not come down; downlink status lists those that do`
+    const { unreadable } = inlet
+    if (unreadable === undefined) return `${where}: nothing of it is known that cannot be read`
+    if (unreadable.first !== first || unreadable.last !== last)
+      return `${where}: what cannot be read is ${unreadable.first} to ${unreadable.last}, not ${first} to ${last}`
+    if (inlet.isBusy) return `${where} is tried again just now; ask again after that`
+    const { broker, state, view, logger, clock } = this.#parts
+    const reason = inlet.trouble
+    inlet.skip(unreadable)
+    broker.metrics.add('downlinkLost', last - first + 1, topic)
+    logger.warn({ topic, partition, first, last, reason }, 'an operator has given up what could not be read')
+    const { position } = inlet
+    await state.whenDurable(state.write([view.putPosition(topic, partition, position)]))
+    inlet.durable(position, clock.monotonicMs())
+    this.#step()
+    return undefined
+  }
+
   /** Or what takes too long. */
   #ended(tasks: Iterable<Promise<void>>): Promise<unknown> {
     return Promise.race([Promise.all(tasks), sleep(this.#parts.clock, finishMs)])
@@ -217,11 +243,12 @@ export class Downlink {
       const bytes = inlets.reduce((sum, { broughtBytes }) => sum + broughtBytes, 0)
       // how long a broker had nothing says nothing of the link
       if (hadMore) this.#rate.acknowledged(bytes, clock.monotonicMs() - startMs, true)
-      broker.memory.take(bytes)
+      const heldBytes = bytes + inlets.reduce((sum, { unpackedBytes }) => sum + unpackedBytes, 0)
+      broker.memory.take(heldBytes)
       try {
         for (const inlet of inlets) await this.#take(inlet, records)
       } finally {
-        broker.memory.give(bytes)
+        broker.memory.give(heldBytes)
       }
     } finally {
       for (const inlet of inlets) inlet.isBusy = false
@@ -282,8 +309,10 @@ export class Downlink {
 
   #readerOptions(): ReaderOptions {
     const rate = this.#rate
+    const { limitBytes } = this.#parts.broker.memory
     return {
       maxWaitMs,
+      maxUnpackedBytes: Math.min(maxUnpackedBytes, Math.floor(limitBytes / unpackedShare)),
       // with a transaction that is aborted nothing comes down
       readCommitted: true,
       get maxBytes() {
@@ -292,7 +321,11 @@ export class Downlink {
       onOutOfRange: (source, position, logStart) => {
         this.#inletOf(source).outOfRange = { position, logStart }
       },
-      onFailure: (source, error) => this.#failed(this.#inletOf(source), error),
+      onFailure: (source, error) => {
+        const inlet = this.#inletOf(source)
+        if (error instanceof UnreadableBatch) inlet.unreadable = error.span
+        this.#failed(inlet, error)
+      },
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Cluster } from '../../client/cluster.ts'
+import type { OffsetSpan } from '../../client/kafka-error.ts'
 import { PartitionReader, type ReaderOptions } from '../../client/partition-reader.ts'
 import type { DownlinkPosition } from '../../state/downlink.ts'
 import type { Backoff } from '../backoff.ts'
@@ -22,10 +23,13 @@ export class Inlet {
   writtenAtMs = Number.NEGATIVE_INFINITY
   /** Why nothing comes from it at present. */
   trouble: string | undefined
+  /** What stands at its position and cannot be read: an operator may give it up. */
+  unreadable: OffsetSpan | undefined
   /** Monotonic time before which it is not asked again. */
   retryAtMs = Number.NEGATIVE_INFINITY
   #hasFailed = false
   #receivedBefore = 0
+  #unpackedBefore = 0
   #positionBefore = 0
   readonly #backoff: Backoff
 
@@ -78,12 +82,18 @@ export class Inlet {
     this.outOfRange = undefined
     this.#hasFailed = false
     this.#receivedBefore = this.reader.receivedBytes
+    this.#unpackedBefore = this.reader.unpackedBytes
     this.#positionBefore = this.reader.position
   }
 
   /** Bytes that came since `begin`. */
   get broughtBytes(): number {
     return this.reader.receivedBytes - this.#receivedBefore
+  }
+
+  /** What they took once they were decompressed. */
+  get unpackedBytes(): number {
+    return this.reader.unpackedBytes - this.#unpackedBefore
   }
 
   /** Something went wrong since `begin`. */
@@ -105,6 +115,17 @@ export class Inlet {
     const { position, highWatermark } = this.reader
     this.hasMore = position > this.#positionBefore && position < highWatermark
     this.trouble = undefined
+    this.unreadable = undefined
+    this.#backoff.reset()
+  }
+
+  /** What cannot be read is given up: it goes on behind it. */
+  skip({ last }: OffsetSpan): void {
+    this.lost(last + 1)
+    this.reader.position = last + 1
+    this.retryAtMs = Number.NEGATIVE_INFINITY
+    this.trouble = undefined
+    this.unreadable = undefined
     this.#backoff.reset()
   }
 }

@@ -27,7 +27,7 @@ const valuesOf = async (bytes: Buffer, position = 0, aborted: { producerId: numb
 it('gives the records from the position on, of whole batches', async () => {
   const bytes = Buffer.concat([batchAt(10, ['a', 'b', 'c']), batchAt(13, ['d']), batchAt(14, ['e']).subarray(0, 65)])
   expect(await valuesOf(bytes, 11)).toEqual({ values: ['b', 'c', 'd'], next: 14 })
-  expect(await unpackRecords(null, 7, [])).toEqual({ records: [], position: 7 })
+  expect(await unpackRecords(null, 7, [])).toMatchObject({ records: [], position: 7 })
 })
 
 it('goes on behind a batch whose last records were compacted away', async () => {

@@ -77,6 +77,7 @@ export class FakeStatus implements GatewayStatus {
     partitions: [],
   })
   isPaused = false
+  downlinkControls = () => ({ skip: () => Promise.resolve(undefined) })
   uplinkControls = () => ({
     pause: async () => {
       this.isPaused = true

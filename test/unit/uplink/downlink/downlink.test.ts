@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { BrokerError } from '../../../../src/core/errors.ts'
 import { takenGroupOf } from '../../../../src/uplink/downlink/taken-offsets.ts'
-import { encodeBatch } from '../../../../src/wire/kafka/batch-encoding.ts'
+import { compressBatch, encodeBatch } from '../../../../src/wire/kafka/batch-encoding.ts'
 import { DownlinkGateway, type DownlinkGatewayOptions } from '../../../support/downlink-gateway.ts'
 import { KafkaTestServer } from '../../../support/kafka-server.ts'
 
@@ -351,4 +351,27 @@ it('who may not commit offsets reads on, and it is said', async () => {
   send('g7/a')
   await arrived(1)
   await vi.waitFor(() => expect(gateway.downlink.taken.trouble).toContain('brooklet.downlink.'), 5000)
+})
+
+it('a batch that unpacks to more than an eighth of memory.budget stops its partition, until it is given up', async () => {
+  const partition = central.open.broker.topics.get('orders').partitions[0]!
+  const plain = encodeBatch([{ timestampMs: Date.now(), key: Buffer.from('g7/a'), value: Buffer.alloc(12 << 20) }])
+  const bomb = await compressBatch(plain, 'gzip')
+  central.log.append([{ partition, batch: bomb }])
+  send('g7/a', { value: 'behind it' })
+  send('g7/b', { value: 'beside it' }, 'orders', 1)
+  await start({ settings: { 'uplink.retry.backoff.max.ms': 20 } })
+  expect(await arrived(1)).toEqual(['b=beside it'])
+  const inlet = gateway.downlink.topics[0]!.inlets[0]!
+  await vi.waitFor(() => expect(inlet.unreadable).toEqual({ first: 0, last: 0 }))
+  expect(inlet.trouble).toContain('the batch of offsets 0 to 0 cannot be read')
+  const skip = { topic: 'orders', partition: 0, first: 0, last: 0 }
+  expect(await gateway.downlink.skip({ ...skip, last: 1 })).toContain('is 0 to 0, not 0 to 1')
+  expect(await gateway.downlink.skip({ ...skip, partition: 7 })).toContain('does not come down')
+  await vi.waitFor(async () => expect(await gateway.downlink.skip(skip)).toBe(undefined))
+  // the fetch that waits for partition 1 is answered, and the next asks for both
+  send('g7/b', { value: 'more' }, 'orders', 1)
+  expect((await arrived(3)).toSorted()).toEqual(['a=behind it', 'b=beside it', 'b=more'])
+  expect(positionOf()).toMatchObject({ next: 2, taken: 1, lost: 1 })
+  expect(await gateway.downlink.skip(skip)).toContain('nothing of it is known')
 })
