@@ -4,6 +4,7 @@ import type { SettingKey } from '../config/settings.ts'
 import { BrokerError } from '../core/errors.ts'
 import { type ConfigResource, liveKeys, resolveResource, resourceKey } from './config-resources.ts'
 import { duplicatesOf } from './duplicates.ts'
+import { whenDurable } from './durable-answers.ts'
 import type { RequestContext } from './handler.ts'
 import type { Services } from './services.ts'
 
@@ -71,15 +72,5 @@ async function alter<C extends Change>(
     }
     case 'brokerLogger':
       throw new BrokerError('invalidRequest', 'log levels cannot be changed here: set log.level and restart')
-  }
-}
-
-async function whenDurable(answers: ResourceAnswer[], context: RequestContext): Promise<ResourceAnswer[]> {
-  try {
-    await context.services.broker.topics.durable()
-    return answers
-  } catch (error) {
-    const refusal = context.refusal(error)
-    return answers.map(answer => (answer.errorCode === 0 ? { ...answer, ...refusal } : answer))
   }
 }

@@ -1,3 +1,4 @@
+import type { ReadGate } from '../broker/read-gate.ts'
 import type { RefusalLog } from '../broker/refusal-log.ts'
 import { AssertionError } from '../core/assert.ts'
 import { MalformedFrame } from '../core/malformed-frame.ts'
@@ -7,7 +8,6 @@ import type { Connection, ListenAddress } from '../platform/network.ts'
 import { FrameSplitter } from '../wire/kafka/frames.ts'
 import { CloseConnection, type RefusalReason } from './errors.ts'
 import type { Peer } from './handler.ts'
-import type { MemoryGate } from './memory-gate.ts'
 import type { ResponseShare } from './response-share.ts'
 import type { Router } from './router.ts'
 
@@ -24,7 +24,7 @@ export interface ConnectionParts {
   readonly router: Router
   readonly clock: Clock
   readonly metrics: Metrics
-  readonly gate: MemoryGate
+  readonly gate: ReadGate
   readonly responses: ResponseShare
   readonly refusals: RefusalLog<RefusalReason>
   readonly maxRequestBytes: number
@@ -249,7 +249,8 @@ export class KafkaConnection implements Peer {
     // first, because giving memory back can wake connections, this one too
     this.#accountedRequestBytes = requestBytes
     this.#accountedAnswerBytes = answerBytes
-    if (moreRequestBytes !== 0) this.#parts.gate.hold(moreRequestBytes)
+    if (moreRequestBytes > 0) this.#parts.gate.memory.take(moreRequestBytes)
+    else if (moreRequestBytes < 0) this.#parts.gate.memory.give(-moreRequestBytes)
     if (moreAnswerBytes !== 0) this.#parts.responses.hold(moreAnswerBytes)
   }
 

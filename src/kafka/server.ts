@@ -1,4 +1,5 @@
 import type { FrontOptions, Listeners } from '../broker/listeners/listeners.ts'
+import { ReadGate } from '../broker/read-gate.ts'
 import { RefusalLog } from '../broker/refusal-log.ts'
 import type { ListenUrl } from '../config/listen-url.ts'
 import type { Timer } from '../platform/clock.ts'
@@ -6,7 +7,6 @@ import type { Connection, Listener } from '../platform/network.ts'
 import { advertisedAddress } from './advertised.ts'
 import { type ConnectionParts, KafkaConnection } from './connection.ts'
 import { handlers } from './handlers/index.ts'
-import { MemoryGate } from './memory-gate.ts'
 import { ResponseShare } from './response-share.ts'
 import { Router } from './router.ts'
 import type { Services } from './services.ts'
@@ -47,7 +47,7 @@ export class KafkaServer {
       router: new Router({ ...parts, responses }, handlers),
       clock,
       metrics,
-      gate: new MemoryGate(memory, metrics),
+      gate: new ReadGate(memory, metrics, 'kafka'),
       responses,
       refusals: new RefusalLog({ logger, clock, metrics }, 'kafkaRefusedConnections', 'kafka connection closed'),
       maxRequestBytes: loaded.settings['socket.request.max.bytes'],

@@ -3,6 +3,7 @@ import type { ClockQuality } from '../broker/clock-quality.ts'
 import type { DeviceDeliverySummary, FormerRule } from '../broker/downlink-summary.ts'
 import type { Groups } from '../broker/groups/groups.ts'
 import type { Listeners } from '../broker/listeners/listeners.ts'
+import { ReadGate } from '../broker/read-gate.ts'
 import { RefusalLog } from '../broker/refusal-log.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
 import { formatAddress } from '../config/listen-url.ts'
@@ -37,7 +38,6 @@ import { OutboundLimit } from './outbound-limit.ts'
 import { OutboundLog } from './outbound-log.ts'
 import { PublishState } from './publish-state.ts'
 import { PublishStore } from './publish-store.ts'
-import { ReadGate } from './read-gate.ts'
 import { Replays } from './replays.ts'
 import { explainRoute } from './route-explanation.ts'
 import type { MqttLimits, MqttServices } from './services.ts'
@@ -375,7 +375,7 @@ function servicesOf(parts: MqttFrontParts, routes: TopicRoutes): MqttServices {
     systemTopics,
     traffic,
     authentication: parts.authentication,
-    gate: new ReadGate(memory, metrics),
+    gate: new ReadGate(memory, metrics, 'mqtt'),
     outbound: new OutboundLimit(memory, settings['mqtt.subscriber.max.bytes']),
     aliasMemory: new MemoryShare(memory, shares.aliases),
     closings: new RefusalLog(told, 'mqttRefusedConnections', 'mqtt connection closed'),

@@ -8,12 +8,6 @@ let gateway: Gateway | undefined
 
 afterEach(() => gateway?.dispose())
 
-const counter = async (name: string): Promise<number> => {
-  const text = await (await fetch(`${gateway!.httpUrl}/metrics`)).text()
-  const lines = text.split('\n').filter(line => line.startsWith(`brooklet_${name}`))
-  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
-}
-
 /** Batches of this many records until told to stop; what is refused while room is made is sent again by the client. */
 const load = async (
   producer: Producer,
@@ -48,7 +42,7 @@ it('verify, inspect and dump raise no false alarm', async () => {
     load(producer, { topic: 'readings', valueBytes: 300, records: 30 }, () => stopped),
   ]
   const enough = async (): Promise<boolean> =>
-    (await counter('storage_evicted_bytes_total')) > 0 && (await counter('storage_cleanings_total')) > 1
+    (await gateway!.metric('storage_evicted_bytes_total')) > 0 && (await gateway!.metric('storage_cleanings_total')) > 1
   try {
     for (let looks = 0; looks < 4 || !(await enough()); looks++) {
       const verify = await runBrooklet(['log', 'verify', gateway.dataDirectory])

@@ -21,14 +21,6 @@ const send = async (topic: string, values: readonly string[]): Promise<void> => 
 const numbered = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, index) => `value-${String(from + index).padStart(4, '0')}.`)
 
-const metric = async (name: string): Promise<number> => {
-  const text = await (await fetch(`${gateway.httpUrl}/metrics`)).text()
-  return [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\d+)`, 'gm'))].reduce(
-    (sum, [, n]) => sum + Number(n),
-    0,
-  )
-}
-
 const json = async (path: string): Promise<{ status: number; body: unknown }> => {
   const response = await fetch(`${gateway.httpUrl}${path}`)
   return { status: response.status, body: await response.json() }
@@ -112,7 +104,7 @@ describe.each([
     expect((await json('/api/v1/gaps')).body).toEqual(
       expect.arrayContaining(gaps.map(gap => expect.objectContaining(gap))),
     )
-    expect(await metric('brooklet_storage_damages_total')).toBeGreaterThan(0)
+    expect(await gateway.metric('storage_damages_total')).toBeGreaterThan(0)
     expect(gateway.stderr).toMatch(/damaged/)
 
     // the records of it outlive the process, and the checkpoints

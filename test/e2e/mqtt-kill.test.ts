@@ -2,6 +2,7 @@ import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Gateway } from '../support/gateway.ts'
 import { RawMqttClient } from '../support/mqtt-client.ts'
+import { readAll } from '../support/read-all.ts'
 
 /** Kill -9 under load: after the restart every acknowledged publish is there, and each client's records are in order without a hole. */
 
@@ -56,30 +57,13 @@ const commitCounts = async (address: string): Promise<{ groups: number; syncs: n
   return { groups: count('groups'), syncs: count('syncs') }
 }
 
-const readAll = async (address: string, topic: string): Promise<Map<string, string[]>> => {
-  const kafka = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING })
-  const admin = kafka.admin()
-  await admin.connect()
-  const offsets = await admin.fetchTopicOffsets(topic)
-  await admin.disconnect()
-  let left = offsets.reduce((sum, { low, high }) => sum + Number(high) - Number(low), 0)
+const valuesByKey = async (address: string, topic: string): Promise<Map<string, string[]>> => {
   const byKey = new Map<string, string[]>()
-  const consumer = kafka.consumer({ groupId: 'check' })
-  await consumer.connect()
-  await consumer.subscribe({ topic, fromBeginning: true })
-  await new Promise<void>(resolve => {
-    void consumer.run({
-      autoCommit: false,
-      eachMessage: async ({ message }) => {
-        const key = message.key!.toString()
-        const values = byKey.get(key)
-        if (values === undefined) byKey.set(key, [message.value!.toString()])
-        else values.push(message.value!.toString())
-        if (--left === 0) resolve()
-      },
-    })
-  })
-  await consumer.disconnect()
+  for (const { key, value } of await readAll(address, topic)) {
+    const values = byKey.get(String(key))
+    if (values === undefined) byKey.set(String(key), [String(value)])
+    else values.push(String(value))
+  }
   return byKey
 }
 
@@ -112,7 +96,7 @@ describe('kill -9 under load', () => {
         await Promise.all(running)
         await gateway.restart()
       }
-      const byKey = await readAll(gateway.addresses.kafka, 'load')
+      const byKey = await valuesByKey(gateway.addresses.kafka, 'load')
       for (const { name, acked } of senders) {
         const numbers = (byKey.get(`load/${name}`) ?? []).map(value => Number(value.split(':')[1]))
         // what was sent but not acknowledged before a kill may stand there and come again; nothing acknowledged may be missing
@@ -141,7 +125,7 @@ describe('kill -9 under load', () => {
     await after.waitCount('pubrec', 50)
     for (let id = 1; id <= 50; id++) after.send({ cmd: 'pubrel', messageId: id })
     await after.waitCount('pubcomp', 50)
-    const byKey = await readAll(gateway.addresses.kafka, 'exact')
+    const byKey = await valuesByKey(gateway.addresses.kafka, 'exact')
     expect(byKey.get('exact/x')).toEqual(Array.from({ length: 50 }, (_, index) => String(index + 1)))
     after.destroy()
   })

@@ -77,19 +77,11 @@ const crashUnderLoad = async (gateway: Gateway, load: Load, { seed, cycles, cras
 }
 
 /** Counters of the storage engine, in this process of the gateway. */
-const countersOf = async (gateway: Gateway): Promise<Omit<CrashLoopReport, 'acknowledged'>> => {
-  const text = await (await fetch(`${gateway.httpUrl}/metrics`)).text()
-  const count = (name: string): number =>
-    text
-      .split('\n')
-      .filter(line => line.startsWith(`brooklet_storage_${name}_total`))
-      .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
-  return {
-    evictedRecords: count('evicted_records'),
-    cleanings: count('cleanings'),
-    compactedRecords: count('compacted_records'),
-  }
-}
+const countersOf = async (gateway: Gateway): Promise<Omit<CrashLoopReport, 'acknowledged'>> => ({
+  evictedRecords: await gateway.metric('storage_evicted_records_total'),
+  cleanings: await gateway.metric('storage_cleanings_total'),
+  compactedRecords: await gateway.metric('storage_compacted_records_total'),
+})
 
 const addCounters = async (report: CrashLoopReport, gateway: Gateway): Promise<void> => {
   const { evictedRecords, cleanings, compactedRecords } = await countersOf(gateway)

@@ -139,6 +139,13 @@ export class Gateway {
     return `http://${this.addresses.http}`
   }
 
+  /** A metric as it is now, by its name behind `brooklet_`: the sum over its labels, 0 without a sample. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`${this.httpUrl}/metrics`)).text()
+    const samples = text.matchAll(new RegExp(`^brooklet_${name}(?:\\{.*\\})? (\\S+)$`, 'gm'))
+    return [...samples].reduce((sum, [, value]) => sum + Number(value), 0)
+  }
+
   /** SIGTERM; resolves with how it ended. */
   stop(): Promise<Exit> {
     this.#process.child.kill('SIGTERM')

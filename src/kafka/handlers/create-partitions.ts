@@ -2,6 +2,7 @@ import { BrokerError } from '../../core/errors.ts'
 import type { RequestOf } from '../../wire/kafka/api.ts'
 import { createPartitions } from '../../wire/kafka/contracts/index.ts'
 import { duplicatesOf } from '../duplicates.ts'
+import { whenDurable } from '../durable-answers.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 import { checkAssignments } from '../replica-assignment.ts'
 
@@ -50,14 +51,4 @@ function checkAdded(assignments: NonNullable<Wanted['assignments']>, added: numb
     'invalidReplicaAssignment',
     `${added} partitions would be added, ${assignments.length} are assigned`,
   )
-}
-
-async function whenDurable(answers: TopicAnswer[], context: RequestContext): Promise<TopicAnswer[]> {
-  try {
-    await context.services.broker.topics.durable()
-    return answers
-  } catch (error) {
-    const refusal = context.refusal(error)
-    return answers.map(answer => (answer.errorCode === 0 ? { name: answer.name, ...refusal } : answer))
-  }
 }

@@ -5,6 +5,7 @@ import { ZERO_UUID } from '../../core/uuid.ts'
 import type { RequestOf, ResponseInputOf } from '../../wire/kafka/api.ts'
 import { createTopics } from '../../wire/kafka/contracts/index.ts'
 import { duplicatesOf } from '../duplicates.ts'
+import { whenDurable } from '../durable-answers.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 import { checkAssignments } from '../replica-assignment.ts'
 
@@ -26,7 +27,13 @@ export const handleCreateTopics = defineHandler(createTopics, async (request, co
   for (const wanted of request.topics) {
     answers.set(wanted.name, create(wanted, duplicates.has(wanted.name), request.validateOnly, context))
   }
-  return { topics: await whenDurable([...answers.values()], context) }
+  return {
+    topics: await whenDurable([...answers.values()], context, ({ name }) => ({
+      name,
+      errorCode: 0,
+      errorMessage: null,
+    })),
+  }
 })
 
 function create(wanted: Wanted, isDuplicate: boolean, validateOnly: boolean, context: RequestContext): TopicAnswer {
@@ -103,15 +110,5 @@ function created(
       configSource: configSourceCodes[source],
       isSensitive: sensitive,
     })),
-  }
-}
-
-async function whenDurable(answers: TopicAnswer[], context: RequestContext): Promise<TopicAnswer[]> {
-  try {
-    await context.services.broker.topics.durable()
-    return answers
-  } catch (error) {
-    const refusal = context.refusal(error)
-    return answers.map(answer => (answer.errorCode === 0 ? { name: answer.name, ...refusal } : answer))
   }
 }

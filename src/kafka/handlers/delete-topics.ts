@@ -3,6 +3,7 @@ import { BrokerError } from '../../core/errors.ts'
 import { type Uuid, ZERO_UUID } from '../../core/uuid.ts'
 import { deleteTopics } from '../../wire/kafka/contracts/index.ts'
 import { duplicatesOf } from '../duplicates.ts'
+import { whenDurable } from '../durable-answers.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 import { findTopic } from '../topic-lookup.ts'
 
@@ -50,14 +51,4 @@ function find({ name, topicId }: Wanted, { services }: RequestContext): Topic {
   if (name === null) return findTopic(services, { id: topicId })
   if (topicId === ZERO_UUID) return findTopic(services, { name })
   throw new BrokerError('invalidRequest', 'a topic is deleted by name or by id, not by both')
-}
-
-async function whenDurable(answers: TopicAnswer[], context: RequestContext): Promise<TopicAnswer[]> {
-  try {
-    await context.services.broker.topics.durable()
-    return answers
-  } catch (error) {
-    const refusal = context.refusal(error)
-    return answers.map(answer => (answer.errorCode === 0 ? { ...answer, ...refusal } : answer))
-  }
 }

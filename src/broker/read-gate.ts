@@ -1,16 +1,18 @@
 import type { MemoryBudget } from '../core/memory-budget.ts'
 import type { Metrics } from '../core/metrics.ts'
 
-/** Connections that are not read because `memory.budget` is out. One entry in the budget's list stands for all of them. */
+/** Connections of a front that are not read because `memory.budget` is out. One entry in the budget's list stands for all of them. */
 export class ReadGate {
   readonly memory: MemoryBudget
   readonly #metrics: Metrics
+  readonly #front: 'kafka' | 'mqtt'
   readonly #parked = new Set<() => void>()
   #waiting = false
 
-  constructor(memory: MemoryBudget, metrics: Metrics) {
+  constructor(memory: MemoryBudget, metrics: Metrics, front: 'kafka' | 'mqtt') {
     this.memory = memory
     this.#metrics = metrics
+    this.#front = front
   }
 
   get closed(): boolean {
@@ -24,7 +26,7 @@ export class ReadGate {
 
   /** Calls `resume` once when there is memory again. */
   park(resume: () => void): void {
-    this.#metrics.add('memoryPauses', 1, 'mqtt')
+    this.#metrics.add('memoryPauses', 1, this.#front)
     this.#parked.add(resume)
     if (this.#waiting) return
     this.#waiting = true
