@@ -80,7 +80,7 @@ describe('a backup of a running gateway', () => {
     await load
     expect([second.code, second.stderr]).toEqual([0, ''])
     const third = await backup(gateway)
-    expect(third.stdout).toMatch(/: (\d+) segments, [1-9]\d* of them unchanged, [\d.]+ [KM]iB copied$/m)
+    expect(third.stdout).toMatch(/: (\d+) segments, [1-9]\d* of them unchanged, [\d.]+ [KM]?i?B copied$/m)
     const groupBefore = await json<{ offsets: unknown[] }>(gateway, '/api/v1/groups/billing')
     const all = await records(gateway)
     const { logId } = await json<{ logId: string }>(gateway, '/api/v1/gateway')
