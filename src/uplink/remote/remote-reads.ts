@@ -17,8 +17,9 @@ import { Backoff } from '../backoff.ts'
 import type { Lane } from '../lane.ts'
 import type { Uplink } from '../uplink.ts'
 import { Bookmarks } from './bookmarks.ts'
+import { FoundStarts } from './found-starts.ts'
 import { fetchBytes, RemoteReader } from './remote-reader.ts'
-import { type NoStretch, type Stretch, stretchOf } from './stretch.ts'
+import { isSameStretch, type NoStretch, type Stretch, stretchOf } from './stretch.ts'
 
 export interface RemoteReadsParts {
   readonly broker: Broker
@@ -40,23 +41,12 @@ const mostAtOnce = 2
 /** Nobody has asked for so long: what was read ahead is let go. */
 const idleMs = 30_000
 const sweepMs = 5_000
-/** A total start is believed for so long; it rises when the central cluster deletes records. */
-const freshMs = 10_000
 /** The first record that is left may stand behind many of other gateways. */
 const searchMs = 60_000
 
 export interface RemoteStatus {
   readonly start: number
   readonly problem: string | null
-}
-
-/** Where a partition begins upstream, as it was found last. */
-interface FoundStart {
-  readonly stretch: Stretch
-  readonly local: number
-  /** Where the central partition began then. */
-  readonly central: number
-  readonly atMs: number
 }
 
 /**
@@ -70,7 +60,7 @@ export class RemoteReads implements RemoteLog {
   readonly #queue = new Set<RemoteReader>()
   readonly #mostReaders: number
   readonly #bookmarks = new Bookmarks()
-  readonly #starts = new Map<PartitionId, FoundStart>()
+  readonly #starts: FoundStarts
   readonly #searches = new Map<PartitionId, Promise<void>>()
   readonly #errors = new Map<PartitionId, string>()
   /** Absent while nobody reads. */
@@ -83,6 +73,7 @@ export class RemoteReads implements RemoteLog {
 
   constructor(parts: RemoteReadsParts) {
     this.#parts = parts
+    this.#starts = new FoundStarts(parts.clock)
     const { memory, metrics } = parts.broker
     const budgetBytes = memory.limitBytes * shareOfBudget
     this.#mostReaders = Math.min(mostReaders, Math.max(1, Math.floor(budgetBytes / readerBytes)))
@@ -100,14 +91,14 @@ export class RemoteReads implements RemoteLog {
     const { logStart } = broker.offsets(lane.id)
     const gap: RemoteRead = { kind: 'batches', batches: [emptyBatch(offset, logStart - 1)] }
     // it left before it was sent
-    if (offset >= lane.next) return gap
+    if (offset >= lane.next) return this.#isSettled ? gap : { kind: 'awaited' }
     const reader = this.#readerAt(lane, stretch, offset)
     if (reader === undefined) return { kind: 'awaited' }
     reader.askedMs = clock.monotonicMs()
     if (!reader.covers(offset)) return this.#awaited(reader)
     const batches = reader.take(offset, Math.min(logStart, lane.next), maxBytes)
     this.#account()
-    const isOver = reader.upcoming === undefined ? reader.isAtEnd : reader.upcoming >= logStart
+    const isOver = reader.upcoming === undefined ? reader.isAtEnd && this.#isSettled : reader.upcoming >= logStart
     if (batches === undefined && isOver) return gap
     const awaited = this.#awaited(reader)
     return batches === undefined ? awaited : { kind: 'batches', batches }
@@ -122,20 +113,20 @@ export class RemoteReads implements RemoteLog {
     if (lane === undefined || logStart === 0 || (stretch !== undefined && 'reason' in stretch)) return logStart
     if (stretch === undefined) return undefined
     if (this.#lowest(lane, stretch) >= logStart) return logStart
-    if (!this.#isFresh(lane, stretch)) {
+    if (!this.#starts.isFresh(lane, stretch)) {
       const search = this.#searches.get(id) ?? this.#search(lane, stretch)
       let timer: Timer | undefined
       await Promise.race([search, new Promise<void>(resolve => void (timer = clock.after(timeoutMs, resolve)))])
       timer?.cancel()
     }
-    return this.#isFresh(lane, stretch) ? this.knownStart(topic, partition) : undefined
+    return this.#starts.isFresh(lane, stretch) ? this.knownStart(topic, partition) : undefined
   }
 
   knownStart(topic: Topic, partition: number): number | undefined {
     const lane = this.#parts.uplink.lanes.find(topic.name, partition)
     const stretch = lane && this.#stretchOf(lane)
     if (lane === undefined || stretch === undefined || 'reason' in stretch) return undefined
-    const start = this.#startOf(lane, stretch)
+    const start = this.#starts.of(lane, stretch)
     return start && Math.min(this.#lowest(lane, stretch), this.#parts.broker.offsets(lane.id).logStart)
   }
 
@@ -172,21 +163,17 @@ export class RemoteReads implements RemoteLog {
     return uplink.delivery === undefined ? undefined : stretchOf(lane)
   }
 
-  #startOf(lane: Lane, stretch: Stretch): FoundStart | undefined {
-    const start = this.#starts.get(lane.id)
-    return start !== undefined && isSame(start.stretch, stretch) ? start : undefined
-  }
-
-  #isFresh(lane: Lane, stretch: Stretch): boolean {
-    const start = this.#startOf(lane, stretch)
-    return start !== undefined && this.#parts.clock.monotonicMs() - start.atMs < freshMs
+  /** What became of each round is known. While the link is down, one may stand upstream of which nobody heard the end. */
+  get #isSettled(): boolean {
+    const { state } = this.#parts.uplink
+    return state === 'connected' || state === 'paused'
   }
 
   /** Below it nothing is read: a start only rises. */
   #lowest(lane: Lane, stretch: Stretch): number {
     const { topic, topicId, partition } = lane
     const deleted = this.#deletedBelow(topic, topicId, partition)
-    return Math.max(stretch.named, deleted, this.#startOf(lane, stretch)?.local ?? 0)
+    return Math.max(stretch.named, deleted, this.#starts.of(lane, stretch)?.local ?? 0)
   }
 
   #deletedBelow(topic: string, topicId: string, partition: number): number {
@@ -207,7 +194,7 @@ export class RemoteReads implements RemoteLog {
   }
 
   #readersOf(lane: Lane, stretch: Stretch): readonly RemoteReader[] {
-    return [...this.#readers].filter(reader => reader.lane === lane && isSame(reader.stretch, stretch))
+    return [...this.#readers].filter(reader => reader.lane === lane && isSameStretch(reader.stretch, stretch))
   }
 
   /** One that looks for the first record that is left. */
@@ -219,7 +206,7 @@ export class RemoteReads implements RemoteLog {
   #placeOf(lane: Lane, stretch: Stretch, offset: number): number {
     const map = this.#parts.uplink.offsetMaps.of(lane)
     const synced = map && toCentral(map, offset).get(stretch.central)?.offset
-    const start = this.#startOf(lane, stretch)
+    const start = this.#starts.of(lane, stretch)
     const marked = this.#bookmarks.at(lane.id, stretch.targetId, offset)
     return Math.max(stretch.firstCentral, synced ?? 0, start?.central ?? 0, marked ?? 0)
   }
@@ -357,14 +344,15 @@ export class RemoteReads implements RemoteLog {
     const source = { topic: stretch.target, partition: stretch.central }
     const central = (await offsetFor(this.#openCluster(), source, earliestOffset)) ?? 0
     this.#errors.delete(lane.id)
-    const known = this.#startOf(lane, stretch)
-    if (central <= stretch.firstCentral) return this.#noteStart(lane, stretch, stretch.named, stretch.firstCentral)
+    const known = this.#starts.of(lane, stretch)
+    if (central <= stretch.firstCentral) return this.#starts.note(lane, stretch, stretch.named, stretch.firstCentral)
     if (known !== undefined && central <= known.central)
-      return this.#noteStart(lane, stretch, known.local, known.central)
+      return this.#starts.note(lane, stretch, known.local, known.central)
     // nothing of it is left
-    if (central > lane.ledger.central[stretch.central]!.last) return this.#noteStart(lane, stretch, lane.next, central)
+    if (central > lane.ledger.central[stretch.central]!.last)
+      return this.#starts.note(lane, stretch, lane.next, central)
     const endsMs = clock.monotonicMs() + searchMs
-    while (clock.monotonicMs() < endsMs && !this.#isStopped && !this.#isFresh(lane, stretch)) {
+    while (clock.monotonicMs() < endsMs && !this.#isStopped && !this.#starts.isFresh(lane, stretch)) {
       const reader = this.#searcherOf(lane, stretch) ?? this.#begin(lane, stretch, undefined, central)
       if (reader !== undefined) {
         reader.askedMs = clock.monotonicMs()
@@ -376,11 +364,7 @@ export class RemoteReads implements RemoteLog {
 
   /** The first record that is left, or that there is none. */
   #foundStart({ lane, stretch, from, place }: RemoteReader): void {
-    this.#noteStart(lane, stretch, Math.max(stretch.named, from ?? lane.next), place.central)
-  }
-
-  #noteStart(lane: Lane, stretch: Stretch, local: number, central: number): void {
-    this.#starts.set(lane.id, { stretch, local, central, atMs: this.#parts.clock.monotonicMs() })
+    this.#starts.note(lane, stretch, Math.max(stretch.named, from ?? lane.next), place.central)
   }
 
   #account(): void {
@@ -392,9 +376,3 @@ export class RemoteReads implements RemoteLog {
     else memory.give(-more)
   }
 }
-
-const isSame = (one: Stretch, other: Stretch): boolean =>
-  one.targetId === other.targetId &&
-  one.target === other.target &&
-  one.central === other.central &&
-  one.named === other.named

@@ -32,3 +32,9 @@ export const stretchOf = ({ ledger }: Pick<Lane, 'ledger'>): Stretch | NoStretch
   const [central, { first }] = only
   return { named, target, targetId, central: Number(central), firstCentral: first }
 }
+
+export const isSameStretch = (one: Stretch, other: Stretch): boolean =>
+  one.targetId === other.targetId &&
+  one.target === other.target &&
+  one.central === other.central &&
+  one.named === other.named

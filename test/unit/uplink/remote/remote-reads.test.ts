@@ -299,6 +299,29 @@ describe('records that have left the log are read from the central cluster', () 
   )
 
   it(
+    'a round of which nobody heard the end is no hole',
+    on(9, async stage => {
+      await stage.start()
+      await stage.publish(50)
+      await stage.sent()
+      let isCut = false
+      stage.central.fate = api => {
+        if (isCut) return 'cut'
+        isCut = api === 'EndTxn'
+        return isCut ? 'cutAfter' : 'served'
+      }
+      await stage.publish(20)
+      await stage.until(() => isCut)
+      stage.evict(70)
+      await stage.until(() => stage.uplink.state === 'waiting')
+      expect(stage.uplink.upstreamThrough('t', 0)).toBe(50)
+      expect(stage.remote.read(stage.topic, 0, 55, 1000)).toEqual({ kind: 'awaited' })
+      stage.central.fate = () => 'served'
+      expect(await stage.consume(45)).toEqual(stage.expected(from(45, 70)))
+    }),
+  )
+
+  it(
     'what was deleted here does not come back',
     on(8, async stage => {
       await stage.start()
