@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { Cluster } from '../../src/client/cluster.ts'
+import { committedOffsets } from '../../src/client/group-admin.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { createTopic } from '../../src/client/topic-admin.ts'
+import { takenGroupOf } from '../../src/uplink/downlink/taken-offsets.ts'
 import { ApacheKafka, type KafkaBroker, testWithApacheKafka } from '../support/apache-kafka.ts'
 import { CommittedRecords, openCentral } from '../support/central-records.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
@@ -250,6 +252,15 @@ describe('three brokers', { timeout: 4 * patienceMs }, () => {
           throw new Error(`after ${name}: ${(error as Error).message}\n${down.stderr.slice(-2000)}`)
         })
       }
+      // what a restored log would ask for
+      const { logId } = await (await fetch(`http://${down.addresses.http}/api/v1/gateway`)).json()
+      const told = async (): Promise<number[]> =>
+        (await committedOffsets(central, takenGroupOf(logId)))
+          .toSorted((one, other) => one.partition - other.partition)
+          .map(({ offset }) => offset)
+      const written = await CommittedRecords.of(central, orders).then(records => records.readOn())
+      const ends = written.partitions.map(records => records.length)
+      await expect.poll(told, { timeout: patienceMs, interval: 300 }).toEqual(ends)
     } finally {
       await down.dispose()
       await rm(directory, { recursive: true, force: true })
