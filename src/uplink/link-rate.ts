@@ -1,6 +1,8 @@
 const leastWindowBytes = 16 << 10
 const firstWindowBytes = 64 << 10
 const mostWindowBytes = 4 << 20
+/** Waves under way at once, so that the link has the next one before the answer to the one before is back. */
+const wavesPerWindow = 4
 /** Less would make what a round costs beside its records a large part of a slow link. */
 const leastRoundBytes = 64 << 10
 /** Held in memory meanwhile. */
@@ -28,6 +30,11 @@ export class LinkRate {
   /** Bytes that may be under way. */
   get windowBytes(): number {
     return this.#windowBytes
+  }
+
+  /** Bytes that go out together. */
+  get waveBytes(): number {
+    return this.#windowBytes / wavesPerWindow
   }
 
   /** Bytes of one round: so much that most of its time the link carries records. */

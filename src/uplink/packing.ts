@@ -86,8 +86,8 @@ export class Packing {
   ): Promise<Outgoing> {
     this.#targetPartitions.set(target.name, target.partitions.length)
     const mostBytes = this.#mostBytes.get(target.name) ?? Number.POSITIVE_INFINITY
-    // a batch is not cut on its way: nothing else gets through meanwhile
-    const sentBytes = Math.min(limitBytes, this.#rate.windowBytes)
+    // a batch is not cut on its way: one as large as the window would have the link wait for its answer
+    const sentBytes = Math.min(limitBytes, this.#rate.waveBytes)
     const carriedBytes = Math.max(leastBatchBytes, sentBytes * this.#expansionOf(lane))
     const outgoing = await outgoingBatches(stored, first, {
       end,

@@ -121,9 +121,6 @@ const parcelsOf = (cargo: Cargo): Parcel[] =>
     cargo,
   }))
 
-/** Waves under way at once, so that the link has the next one before the answer to the one before is back. */
-const wavesPerWindow = 4
-
 /**
  * Brings the parcels up, those of a partition in order, with at most a window of bytes under way, or one wave; `last` goes with the last wave. The
  * first wave goes alone: a cluster that still ends the transaction before takes nothing of this one yet, and would have the next wave before the first.
@@ -148,7 +145,7 @@ const deliver = async (
     rate.acknowledged(storedBytes - storedBefore, clock.monotonicMs() - startedMs, isAlone)
     for (const [index, one] of wave.entries()) offsets.set(one, found[index]!)
   }
-  for (const { wave, isLast } of wavesOf(parcels, () => rate.windowBytes / wavesPerWindow)) {
+  for (const { wave, isLast } of wavesOf(parcels, () => rate.waveBytes)) {
     const whole = isLast && last !== undefined ? [...wave, last] : wave
     const bytes = bytesOf(whole)
     while (underWay.size > 0 && (storedBytes === 0 || underWayBytes + bytes > rate.windowBytes))

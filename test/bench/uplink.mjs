@@ -1,15 +1,16 @@
 // What the uplink gives and takes, beside Kafka's own tools: one broker of Apache Kafka 4.3.1 on core 0, replication 1; the gateway and its peers in turn on core
 // 1. Needs `test/interop/clients/install java mirror-maker`.
-// Short: --records=200000 --runs=1. Options: --parts=drain,wire,steady,memory,dead --runs=3 --records=1000000 --many=10000000 --set.KEY=VALUE
+// Short: --records=200000 --runs=1. Options: --parts=drain,wire,steady,memory,long,dead --runs=3 --records=1000000 --many=10000000 --set.KEY=VALUE
 import { loadCentral } from './support/central-kafka.mjs'
 import { table } from './support/machine.mjs'
 import { deadLink } from './support/uplink-dead-link.mjs'
 import { drain } from './support/uplink-drain.mjs'
+import { longLink } from './support/uplink-long-link.mjs'
 import { memory } from './support/uplink-memory.mjs'
 import { steady } from './support/uplink-steady.mjs'
 import { wire } from './support/uplink-wire.mjs'
 
-const parts = { drain, wire, steady, memory, dead: deadLink }
+const parts = { drain, wire, steady, memory, long: longLink, dead: deadLink }
 
 export default async options => {
   const { missing, start, FaultProxy } = await loadCentral()
