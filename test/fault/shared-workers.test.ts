@@ -6,7 +6,7 @@ import { Gateway } from '../support/gateway.ts'
 /** Workers with sessions share `jobs/#` while the gateway is killed under them: each job of QoS 2 is done once, each of QoS 1 at least once. */
 
 const kills = Number(process.env['KILL_CYCLES'] ?? 3)
-const jobsEach = 300
+const jobsEach = 200
 const shared = '$share/workers/jobs/#'
 const isReportedMs = 30_000
 let gateway: Gateway
