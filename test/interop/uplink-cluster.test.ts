@@ -7,6 +7,7 @@ import type { Cluster } from '../../src/client/cluster.ts'
 import { committedOffsets } from '../../src/client/group-admin.ts'
 import { Producer } from '../../src/client/producer.ts'
 import { createTopic } from '../../src/client/topic-admin.ts'
+import type { GatewayOverview } from '../../src/http/status.ts'
 import { takenGroupOf } from '../../src/uplink/downlink/taken-offsets.ts'
 import { ApacheKafka, type KafkaBroker, testWithApacheKafka } from '../support/apache-kafka.ts'
 import { CommittedRecords, openCentral } from '../support/central-records.ts'
@@ -253,7 +254,8 @@ describe('three brokers', { timeout: 4 * patienceMs }, () => {
         })
       }
       // what a restored log would ask for
-      const { logId } = await (await fetch(`http://${down.addresses.http}/api/v1/gateway`)).json()
+      const gatewayAnswer = await fetch(`http://${down.addresses.http}/api/v1/gateway`)
+      const { logId } = (await gatewayAnswer.json()) as GatewayOverview
       const told = async (): Promise<number[]> =>
         (await committedOffsets(central, takenGroupOf(logId)))
           .toSorted((one, other) => one.partition - other.partition)
