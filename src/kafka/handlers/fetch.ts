@@ -54,7 +54,8 @@ export const handleFetch = defineHandler(fetch, async (request, context): Promis
 
 async function readOnce(request: Request, context: RequestContext): Promise<Pass> {
   const { responses: share, loaded } = context.services
-  const limitBytes = share.fetchBytes(Math.max(0, Math.min(request.maxBytes, loaded.settings['fetch.max.bytes'])))
+  // who asks for 0 gets a batch, too (KIP-74); 0 is what there is when the memory is out
+  const limitBytes = share.fetchBytes(Math.max(1, Math.min(request.maxBytes, loaded.settings['fetch.max.bytes'])))
   // what is being read counts before it is there: many fetches at once must not pass the budget together
   share.hold(limitBytes)
   try {

@@ -166,6 +166,7 @@ describe('fetch', () => {
   it('gives one batch at least, and no more than fit', async () => {
     const count = (records: Buffer | null) => Math.round(records!.length / 1070)
     expect(count((await fetchFrom('t', 0, { maxBytes: 1 })).records)).toBe(1)
+    expect(count((await fetchFrom('t', 0, { maxBytes: 0 })).records)).toBe(1)
     expect(count((await fetchFrom('t', 0, { maxBytes: 2500 })).records)).toBe(2)
     expect(count((await fetchFrom('t', 1)).records)).toBe(3)
   })
