@@ -16,9 +16,13 @@ const creationMs = 10_000
 const maxWaitMs = 500
 const lookMs = 20
 const maxBytes = 1 << 20
-/** Small segments, so that a gateway that comes without a copy reads little more than what counts. */
+/**
+ * Small segments, so that a gateway that comes without a copy reads little more than what counts. Stamped by the brokers: those of Kafka 4 refuse what
+ * a clock that is an hour ahead has stamped, and without positions nothing goes up.
+ */
 const newConfigs = new Map([
   ['cleanup.policy', 'compact'],
+  ['message.timestamp.type', 'LogAppendTime'],
   ['segment.bytes', String(8 << 20)],
   ['min.cleanable.dirty.ratio', '0.1'],
 ])

@@ -113,3 +113,19 @@ it(
     await uplink.stop()
   }),
 )
+
+it(
+  'positions go up whatever the wall clock says: brokers refuse stamps of their future, but stamp those of this topic themselves',
+  during(async () => {
+    machine.clock.wallOffsetMs += 10 * 365 * 86_400_000
+    central.refusal = (_batch, topic) => {
+      const isStampedHere = central.topics.get(topic)?.configs.get('message.timestamp.type') !== 'LogAppendTime'
+      return topic === positions && isStampedHere ? errorCodes.INVALID_TIMESTAMP : 0
+    }
+    await start()
+    await write()
+    await until(() => uplink.upstreamThrough('t', 0) === 1 || uplink.state === 'stopped')
+    expect(uplink.state).toBe('connected')
+    await uplink.stop()
+  }),
+)
