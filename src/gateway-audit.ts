@@ -4,9 +4,10 @@ import { formatAddress } from './config/listen-url.ts'
 import type { Settings } from './config/settings.ts'
 import type { Metrics } from './core/metrics.ts'
 import type { Platform } from './platform/platform.ts'
+import type { UplinkAudit } from './uplink/audit.ts'
 import type { Uplink } from './uplink/uplink.ts'
 
-interface AuditParts {
+export interface GatewayAuditParts {
   readonly platform: Platform
   readonly settings: Settings
   readonly broker: Broker
@@ -17,9 +18,12 @@ interface AuditParts {
 }
 
 /** What became of every record of this gateway: `brooklet audit`. */
-export const gatewayAudit = async (parts: AuditParts): Promise<AuditReport> => {
+export const gatewayAudit = async (
+  parts: GatewayAuditParts,
+  ask: (uplink: Uplink) => Promise<UplinkAudit> = uplink => uplink.audit(),
+): Promise<AuditReport> => {
   const { broker, metrics, uplink, gatewayId, platform, startedMs, settings } = parts
-  const audited = await uplink?.audit()
+  const audited = uplink && (await ask(uplink))
   const fenced = uplink?.state === 'fenced' ? [`the uplink is fenced: ${uplink.lastError}`] : []
   const partitions: AuditPartition[] = []
   for (const { name, partitions: ids } of broker.topics.all()) {

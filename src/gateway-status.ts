@@ -13,6 +13,7 @@ import type { TopicConfigs } from './config/topic-configs.ts'
 import type { MemoryBudget } from './core/memory-budget.ts'
 import type { Metrics } from './core/metrics.ts'
 import { version } from './core/version.ts'
+import { DeepAudit } from './deep-audit.ts'
 import { gatewayAudit } from './gateway-audit.ts'
 import type { GatewayStatus, GroupDetails, Readiness, TopicDetails, TopicSummary, WearSummary } from './http/status.ts'
 import type { MqttFront } from './mqtt/front.ts'
@@ -49,6 +50,8 @@ interface StatusParts {
 export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
   const { broker, groups, loaded, log, memory, metrics, platform, addresses } = parts
   const startedMs = platform.clock.monotonicMs()
+  const auditParts = { ...parts, settings: loaded.settings, gatewayId: gatewayId(loaded, log), startedMs }
+  const deepAudit = new DeepAudit(auditParts)
   return {
     gateway: () => {
       const topics = [...broker.topics.all()]
@@ -91,7 +94,8 @@ export const gatewayStatus = (parts: StatusParts): GatewayStatus => {
       parts.uplink === undefined ? undefined : uplinkSummary(parts.uplink, broker, platform.clock, parts.remote),
     uplinkOffsets: topic => parts.uplink && uplinkOffsets(parts.uplink, topic),
     downlink: () => downlinkStatus(parts),
-    audit: () => gatewayAudit({ ...parts, settings: loaded.settings, gatewayId: gatewayId(loaded, log), startedMs }),
+    audit: () => gatewayAudit(auditParts),
+    deepAudit: ({ begin }) => (begin ? deepAudit.begin() : deepAudit.state()),
     downlinkControls: () => parts.downlink,
     uplinkControls: () => parts.uplink,
     settings: () => shownSettings(parts.live.loaded),

@@ -25,6 +25,19 @@ export interface AuditReport {
   readonly partitions: readonly AuditPartition[]
 }
 
+/** An audit that reads back what stands upstream: it takes as long as the link needs. */
+export interface DeepAuditState {
+  /** `none`: none was begun, or nobody asked for it for a while, which ends it. */
+  readonly state: 'none' | 'running' | 'done' | 'failed'
+  /** Records read, of so many. */
+  readonly read: number
+  readonly inAll: number
+  /** Why it failed. */
+  readonly error: string | null
+  /** Of the one that is done. */
+  readonly report: AuditReport | null
+}
+
 /** Numbers are offsets: each record got one. `received` = `sent` + all of `notSent` + `waiting`, where the partition goes up. */
 export interface AuditPartition {
   readonly topic: string

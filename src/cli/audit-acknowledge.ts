@@ -1,21 +1,22 @@
 import { Command } from 'commander'
 import type { AuditLoss } from '../broker/audit-report.ts'
 import { host } from '../platform/node/host.ts'
-import { requestAudit } from './audit-request.ts'
+import { requestAudit, requestDeepAudit } from './audit-request.ts'
 import { HttpClient, HttpFailure } from './http-client.ts'
 import { maxPartitions, wholeNumber } from './option-values.ts'
 import { plural } from './plural.ts'
 
 interface AcknowledgeFlags {
   readonly http: string
+  readonly deep?: boolean
   readonly yes?: boolean
   readonly by: string
 }
 
 /** Says which losses of the topic would be acknowledged; does it with `--yes`. */
-const acknowledge = async (topic: string, only: number | undefined, { http, yes, by }: AcknowledgeFlags) => {
+const acknowledge = async (topic: string, only: number | undefined, { http, yes, by, deep }: AcknowledgeFlags) => {
   const client = new HttpClient(http)
-  const report = await requestAudit(client)
+  const report = await (deep ? requestDeepAudit(client) : requestAudit(client))
   if (report.central !== null && report.central.error !== null)
     throw new HttpFailure(`the central cluster could not be asked what is lost: ${report.central.error}`)
   const found = report.partitions
@@ -40,6 +41,7 @@ export const acknowledgeCommand = (): Command =>
     .argument('<topic>')
     .argument('[partition]', 'its number', wholeNumber(0, maxPartitions - 1))
     .option('--by <name>', 'who knows', `${host.userName()}@${host.name}`)
+    .option('--deep', 'what only `audit --deep` finds, too')
     .option('--yes', 'without it, it only says what would be acknowledged')
     .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
     .action(acknowledge)

@@ -3,13 +3,14 @@ import type { GapSummary, GatewayOverview } from '../http/status.ts'
 import { ageText } from './age-text.ts'
 import { acknowledgeCommand } from './audit-acknowledge.ts'
 import { auditLines } from './audit-lines.ts'
-import { requestAudit } from './audit-request.ts'
+import { requestAudit, requestDeepAudit } from './audit-request.ts'
 import { HttpClient } from './http-client.ts'
 import { plural } from './plural.ts'
 import { formatTable, printList } from './table.ts'
 
 interface AuditFlags {
   readonly gaps?: boolean
+  readonly deep?: boolean
   readonly topic?: string
   readonly http: string
   readonly json?: boolean
@@ -47,9 +48,9 @@ const listGaps = async ({ topic, http, json }: AuditFlags): Promise<void> => {
   output.write(older)
 }
 
-const audit = async ({ topic, http, json }: AuditFlags): Promise<void> => {
+const audit = async ({ topic, http, json, deep }: AuditFlags): Promise<void> => {
   const client = new HttpClient(http)
-  const report = await requestAudit(client)
+  const report = await (deep ? requestDeepAudit(client) : requestAudit(client))
   const { gaps, older } = await readGaps(client, topic)
   const partitions = report.partitions.filter(row => topic === undefined || row.topic === topic)
   if (json) process.stdout.write(`${JSON.stringify({ ...report, partitions, gaps }, null, 2)}\n`)
@@ -69,6 +70,7 @@ export const auditCommand = (): Command =>
       'what became of every record, compared with the central cluster; exit code 1 when something is unexplained',
     )
     .option('--gaps', 'only list the records that retention, the disk budget or damage took, or that did not go up')
+    .option('--deep', 'read back what stands in the central cluster, and compare the records: as slow as the link')
     .option('--topic <name>', 'of this topic only')
     .option('--http <host:port>', "the gateway's HTTP listener", '127.0.0.1:8190')
     .option('--json', 'print JSON')

@@ -192,6 +192,16 @@ export const endpoints: readonly Endpoint[] = [
   },
   {
     method: 'POST',
+    path: '/api/v1/audit/deep',
+    summary: 'Begin an audit that also reads back what stands upstream; it ends when nobody asks for its state',
+    contentType: JSON_TYPE,
+    answer: status => jsonAnswer(200, status.deepAudit({ begin: true })),
+  },
+  json('/api/v1/audit/deep/state', 'How far that audit is, and what it has found', status =>
+    status.deepAudit({ begin: false }),
+  ),
+  {
+    method: 'POST',
     path: '/api/v1/audit/acknowledge',
     summary: 'The audit is to list this loss as known: no reason for it will be found',
     contentType: JSON_TYPE,

@@ -1,4 +1,4 @@
-import type { AuditReport } from '../broker/audit-report.ts'
+import type { AuditReport, DeepAuditState } from '../broker/audit-report.ts'
 import type { ClockSummary } from '../broker/clock-quality.ts'
 import type { DownlinkControls, DownlinkSummary } from '../broker/downlink-summary.ts'
 import type { RouteExplanation } from '../broker/route-explanation.ts'
@@ -20,6 +20,8 @@ export interface GatewayStatus {
   gaps(): readonly GapSummary[]
   /** Asks the central cluster, where there is an uplink. */
   audit(): Promise<AuditReport>
+  /** The audit that reads back what stands upstream; begins one where that is asked. */
+  deepAudit(options: { readonly begin: boolean }): DeepAuditState
   /** Undefined when there is no uplink. */
   uplink(): Promise<UplinkSummary | undefined>
   /** Undefined when there is no uplink, or the topic does not go up. */

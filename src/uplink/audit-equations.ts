@@ -12,7 +12,9 @@ export interface TargetFacts {
   /** By partition; undefined: not asked for, or not there. */
   readonly offsets: ReadonlyMap<number, { readonly logStart: number; readonly logEnd: number }>
   /** How it deletes by itself; undefined: it may not be asked. */
-  readonly retention: { readonly deletes: boolean; readonly ms: number; readonly bytes: number } | undefined
+  readonly retention:
+    | { readonly deletes: boolean; readonly compacts: boolean; readonly ms: number; readonly bytes: number }
+    | undefined
 }
 
 /** What is known of a partition that goes up. */
@@ -85,7 +87,8 @@ const imbalance = (track: Track, ledger: Ledger, where: string): string[] => {
   return found
 }
 
-const isThere = (target: TargetFacts | undefined, { targetId }: UpstreamPosition): target is TargetFacts =>
+/** The topic that the position speaks of is there. */
+export const isThere = (target: TargetFacts | undefined, { targetId }: UpstreamPosition): target is TargetFacts =>
   target !== undefined && !isAnother(target.id, targetId)
 
 /** Records that went to topics that were deleted upstream since. */

@@ -11,12 +11,13 @@ import type { StateLog } from '../state/state-log.ts'
 import type { UplinkView, UpstreamPosition } from '../state/uplink.ts'
 import { baseTimestampOf } from '../wire/kafka/record-batch.ts'
 import { withoutKnown } from './acknowledged.ts'
-import { type Judgement, judge, type TargetFacts } from './audit-equations.ts'
+import { isThere, type Judgement, judge, type TargetFacts } from './audit-equations.ts'
 import type { Lane } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { Ledger } from './ledger.ts'
 import { isLate } from './position.ts'
 import { PositionsTopic } from './positions-topic.ts'
+import { type Place, type ReadBackParts, readBack } from './read-back.ts'
 import { holesIn, type Track } from './track.ts'
 import { addUnsent, unsentIn } from './unsent.ts'
 import { UplinkStopped } from './uplink-errors.ts'
@@ -30,6 +31,10 @@ export interface AuditParts {
   readonly positionsTopic: string
   /** Connections of its own: what it waits for holds up no round. */
   readonly openCluster: () => Cluster
+  readonly gatewayId: string
+  readonly ancestors?: NonNullable<ReadBackParts['ancestors']>
+  /** What stands upstream is read, too, and this is told how far that is; absent: only offsets are compared. */
+  readonly tell?: ReadBackParts['tell']
 }
 
 export interface AuditedPartition extends Pick<AuditPartition, 'notes' | 'unexplained' | 'losses' | 'acknowledged'> {
@@ -58,9 +63,12 @@ export const auditUplink = async (parts: AuditParts): Promise<UplinkAudit> => {
   const before = new Map([...lanes.all()].map(lane => [lane.id, { track: lane.track, ledger: lane.ledger }]))
   const cluster = parts.openCluster()
   let upstream: Upstream | undefined
+  let found: ReadonlyMap<Lane, Judgement> = new Map()
   let error: string | null = null
   try {
     upstream = await askCentral(parts, cluster)
+    const { tell } = parts
+    if (tell !== undefined) found = await readBack({ ...parts, cluster, tell }, placesOf(lanes, upstream))
   } catch (failure) {
     if (!isClientError(failure) && !(failure instanceof UplinkStopped)) throw failure
     error = failure.message
@@ -70,7 +78,8 @@ export const auditUplink = async (parts: AuditParts): Promise<UplinkAudit> => {
   const partitions = new Map<PartitionId, AuditedPartition>()
   for (const lane of [...lanes.all()]) {
     const known = before.get(lane.id)
-    if (known !== undefined) partitions.set(lane.id, await auditLane(parts, lane, known, upstream))
+    if (known !== undefined)
+      partitions.set(lane.id, await auditLane(parts, lane, known, upstream, found.get(lane) ?? nothing))
   }
   return { error, partitions }
 }
@@ -80,6 +89,7 @@ const auditLane = async (
   lane: Lane,
   known: { readonly track: Track; readonly ledger: Ledger },
   upstream: Upstream | undefined,
+  found: Judgement,
 ): Promise<AuditedPartition> => {
   const { broker, clock } = parts
   const said = upstream?.positions.get(keyOf(lane))
@@ -89,10 +99,32 @@ const auditLane = async (
   const oldestAgeMs = await ageOfFirst(broker, clock, lane.id)
   const { logStart, highWatermark } = broker.offsets(lane.id)
   const facts = { topicId: lane.topicId, highWatermark, ...known, position, target, oldestAgeMs }
-  const { notes, unexplained, losses: found } = upstream === undefined ? nothing : judge(facts)
-  const { losses, acknowledged } = withoutKnown(parts, lane, found)
-  const doubts = { notes, unexplained: [...unexplained, ...losses.map(({ text }) => text)], losses, acknowledged }
+  const judged = upstream === undefined ? nothing : judge(facts)
+  const { losses, acknowledged } = withoutKnown(parts, lane, [...judged.losses, ...found.losses])
+  const notes = [...judged.notes, ...found.notes]
+  const unexplained = [...judged.unexplained, ...found.unexplained, ...losses.map(({ text }) => text)]
+  const doubts = { notes, unexplained, losses, acknowledged }
   return { ...doubts, logStart, highWatermark, uplink: uplinkOf(broker, lane, upstream, position, target) }
+}
+
+/** Where records of these lanes stand, as the positions say. */
+const placesOf = (lanes: Lanes, { positions, targets }: Upstream): readonly Place[] => {
+  const places = new Map<string, Place>()
+  for (const lane of lanes.all()) {
+    const position = positions.get(keyOf(lane))
+    const facts = position === undefined ? undefined : targets.get(position.target)
+    if (position?.topicId !== lane.topicId || !isThere(facts, position)) continue
+    for (const [number, span] of Object.entries(position.central)) {
+      const partition = Number(number)
+      const offsets = facts.offsets.get(partition)
+      if (offsets === undefined) continue
+      const { target } = position
+      const key = `${target}/${partition}`
+      const shares = [...(places.get(key)?.shares ?? []), { lane, position, span }]
+      places.set(key, { target, partition, facts, logStart: offsets.logStart, shares })
+    }
+  }
+  return [...places.values()]
 }
 
 const nothing: Judgement = { notes: [], unexplained: [], losses: [] }
@@ -185,8 +217,9 @@ const retentionOf = async (cluster: Cluster, name: string): Promise<TargetFacts[
   try {
     const configs = new Map((await topicConfigs(cluster, name)).map(config => [config.name, config.value]))
     const number = (key: string): number => Number(configs.get(key) ?? -1)
-    const deletes = (configs.get('cleanup.policy') ?? 'delete').split(',').includes('delete')
-    return { deletes, ms: number('retention.ms'), bytes: number('retention.bytes') }
+    const policies = (configs.get('cleanup.policy') ?? 'delete').split(',')
+    const [deletes, compacts] = ['delete', 'compact'].map(policy => policies.includes(policy)) as [boolean, boolean]
+    return { deletes, compacts, ms: number('retention.ms'), bytes: number('retention.bytes') }
   } catch (error) {
     if (error instanceof KafkaError && !error.retriable) return undefined
     throw error

@@ -16,7 +16,7 @@ import type { StateLog } from '../state/state-log.ts'
 import type { LeftOutSpan, SkippedSpan, UplinkView } from '../state/uplink.ts'
 import type { Ancestor } from '../storage/meta.ts'
 import { acknowledgeLoss, acknowledgementFault } from './acknowledged.ts'
-import { auditUplink, type UplinkAudit } from './audit.ts'
+import { type AuditParts, auditUplink, type UplinkAudit } from './audit.ts'
 import { Backoff } from './backoff.ts'
 import { Caps } from './caps.ts'
 import { Lanes } from './lanes.ts'
@@ -24,6 +24,7 @@ import { joinedSpans, leftOutOf } from './left-out.ts'
 import { LinkRate } from './link-rate.ts'
 import { OffsetMaps } from './offset-maps.ts'
 import { Packing } from './packing.ts'
+import type { ReadBackParts } from './read-back.ts'
 import { Selection } from './selection.ts'
 import { type Delivery, Session, type SessionParts } from './session.ts'
 import { isGivenUp, ownSpans, skipBatch, skipFault } from './skip.ts'
@@ -247,13 +248,20 @@ export class Uplink implements UplinkControls {
 
   /** Compares what was sent with what the central cluster says; one at a time. */
   audit(): Promise<UplinkAudit> {
-    const { lanes } = this
-    const positionsTopic = this.#parts.settings['uplink.positions.topic']
-    const openCluster = (): Cluster => this.openCluster()
-    this.#auditing ??= auditUplink({ ...this.#parts, lanes, positionsTopic, openCluster }).finally(() => {
+    this.#auditing ??= auditUplink(this.#auditParts).finally(() => {
       this.#auditing = undefined
     })
     return this.#auditing
+  }
+
+  /** Reads back what stands upstream, too; `tell` hears how far it is, and ends it by throwing. */
+  deepAudit(tell: ReadBackParts['tell']): Promise<UplinkAudit> {
+    return auditUplink({ ...this.#auditParts, tell })
+  }
+
+  get #auditParts(): AuditParts {
+    const positionsTopic = this.#parts.settings['uplink.positions.topic']
+    return { ...this.#parts, lanes: this.lanes, positionsTopic, openCluster: () => this.openCluster() }
   }
 
   /** Connections of their own to the central cluster; whoever opens them closes them. */

@@ -349,6 +349,9 @@ export const describeUplink = (
         const healthy = await runBrooklet(['audit', '--http', gateway.addresses.http], { timeoutMs: patienceMs })
         expect([healthy.code, healthy.stderr]).toEqual([0, ''])
         expect(healthy.stdout).toContain('explained: of 300 records 300 were sent up, 0 wait; the central cluster at')
+        const deep = await runBrooklet(['audit', '--deep', '--http', gateway.addresses.http], { timeoutMs: patienceMs })
+        expect([deep.code, deep.stderr]).toEqual([0, ''])
+        expect(deep.stdout).toContain('; the central cluster at')
 
         // the first attempt at a new topic may have been aborted: what was acknowledged begins behind it
         const { first, partition } = spanOf(await auditOf(gateway), 'cut')

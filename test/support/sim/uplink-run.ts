@@ -425,7 +425,7 @@ export class UplinkRun {
   async #audited(): Promise<void> {
     // what is upstream already may still be on its way to be known here
     while (this.#uplink.lanes.lagInAll > 0) await sleep(this.machine.clock, 50)
-    const { error, partitions } = await this.#uplink.audit()
+    const { error, partitions } = await this.#uplink.deepAudit(() => undefined)
     if (error !== null) throw new Error(`audit: ${error}`)
     for (const { unexplained, uplink, highWatermark } of partitions.values()) {
       if (unexplained.length > 0) throw new Error(`audit: ${unexplained.join('; ')}`)

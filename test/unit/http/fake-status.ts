@@ -76,6 +76,7 @@ export class FakeStatus implements GatewayStatus {
     mqtt: { sinceMs: 5, received: 0, stored: 0, refused: 0 },
     partitions: [],
   })
+  deepAudit = () => ({ state: 'none' as const, read: 0, inAll: 0, error: null, report: null })
   isPaused = false
   downlinkControls = () => ({ skip: () => Promise.resolve(undefined) })
   uplinkControls = () => ({

@@ -23,7 +23,7 @@ const position: UpstreamPosition = {
 const target = (changes: Partial<TargetFacts> = {}, logStart = 0, logEnd = 121): TargetFacts => ({
   id: targetId,
   offsets: new Map([[3, { logStart, logEnd }]]),
-  retention: { deletes: true, ms: 7 * day, bytes: -1 },
+  retention: { deletes: true, compacts: false, ms: 7 * day, bytes: -1 },
   ...changes,
 })
 const sound: PartitionFacts = {
@@ -70,7 +70,7 @@ const explained: readonly { what: string; facts: Partial<PartitionFacts>; note?:
   },
   {
     what: 'a limit of bytes took young records',
-    facts: { target: target({ retention: { deletes: true, ms: -1, bytes: 1000 } }, 50) },
+    facts: { target: target({ retention: { deletes: true, compacts: false, ms: -1, bytes: 1000 } }, 50) },
     note: /retention\.bytes=1000/,
   },
   {
@@ -156,12 +156,18 @@ const unexplained: readonly { what: string; facts: Partial<PartitionFacts>; says
   },
   {
     what: 'records that are kept for ever were deleted',
-    facts: { target: target({ retention: { deletes: true, ms: -1, bytes: -1 } }, 500), oldestAgeMs: undefined },
+    facts: {
+      target: target({ retention: { deletes: true, compacts: false, ms: -1, bytes: -1 } }, 500),
+      oldestAgeMs: undefined,
+    },
     says: /up to 90 of 90/,
   },
   {
     what: 'a compacted topic begins later',
-    facts: { target: target({ retention: { deletes: false, ms: 7 * day, bytes: -1 } }, 21), oldestAgeMs: undefined },
+    facts: {
+      target: target({ retention: { deletes: false, compacts: true, ms: 7 * day, bytes: -1 } }, 21),
+      oldestAgeMs: undefined,
+    },
     says: /not by its retention/,
   },
 ]
