@@ -193,7 +193,7 @@ describe('the uplink and its rights', { timeout: 3 * patienceMs }, () => {
         const metrics = await (await fetch(`${gateway.httpUrl}/metrics`)).text()
         expect(metrics).toMatch(/^brooklet_uplink_tails_lost_total 1$/m)
         const { batches } = await fetchBatches(central, source, end, { maxBytes: 1 << 20, maxWaitMs: 0 })
-        expect(new Set(batches.map(producerEpochOf))).toEqual(new Set([1]))
+        expect(new Set(batches.map(batch => producerEpochOf(batch)))).toEqual(new Set([1]))
       } finally {
         await gateway.dispose()
       }
