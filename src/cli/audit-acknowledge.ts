@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { AuditLoss } from '../broker/audit-report.ts'
 import { host } from '../platform/node/host.ts'
 import { requestAudit, requestDeepAudit } from './audit-request.ts'
+import { auditedTopic } from './audited-topic.ts'
 import { HttpClient, HttpFailure } from './http-client.ts'
 import { maxPartitions, wholeNumber } from './option-values.ts'
 import { plural } from './plural.ts'
@@ -19,8 +20,8 @@ const acknowledge = async (topic: string, only: number | undefined, { http, yes,
   const report = await (deep ? requestDeepAudit(client) : requestAudit(client))
   if (report.central !== null && report.central.error !== null)
     throw new HttpFailure(`the central cluster could not be asked what is lost: ${report.central.error}`)
-  const found = report.partitions
-    .filter(row => row.topic === topic && (only === undefined || row.partition === only))
+  const found = auditedTopic(report, topic)
+    .partitions.filter(({ partition }) => only === undefined || partition === only)
     .flatMap(({ partition, losses }) => losses.map(loss => ({ partition, ...loss })))
   const where = only === undefined ? topic : `partition ${only} of ${topic}`
   if (found.length === 0) throw new HttpFailure(`${where} has lost nothing upstream that is unexplained`)

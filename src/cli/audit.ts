@@ -4,6 +4,7 @@ import { ageText } from './age-text.ts'
 import { acknowledgeCommand } from './audit-acknowledge.ts'
 import { auditLines } from './audit-lines.ts'
 import { requestAudit, requestDeepAudit } from './audit-request.ts'
+import { auditedTopic } from './audited-topic.ts'
 import { HttpClient } from './http-client.ts'
 import { plural } from './plural.ts'
 import { formatTable, printList } from './table.ts'
@@ -50,14 +51,14 @@ const listGaps = async ({ topic, http, json }: AuditFlags): Promise<void> => {
 
 const audit = async ({ topic, http, json, deep }: AuditFlags): Promise<void> => {
   const client = new HttpClient(http)
-  const report = await (deep ? requestDeepAudit(client) : requestAudit(client))
+  const whole = await (deep ? requestDeepAudit(client) : requestAudit(client))
+  const report = topic === undefined ? whole : auditedTopic(whole, topic)
   const { gaps, older } = await readGaps(client, topic)
-  const partitions = report.partitions.filter(row => topic === undefined || row.topic === topic)
-  if (json) process.stdout.write(`${JSON.stringify({ ...report, partitions, gaps }, null, 2)}\n`)
+  if (json) process.stdout.write(`${JSON.stringify({ ...report, gaps }, null, 2)}\n`)
   else {
     const rows = gaps.map(gap => Object.values(gapColumns).map(cell => cell(gap)))
     const gapTable = gaps.length === 0 ? '' : `\nGaps:\n${formatTable(Object.keys(gapColumns), rows)}${older}`
-    process.stdout.write(auditLines({ ...report, partitions }, gapTable))
+    process.stdout.write(auditLines(report, gapTable))
   }
   if (report.verdict !== 'explained') process.exitCode = 1
 }

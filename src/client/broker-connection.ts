@@ -196,7 +196,10 @@ export class BrokerConnection {
     const exchange = await this.#options.credentials?.exchange()
     if (exchange === undefined) return
     const ask = <A extends AnyApi>(api: A, body: RequestInputOf<A>) => this.#send(api, this.versionOf(api), body, 0)
-    const lifetimeMs = await logIn(ask, exchange, this.#address)
+    const lifetimeMs = await logIn(ask, exchange, this.#address).catch((error: unknown) => {
+      if (isRefusedLogin(error)) this.#options.credentials?.refused()
+      throw error
+    })
     if (lifetimeMs <= 0) return
     const renewMs = Math.min(lifetimeMs * loginShare, longestLoginMs)
     this.#loginTimer = this.#clock.after(renewMs, () => this.#renewLogin())
@@ -266,3 +269,6 @@ export class BrokerConnection {
     }
   }
 }
+
+const isRefusedLogin = (error: unknown): boolean =>
+  error instanceof KafkaError && error.code === errorCodes.SASL_AUTHENTICATION_FAILED

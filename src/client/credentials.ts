@@ -49,6 +49,11 @@ export class Credentials {
     return scramExchange({ ...login, mechanism: login.mechanism, nonce })
   }
 
+  /** The broker did not accept what was shown: a token, whatever is left of its life, is asked for anew. */
+  refused(): void {
+    this.#token = undefined
+  }
+
   async #readTrust({ ca, own, checkHostName }: TlsFiles): Promise<TlsTrust> {
     return {
       ca: ca === undefined ? undefined : await this.#readPem(ca, 'CERTIFICATE-----'),

@@ -126,7 +126,12 @@ const judgeTarget = (
     const { logStart, logEnd } = offsets
     if (logEnd <= span.last) {
       const most = Math.min(span.records, span.last + 1 - logEnd)
-      lose('end', most, `ends before ${logEnd} upstream, but ${span.last} was acknowledged: records are lost there`)
+      // as soon as more has gone up behind it, an end that is lost is another loss
+      lose(
+        `end/${span.last}`,
+        most,
+        `ends before ${logEnd} upstream, but ${span.last} was acknowledged: records are lost there`,
+      )
     }
     if (logStart <= span.first) continue
     const most = Math.min(span.records, logStart - span.first)

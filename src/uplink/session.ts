@@ -219,6 +219,7 @@ export class Session {
   /** Whose batch it was stops, or all that may have had a record in it; the others go on. What is only too large together comes again in parts. */
   #refuse({ target, message, code, batch }: BatchRefused, cargo: readonly Cargo[]): void {
     const { topic } = this.#positions.source
+    const reason = code === errorCodes.INVALID_TIMESTAMP ? `${message}; ${timestampAdvice(target.topic)}` : message
     if (target.topic === topic) {
       const isForbidden = code === errorCodes.TOPIC_AUTHORIZATION_FAILED
       throw new UplinkStopped(
@@ -234,8 +235,8 @@ export class Session {
     const mayHaveIt = (lane: Lane): boolean => lane.target === target.topic && packing.mayReach(lane, target.partition)
     const [suspect, ...others] = cargo.filter(({ lane }) => mayHaveIt(lane))
     const isKnown = suspect !== undefined && others.length === 0
-    if (isKnown) suspect.lane.refused(message, nowMs, suspect.alone)
-    else for (const lane of lanes.all()) if (mayHaveIt(lane)) lane.refused(message, nowMs)
+    if (isKnown) suspect.lane.refused(reason, nowMs, suspect.alone)
+    else for (const lane of lanes.all()) if (mayHaveIt(lane)) lane.refused(reason, nowMs)
   }
 }
 
@@ -264,6 +265,10 @@ const refusals: readonly number[] = [
 
 /** Of a topic, or of a whole cluster. */
 const tooLarge: readonly number[] = [errorCodes.MESSAGE_TOO_LARGE, errorCodes.RECORD_LIST_TOO_LARGE]
+
+/** Brokers of Kafka 4 take nothing that is an hour ahead of their clock. */
+const timestampAdvice = (topic: string): string =>
+  `raise message.timestamp.after.max.ms of topic ${topic} upstream, or set its message.timestamp.type=LogAppendTime`
 
 /** Another producer of this transactional id came in between. */
 const fencings: readonly number[] = [errorCodes.INVALID_PRODUCER_EPOCH, errorCodes.PRODUCER_FENCED]

@@ -5,6 +5,7 @@ import { type Clock, sleep, type Timer } from '../../platform/clock.ts'
 import type { Logger } from '../../platform/logger.ts'
 import { offsetCommit } from '../../wire/kafka/contracts/offset-commit.ts'
 import { offsetFetch } from '../../wire/kafka/contracts/offset-fetch.ts'
+import { errorCodes } from '../../wire/kafka/error-codes.ts'
 import type { Backoff } from '../backoff.ts'
 import type { Inlet } from './inlet.ts'
 
@@ -126,7 +127,10 @@ const commit = async (
     checkCode(errorCode, `offsets of group ${groupId}`)
 }
 
-/** What the log of this id has taken of the topic, by partition; undefined where nothing is known. Throws `KafkaError`, `ConnectionLost`. */
+/**
+ * What the log of this id has taken of the topic, by partition; undefined where nothing is known, or may be: who has no right to the group has told it
+ * nothing. Throws `KafkaError`, `ConnectionLost`.
+ */
 export const takenBy = async (
   cluster: Cluster,
   logId: string,
@@ -151,6 +155,8 @@ export const takenBy = async (
     }
     return topic.partitions.map((_, partition) => taken.get(partition))
   } catch (error) {
+    if (error instanceof KafkaError && error.code === errorCodes.GROUP_AUTHORIZATION_FAILED)
+      return topic.partitions.map(() => undefined)
     if (error instanceof KafkaError && error.retriable) cluster.forgetCoordinator(groupId)
     throw error
   }

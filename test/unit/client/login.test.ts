@@ -1,5 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Cluster } from '../../../src/client/cluster.ts'
+import { Cluster } from '../../../src/client/cluster.ts'
+import { Credentials } from '../../../src/client/credentials.ts'
+import { nodeNetwork } from '../../../src/platform/node/network.ts'
+import { nodeRandom } from '../../../src/platform/node/random.ts'
 import { saslAuthenticate } from '../../../src/wire/kafka/contracts/sasl-authenticate.ts'
 import { saslHandshake } from '../../../src/wire/kafka/contracts/sasl-handshake.ts'
 import { errorCodes } from '../../../src/wire/kafka/error-codes.ts'
@@ -94,5 +97,42 @@ describe('a login', () => {
     await expect(cluster.any()).rejects.toThrow('SASL_AUTHENTICATION_FAILED (who?)')
     state.accepted = 'secret'
     expect((await cluster.any()).usable).toBe(true)
+  })
+
+  it('with a token that the broker refuses is tried with another one next time, however long that was to live', async () => {
+    const clock = new SkippingClock()
+    broker = await ScriptedBroker.start()
+    broker.serve(saslHandshake, () => ({ errorCode: 0, mechanisms: ['OAUTHBEARER'] }))
+    broker.serve(saslAuthenticate, ({ authBytes }) => {
+      const isRight = authBytes.includes('Bearer token2')
+      const refusal = { errorCode: errorCodes.SASL_AUTHENTICATION_FAILED, errorMessage: 'revoked' }
+      return {
+        ...(isRight ? { errorCode: 0, errorMessage: null } : refusal),
+        authBytes: Buffer.of(),
+        sessionLifetimeMs: 0,
+      }
+    })
+    let tokens = 0
+    const token = { kind: 'endpoint', url: 'https://login/token', clientId: 'c', clientSecret: 's', scope: '' } as const
+    const credentials = new Credentials(
+      { tls: undefined, login: { mechanism: 'OAUTHBEARER', token } },
+      {
+        clock,
+        random: nodeRandom,
+        read: () => Promise.reject(new Error('no file')),
+        postForm: async () => ({ status: 200, body: `{"access_token":"token${++tokens}","expires_in":3600}` }),
+      },
+    )
+    cluster = new Cluster(nodeNetwork, clock, {
+      bootstrap: [broker.address],
+      clientId: 'test',
+      connectTimeoutMs: 5_000,
+      requestTimeoutMs: 20_000,
+      softwareVersion: '1',
+      credentials,
+    })
+    await expect(cluster.any()).rejects.toThrow('SASL_AUTHENTICATION_FAILED (revoked)')
+    expect((await cluster.any()).usable).toBe(true)
+    expect(tokens).toBe(2)
   })
 })

@@ -198,6 +198,19 @@ it('what a partition lost is another loss once its topic was made again', () => 
   ])
 })
 
+it('an end that is lost is another loss once more had gone up behind it', () => {
+  const lossOf = (last: number) =>
+    judge({
+      ...sound,
+      ...balanced({ position: at({ central: { 3: { first: 20, last, records: 90 } } }) }),
+      target: target({}, 0, last - 9),
+    }).losses
+  const [before, after] = [lossOf(120), lossOf(200)]
+  expect([...before, ...after].map(({ records }) => records)).toEqual([10, 10])
+  expect(before[0]!.name).not.toBe(after[0]!.name)
+  expect(lossOf(120)).toEqual(before)
+})
+
 /** A ledger that knows less than the position has passed fewer offsets. */
 const balanced = (facts: Partial<PartitionFacts>): Partial<PartitionFacts> =>
   facts.ledger === undefined && facts.position !== undefined ? { ...facts, ledger: facts.position } : facts

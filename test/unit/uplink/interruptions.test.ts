@@ -126,3 +126,18 @@ it.each([errorCodes.OUT_OF_ORDER_SEQUENCE_NUMBER, errorCodes.INVALID_TXN_STATE, 
       await uplink.stop()
     })(),
 )
+
+it(
+  'a time that the central cluster does not take stops its partition, and it is said what helps',
+  during(async () => {
+    central.refusal = (_batch, topic) => (topic === 't' ? errorCodes.INVALID_TIMESTAMP : 0)
+    await start({})
+    await write(['a'])
+    uplink.start()
+    await until(() => uplink.lanes.refused > 0)
+    expect(uplink.lanes.find('t', 0)!.trouble!.reason).toMatch(
+      /INVALID_TIMESTAMP.*; raise message\.timestamp\.after\.max\.ms of topic t upstream, or set .*LogAppendTime/,
+    )
+    await uplink.stop()
+  }),
+)
