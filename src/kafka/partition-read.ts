@@ -75,7 +75,8 @@ export async function readPartition(
       if (remote.kind === 'awaited')
         return { answer, bytes: 0, urgent: false, watch: { ...watch, hasArrived: () => read().kind !== 'awaited' } }
       const records = within(remote.batches, limit)
-      return { answer: { ...answer, records }, bytes: bytesOf(records), urgent: true, watch }
+      const bytes = bytesOf(records)
+      return { answer: { ...answer, records }, bytes, urgent: bytes > 0, watch }
     }
     const { records, nextOffset } = await readRecords(partition, wanted.fetchOffset, limit, context)
     const bytes = bytesOf(records)

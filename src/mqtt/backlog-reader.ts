@@ -13,6 +13,8 @@ const readBytes = 256 * 1024
 const decompressedBytes = 16 * 1024 * 1024
 export const waitMs = 20
 
+type ReaderServices = Pick<MqttServices, 'broker' | 'metrics' | 'clock'>
+
 /** What is to be read from the log, as the reader sees it. */
 export interface ReadableBacklog {
   /** Where reading goes on; undefined: everything was read. */
@@ -45,7 +47,7 @@ export interface BacklogTaker {
 }
 
 /** Hands over what the backlog names, in the order of each partition, up to the high watermark: from there on publications come as they become durable. */
-export async function readBacklog(services: MqttServices, taker: BacklogTaker): Promise<void> {
+export async function readBacklog(services: ReaderServices, taker: BacklogTaker): Promise<void> {
   const { backlog } = taker
   for (let next = backlog.next(); next !== undefined && taker.isHere; next = backlog.next()) {
     const { partition, offset } = next
@@ -64,7 +66,7 @@ export async function readBacklog(services: MqttServices, taker: BacklogTaker): 
 }
 
 async function readOn(
-  { broker, metrics, clock }: MqttServices,
+  { broker, metrics, clock }: ReaderServices,
   taker: BacklogTaker,
   partition: PartitionId,
   offset: number,
@@ -104,6 +106,8 @@ const isWanted = ({ isHere, backlog }: BacklogTaker, partition: PartitionId): bo
 /** False: the batch cannot be read to its end. */
 async function handOver(taker: BacklogTaker, partition: PartitionId, batch: Buffer, logAge: number): Promise<boolean> {
   const { backlog } = taker
+  // batches before this one are done with: what is given back of them while this is unpacked stands behind the reader
+  backlog.proceed(partition, Math.max(baseOffsetOf(batch), backlog.missedFrom(partition) ?? 0))
   try {
     const cursor = await decompressRecords(batch, decompressedBytes)
     while (isWanted(taker, partition) && cursor.next()) {

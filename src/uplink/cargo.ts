@@ -82,7 +82,9 @@ export const load = async (loading: Loading, room: Room): Promise<readonly Cargo
         lanes.queue(lane)
         continue
       }
+      lane.isUnderWay = true
       const cargo = await loadLane(loading, lane, room.share(lane.retentionClass, turns.length - index))
+      lane.isUnderWay = cargo !== undefined
       if (cargo === undefined) continue
       loaded.push(cargo)
       places += 1 + Object.keys(lane.ledger.central).length

@@ -38,6 +38,8 @@ export class Lane {
   /** What became of these offsets. */
   ledger: Ledger = emptyLedger
   trouble: LaneTrouble | undefined
+  /** A round loads it or carries it: records that have left the log meanwhile may come upstream yet. */
+  isUnderWay = false
   /** For thinning: it goes on where the last load has ended, and anew where that did not go. */
   readonly keyCounts = new KeyCounts()
   readonly durableTimes = new DurableTimes()
@@ -89,6 +91,7 @@ export class Lane {
   sent(position: UpstreamPosition): void {
     this.track = trackOf(position)
     this.ledger = position
+    this.isUnderWay = false
     this.release()
   }
 

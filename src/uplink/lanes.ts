@@ -85,6 +85,7 @@ export class Lanes {
     for (const lane of this.#byPartition.values()) {
       this.#place(lane)
       lane.keyCounts.clear()
+      lane.isUnderWay = false
       this.#waiting.add(lane)
     }
   }

@@ -19,6 +19,7 @@ import { acknowledgeLoss, acknowledgementFault } from './acknowledged.ts'
 import { type AuditParts, auditUplink, type UplinkAudit } from './audit.ts'
 import { Backoff } from './backoff.ts'
 import { Caps } from './caps.ts'
+import type { Lane } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import { joinedSpans, leftOutOf } from './left-out.ts'
 import { LinkRate } from './link-rate.ts'
@@ -152,6 +153,11 @@ export class Uplink implements UplinkControls {
   /** What the link carried; undefined before it was measured. */
   get bytesPerSecond(): number | undefined {
     return this.#rate.bytesPerSecond
+  }
+
+  /** What became of the records of each round is known: of one that failed only the next session finds that out, also when it is paused meanwhile. */
+  isSettled({ isUnderWay }: Lane): boolean {
+    return this.#state === 'connected' && !isUnderWay
   }
 
   /** How the present session, or the last one, brings records up; undefined before the first. */

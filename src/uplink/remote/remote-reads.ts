@@ -23,7 +23,7 @@ import { isSameStretch, type NoStretch, type Stretch, stretchOf } from './stretc
 
 export interface RemoteReadsParts {
   readonly broker: Broker
-  readonly uplink: Pick<Uplink, 'lanes' | 'offsetMaps' | 'delivery' | 'state' | 'openCluster'>
+  readonly uplink: Pick<Uplink, 'lanes' | 'offsetMaps' | 'delivery' | 'state' | 'isSettled' | 'openCluster'>
   readonly state: StateLog
   readonly view: UplinkView
   readonly settings: Settings
@@ -91,14 +91,15 @@ export class RemoteReads implements RemoteLog {
     const { logStart } = broker.offsets(lane.id)
     const gap: RemoteRead = { kind: 'batches', batches: [emptyBatch(offset, logStart - 1)] }
     // it left before it was sent
-    if (offset >= lane.next) return this.#isSettled ? gap : { kind: 'awaited' }
+    if (offset >= lane.next) return uplink.isSettled(lane) ? gap : { kind: 'awaited' }
     const reader = this.#readerAt(lane, stretch, offset)
     if (reader === undefined) return { kind: 'awaited' }
     reader.askedMs = clock.monotonicMs()
     if (!reader.covers(offset)) return this.#awaited(reader)
     const batches = reader.take(offset, Math.min(logStart, lane.next), maxBytes)
     this.#account()
-    const isOver = reader.upcoming === undefined ? reader.isAtEnd && this.#isSettled : reader.upcoming >= logStart
+    const isOver =
+      reader.upcoming === undefined ? reader.isAtEnd && uplink.isSettled(lane) : reader.upcoming >= logStart
     if (batches === undefined && isOver) return gap
     const awaited = this.#awaited(reader)
     return batches === undefined ? awaited : { kind: 'batches', batches }
@@ -161,12 +162,6 @@ export class RemoteReads implements RemoteLog {
     // its positions are those of a log of the same name, which has other records
     if (uplink.state === 'fenced') return { reason: 'this log is fenced' }
     return uplink.delivery === undefined ? undefined : stretchOf(lane)
-  }
-
-  /** What became of each round is known. While the link is down, one may stand upstream of which nobody heard the end. */
-  get #isSettled(): boolean {
-    const { state } = this.#parts.uplink
-    return state === 'connected' || state === 'paused'
   }
 
   /** Below it nothing is read: a start only rises. */

@@ -84,6 +84,23 @@ describe('with records in the central cluster that have left the log', () => {
     expect(await read(10)).toMatchObject({ errorCode: 0 })
   })
 
+  it('a fetch that has no room for them does not end before its time', async () => {
+    answer = { kind: 'batches', batches: [batchOf(6, 2)] }
+    const partitions = [
+      { partition: 0, fetchOffset: 10, partitionMaxBytes: 1 << 20 },
+      { partition: 0, fetchOffset: 6, partitionMaxBytes: 1 },
+    ]
+    const limits = { maxWaitMs: 600_000, minBytes: batchOf(0, 20).length + 1, maxBytes: 1 << 20 }
+    const body = { ...limits, topics: [{ topic: 't', partitions }], forgottenTopicsData: [] }
+    const waiting = client.request(fetch, 12, body)
+    const { broker } = server.open
+    const stop = setInterval(() => void broker.produce(broker.topics.get('t'), 0, batchOf(0, 1), { zstd: true }), 20)
+    const [local, remote] = (await waiting).responses[0]!.partitions
+    clearInterval(stop)
+    expect(local!.records!.length).toBeGreaterThan(batchOf(0, 20).length)
+    expect(remote).toMatchObject({ errorCode: 0, records: Buffer.alloc(0) })
+  })
+
   it('a fetch that waits is woken when they come', async () => {
     const waiting = read(6, 600_000)
     const { broker } = server.open

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { RemoteRead } from '../../../../src/broker/remote-log.ts'
 import { defaultSettings, type Settings } from '../../../../src/config/settings.ts'
 import { openRemoteReads, openUplink } from '../../../../src/open-uplink.ts'
 import { sleep } from '../../../../src/platform/clock.ts'
@@ -316,8 +317,38 @@ describe('records that have left the log are read from the central cluster', () 
       await stage.until(() => stage.uplink.state === 'waiting')
       expect(stage.uplink.upstreamThrough('t', 0)).toBe(50)
       expect(stage.remote.read(stage.topic, 0, 55, 1000)).toEqual({ kind: 'awaited' })
+      await stage.uplink.pause()
+      expect(stage.remote.read(stage.topic, 0, 55, 1000)).toEqual({ kind: 'awaited' })
+      await stage.uplink.resume()
       stage.central.fate = () => 'served'
       expect(await stage.consume(45)).toEqual(stage.expected(from(45, 70)))
+    }),
+  )
+
+  it(
+    'what leaves the log on its way up is no hole',
+    on(10, async stage => {
+      await stage.start()
+      await stage.publish(50)
+      await stage.sent()
+      let read: RemoteRead | undefined
+      stage.central.fate = api => {
+        if (api === 'EndTxn' && read === undefined) {
+          stage.evict(70)
+          expect([stage.uplink.state, stage.uplink.upstreamThrough('t', 0)]).toEqual(['connected', 50])
+          read = stage.remote.read(stage.topic, 0, 55, 1000)
+        }
+        return 'served'
+      }
+      await stage.publish(20)
+      await stage.sent()
+      expect(read).toEqual({ kind: 'awaited' })
+      expect(await stage.consume(45)).toEqual(stage.expected(from(45, 70)))
+      await stage.uplink.pause()
+      await stage.publish(10)
+      await stage.until(() => stage.under.open.broker.offsets(stage.topic.partitions[0]!).highWatermark === 80)
+      stage.evict(80)
+      expect(stage.remote.read(stage.topic, 0, 75, 1000)).toMatchObject({ kind: 'batches' })
     }),
   )
 
