@@ -47,9 +47,11 @@ export const unpackRecords = async (
     if (nextOffsetOf(batch) <= position) continue
     try {
       if (abortions.counts(batch)) {
-        const cursor = await recordsOf(batch, mostBytes - unpackedBytes)
+        const cursor = await cursorOver(batch, mostBytes - unpackedBytes)
+        // all of them or none: it may turn out behind the first ones that the batch cannot be read
+        const own = recordsFrom(cursor, position)
         unpackedBytes += cursor.records.length
-        while (cursor.next()) if (cursor.offset >= position) records.push(cursor.record())
+        for (const record of own) records.push(record)
       }
     } catch (error) {
       if (records.length > 0 || next > position) break
@@ -62,7 +64,13 @@ export const unpackRecords = async (
   return { records, position: next, unpackedBytes }
 }
 
-const recordsOf = (batch: Buffer, mostBytes: number): Promise<RecordCursor> => {
+const recordsFrom = (cursor: RecordCursor, position: number): readonly LogRecord[] => {
+  const records: LogRecord[] = []
+  while (cursor.next()) if (cursor.offset >= position) records.push(cursor.record())
+  return records
+}
+
+const cursorOver = (batch: Buffer, mostBytes: number): Promise<RecordCursor> => {
   if (!hasValidCrc(batch)) throw new MalformedFrame('batch', 'its checksum does not fit')
   return decompressRecords(batch, mostBytes)
 }

@@ -44,6 +44,8 @@ export interface Place {
 
 const fetchBytes = 1 << 20
 const maxWaitMs = 500
+/** Compared without a pause. */
+const recordsAtOnce = 500
 /** A transaction of somebody else may hold back what is behind it for some time. */
 const mostEmptyAnswers = 120
 
@@ -64,7 +66,10 @@ export const readBack = async (
     try {
       const comparison = new PlaceComparison(parts, place)
       await readPlace(parts, place, async records => {
-        for (const record of records) await comparison.take(record)
+        for (const [index, record] of records.entries()) {
+          if (index % recordsAtOnce === recordsAtOnce - 1) await turnOfDevices(parts.clock)
+          await comparison.take(record)
+        }
         parts.tell(read + Math.min(comparison.found, expectedIn(place)), inAll)
       })
       const { lane } = place.shares[0]!
@@ -78,6 +83,9 @@ export const readBack = async (
   }
   return judgements
 }
+
+/** They come first: one fetch may bring a hundred thousand records. */
+const turnOfDevices = (clock: Clock): Promise<void> => new Promise(resolve => clock.afterIo(resolve))
 
 const expectedIn = ({ shares }: Place): number => shares.reduce((sum, { span }) => sum + span.records, 0)
 
@@ -99,8 +107,7 @@ const readPlace = async (
     if (reader.highWatermark >= 0 && reader.position >= reader.highWatermark) return
     if (empty > mostEmptyAnswers)
       throw new ConnectionLost(`partition ${partition} of ${target} cannot be read from offset ${reader.position} on`)
-    // devices come first
-    await new Promise<void>(resolve => clock.afterIo(resolve))
+    await turnOfDevices(clock)
   }
 }
 
@@ -164,6 +171,8 @@ class ShareComparison {
   readonly #skipped: readonly OffsetSpan[]
   /** Offset of the next record that is due. */
   #next: number
+  /** The record there, once it was read: one that does not come is not read again for each that does. */
+  #nextRecord: LogRecord | undefined
   #last = -1
 
   constructor(parts: ReadBackParts, { partition, logStart, facts }: Place, share: Share) {
@@ -234,7 +243,10 @@ class ShareComparison {
   async #due(): Promise<LogRecord | undefined> {
     if (!this.#isWhole) return undefined
     for (;;) {
-      const due = await this.#records.atOrBehind(this.#next)
+      const known = this.#nextRecord
+      const isThere = known !== undefined && known.offset >= Math.max(this.#next, this.#records.logStart)
+      const due = isThere ? known : await this.#records.atOrBehind(this.#next)
+      this.#nextRecord = due
       if (due === undefined || due.offset > this.#share.position.last) return undefined
       const skipped = this.#skipped.find(({ first, last }) => due.offset >= first && due.offset <= last)
       if (skipped === undefined) return due

@@ -49,6 +49,14 @@ describe('what cannot be read', () => {
     })
   })
 
+  it('gives nothing of its first records: they would come again and again', async () => {
+    const half = batchAt(12, ['a', 'b', 'c'])
+    half[half.length - 1] = 0x7f
+    seal(half)
+    await expect(valuesOf(half, 12)).rejects.toThrow(/offsets 12 to 14 cannot be read/)
+    expect(await valuesOf(Buffer.concat([batchAt(10, ['x', 'y']), half]), 10)).toEqual({ values: ['x', 'y'], next: 12 })
+  })
+
   it('is an error where it is due', async () => {
     await expect(valuesOf(broken, 12)).rejects.toThrow(UnreadableBatch)
     const packed = batchAt(12, ['a'])

@@ -1,4 +1,4 @@
-import { beforeEach, expect, it } from 'vitest'
+import { beforeEach, expect, it, vi } from 'vitest'
 import { defaultSettings, type Settings } from '../../../src/config/settings.ts'
 import { openUplink } from '../../../src/open-uplink.ts'
 import { sleep } from '../../../src/platform/clock.ts'
@@ -145,6 +145,43 @@ it(
       }),
     ).rejects.toBe(enough)
     expect(under.memory.usedBytes).toBe(0)
+    await uplink.stop()
+  }),
+)
+
+/** One round of many records. */
+const sendAtOnce = async (count: number): Promise<void> => {
+  const { broker } = under.open
+  const values = Array.from({ length: count }, (_, index) => `${index} ${'x'.repeat(90)}`)
+  const batch = encodeBatch(values.map(value => ({ timestampMs: 1, key: null, value: Buffer.from(value) })))
+  const { nextOffset } = await broker.produce(broker.topics.get('t'), 0, batch, { zstd: true })
+  await until(() => uplink.upstreamThrough('t', 0) === nextOffset)
+}
+
+it(
+  'a record that is missing is not looked for again with each that is there',
+  during(async () => {
+    await start({ 'uplink.headers': 'full' })
+    await send('first')
+    for (let round = 0; round < 8; round++) await sendAtOnce(1000)
+    const [first] = stored()
+    central.partition('t', 0)!.compact(batch => batch === first)
+    const read = vi.spyOn(under.open.broker, 'read')
+    const { losses } = await audited()
+    expect(losses).toMatchObject([{ records: 1, text: expect.stringContaining('the first is offset 0 here') }])
+    expect(read.mock.calls.length).toBeLessThan(100)
+    await uplink.stop()
+  }),
+)
+
+it(
+  'devices have their turn while much is compared',
+  during(async () => {
+    await start({ 'uplink.headers': 'full' })
+    await sendAtOnce(5000)
+    const afterIo = vi.spyOn(machine.clock, 'afterIo')
+    expect(await audited()).toMatchObject({ unexplained: [], losses: [] })
+    expect(afterIo.mock.calls.length).toBeGreaterThanOrEqual(10)
     await uplink.stop()
   }),
 )
