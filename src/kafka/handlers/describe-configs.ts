@@ -6,9 +6,11 @@ import {
   describeTopic,
 } from '../../config/describe-configs.ts'
 import { settingRow } from '../../config/settings.ts'
+import { BrokerError } from '../../core/errors.ts'
 import type { RequestOf, ResponseInputOf } from '../../wire/kafka/api.ts'
 import { describeConfigs } from '../../wire/kafka/contracts/index.ts'
-import { resolveResource } from '../config-resources.ts'
+import { resolveResource, resourceKey } from '../config-resources.ts'
+import { distinctBy, duplicatesOf } from '../duplicates.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 
 type Request = RequestOf<typeof describeConfigs>
@@ -20,17 +22,28 @@ const rootLogger = 'root'
 
 /**
  * DescribeConfigs (32), versions 1-4. All configs of topics (2), of this gateway (4) and its log level (8), defaults included; an
- * empty list of keys means all, as null does. Secrets have no value.
+ * empty list of keys means all, as null does. Secrets have no value. A resource named twice is refused, once.
  * - v1: source, and on request the synonyms: what would be in force otherwise
  * - v3: type, and on request the documentation
  */
-export const handleDescribeConfigs = defineHandler(describeConfigs, (request, context) => ({
-  results: request.resources.map(resource => describe(resource, request, context)),
-}))
+export const handleDescribeConfigs = defineHandler(describeConfigs, (request, context) => {
+  const duplicates = duplicatesOf(request.resources.map(resourceKey))
+  return {
+    results: distinctBy(request.resources, resourceKey).map(resource =>
+      describe(resource, duplicates.has(resourceKey(resource)), request, context),
+    ),
+  }
+})
 
-function describe(resource: Request['resources'][number], request: Request, context: RequestContext): Result {
+function describe(
+  resource: Request['resources'][number],
+  isDuplicate: boolean,
+  request: Request,
+  context: RequestContext,
+): Result {
   const { resourceType, resourceName, configurationKeys } = resource
   try {
+    if (isDuplicate) throw new BrokerError('invalidRequest', 'the resource is named twice in the request')
     const names = configurationKeys === null || configurationKeys.length === 0 ? undefined : configurationKeys
     const configs = configsOf(resource, names, request, context)
     return { errorCode: 0, errorMessage: null, resourceType, resourceName, configs }

@@ -4,13 +4,13 @@ import { describeGroups } from '../../wire/kafka/contracts/index.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 
 /**
- * DescribeGroups (15), versions 0-6. State, members and assignments.
+ * DescribeGroups (15), versions 0-6. State, members and assignments. A group named twice is answered once.
  * - v3: authorized operations, always "not known"
  * - v4: group instance ids
  * - v6: an unknown group is GROUP_ID_NOT_FOUND; before, it is a group in state Dead
  */
 export const handleDescribeGroups = defineHandler(describeGroups, async (request, context) => ({
-  groups: await Promise.all(request.groups.map(groupId => describe(groupId, context))),
+  groups: await Promise.all([...new Set(request.groups)].map(groupId => describe(groupId, context))),
 }))
 
 async function describe(groupId: string, context: RequestContext) {

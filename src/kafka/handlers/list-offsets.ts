@@ -4,6 +4,7 @@ import type { Topic } from '../../state/topics.ts'
 import type { RequestOf, ResponseInputOf } from '../../wire/kafka/api.ts'
 import { listOffsets } from '../../wire/kafka/contracts/index.ts'
 import { errorCodes } from '../../wire/kafka/error-codes.ts'
+import { duplicatesOf } from '../duplicates.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 import { checkLeaderEpoch } from '../topic-lookup.ts'
 
@@ -36,28 +37,40 @@ const nothing: Found = { offset: -1, timestamp: -1, leaderEpoch: -1 }
 /**
  * ListOffsets (2), versions 1-11. The end (-1), the start (-2), the record with the largest timestamp (-3), or the first record at or
  * after a time. What does not exist is offset -1 without an error. Readers see durable records only, so the end is the high watermark.
+ * A partition named twice is refused, as Kafka does: each look-up may read from the device.
  * - v2: isolation level; both are the same while there are no transactions
  * - v4: current leader epoch, fenced; leader epoch in the answer
  * - v7: -3; v8: -4, the start of what is here: -2 may be before it, in the central cluster (`remote.read`); v9: -5 and v11: -6 are never there
  */
-export const handleListOffsets = defineHandler(listOffsets, async (request, context) => ({
-  topics: await Promise.all(
-    request.topics.map(async ({ name, partitions }) => ({
-      name,
-      partitions: await Promise.all(partitions.map(wanted => lookUp(name, wanted, request.timeoutMs, context))),
-    })),
-  ),
-}))
+export const handleListOffsets = defineHandler(listOffsets, async (request, context) => {
+  const { topics, timeoutMs } = request
+  const keyOf = (name: string, { partitionIndex }: Wanted): string => `${partitionIndex}/${name}`
+  const duplicates = duplicatesOf(
+    topics.flatMap(({ name, partitions }) => partitions.map(wanted => keyOf(name, wanted))),
+  )
+  const answerTo = (name: string, wanted: Wanted): Promise<PartitionAnswer> =>
+    lookUp(name, wanted, duplicates.has(keyOf(name, wanted)), timeoutMs, context)
+  return {
+    topics: await Promise.all(
+      topics.map(async ({ name, partitions }) => ({
+        name,
+        partitions: await Promise.all(partitions.map(wanted => answerTo(name, wanted))),
+      })),
+    ),
+  }
+})
 
 async function lookUp(
   name: string,
   wanted: Wanted,
+  isDuplicate: boolean,
   timeoutMs: number,
   context: RequestContext,
 ): Promise<PartitionAnswer> {
   const { services, version } = context
   const { partitionIndex, timestamp } = wanted
   try {
+    if (isDuplicate) throw new BrokerError('invalidRequest', 'the partition is named twice in the request')
     const { topics } = services.broker
     const topic = topics.get(name)
     const partition = topics.partition(topic, partitionIndex)

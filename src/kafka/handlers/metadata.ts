@@ -5,6 +5,7 @@ import { ZERO_UUID } from '../../core/uuid.ts'
 import type { RequestOf, ResponseInputOf } from '../../wire/kafka/api.ts'
 import { metadata } from '../../wire/kafka/contracts/index.ts'
 import { isInternalTopic, onlyBroker, onlyReplica } from '../brokers.ts'
+import { distinctBy } from '../duplicates.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 import { nodeId } from '../services.ts'
 
@@ -14,7 +15,7 @@ type TopicAnswer = ResponseInputOf<typeof metadata>['topics'][number]
 /**
  * Metadata (3), versions 0-13. This gateway is the only broker, controller, leader and replica; the cluster id is the log id. A topic
  * that is missing is created when `auto.create.topics.enable` and the request allow it, never for "all topics"; it is answered
- * only once it is durable.
+ * only once it is durable. A topic named twice is answered once, as Kafka does.
  * - v0: an empty list means all topics; from v1 on null does, and an empty list means none
  * - v4: the client chooses auto-creation
  * - v8-v10: authorized operations, always "not known"
@@ -27,7 +28,7 @@ export const handleMetadata = defineHandler(metadata, async (request, context) =
   const all = request.topics === null || (context.version === 0 && request.topics.length === 0)
   const topics = all
     ? [...broker.topics.all()].map(topic => present(topic, context))
-    : (request.topics ?? []).map(wanted => describe(wanted, request.allowAutoTopicCreation, context))
+    : distinctBy(request.topics ?? [], keyOf).map(wanted => describe(wanted, request.allowAutoTopicCreation, context))
   return {
     brokers: [{ nodeId, ...onlyBroker(context), rack: null }],
     clusterId: broker.logId,
@@ -35,6 +36,8 @@ export const handleMetadata = defineHandler(metadata, async (request, context) =
     topics: await whenDurable(topics, context),
   }
 })
+
+const keyOf = ({ name, topicId }: Wanted): string => `${topicId}/${name ?? ''}`
 
 function describe(wanted: Wanted, mayCreate: boolean, context: RequestContext): TopicAnswer {
   try {

@@ -1,8 +1,10 @@
 import type { FetchedOffset, OffsetFetchRequest } from '../../broker/groups/groups.ts'
+import { BrokerError } from '../../core/errors.ts'
 import { type Uuid, ZERO_UUID } from '../../core/uuid.ts'
 import type { RequestOf } from '../../wire/kafka/api.ts'
 import { offsetFetch } from '../../wire/kafka/contracts/index.ts'
 import { errorCodes } from '../../wire/kafka/error-codes.ts'
+import { distinctBy, duplicatesOf } from '../duplicates.ts'
 import { defineHandler, type RequestContext } from '../handler.ts'
 
 type RequestGroup = RequestOf<typeof offsetFetch>['groups'][number]
@@ -31,22 +33,26 @@ interface GroupAnswer {
  * - v1: a failure stands at each partition; from v2 on at the top, from v8 on at the group
  * - v2: null topics: everything that the group has committed
  * - v5: committed leader epoch
- * - v8: several groups in one request (KIP-709)
+ * - v8: several groups in one request (KIP-709); one named twice is refused, once
  * - v9: member id and epoch, of no use to classic groups
  * - v10: topic ids in place of names; an unknown id is UNKNOWN_TOPIC_ID
  */
 export const handleOffsetFetch = defineHandler(offsetFetch, async (request, context) => {
   if (context.version >= 8) {
-    return { groups: await Promise.all(request.groups.map(group => fetchGroup(group, context))) }
+    const duplicates = duplicatesOf(request.groups.map(groupIdOf))
+    const groups = distinctBy(request.groups, groupIdOf)
+    return { groups: await Promise.all(groups.map(group => fetchGroup(group, duplicates.has(group.groupId), context))) }
   }
   const topics = request.topics?.map(topic => ({ ...topic, topicId: ZERO_UUID })) ?? null
   const group = { groupId: request.groupId, memberId: null, memberEpoch: -1, topics }
-  const answer = await fetchGroup(group, context)
+  const answer = await fetchGroup(group, false, context)
   if (context.version >= 2 || answer.errorCode === 0) return answer
   const { errorCode } = answer
   const failed = topics?.map(topic => unanswered(topic.name, topic.topicId, topic.partitionIndexes, errorCode))
   return { topics: failed ?? [] }
 })
+
+const groupIdOf = ({ groupId }: RequestGroup): string => groupId
 
 /** The names of what is asked; topics whose id is unknown are answered at once. */
 function resolve(group: RequestGroup, { services, version }: RequestContext) {
@@ -61,10 +67,11 @@ function resolve(group: RequestGroup, { services, version }: RequestContext) {
   return { wanted, unknown }
 }
 
-async function fetchGroup(group: RequestGroup, context: RequestContext): Promise<GroupAnswer> {
+async function fetchGroup(group: RequestGroup, isDuplicate: boolean, context: RequestContext): Promise<GroupAnswer> {
   const { groupId } = group
   const { wanted, unknown } = resolve(group, context)
   try {
+    if (isDuplicate) throw new BrokerError('invalidRequest', 'the group is named twice in the request')
     const [fetched] = await context.services.groups.fetchOffsets([{ groupId, topics: wanted }])
     const topics = byTopic(fetched?.offsets ?? [], context)
     // a topic asked for without partitions is answered without partitions

@@ -50,6 +50,16 @@ describe('describe configs', () => {
     expect(configs.map(({ name }) => name)).toEqual(['segment.bytes'])
   })
 
+  it('refuses a resource named twice, once: an answer is not many times its request', async () => {
+    const named = (resourceName: string) => ({ resourceType: broker!, resourceName, configurationKeys: null })
+    const resources = [...Array.from({ length: 1000 }, () => named('')), named('1')]
+    const { results } = await client.request(describeConfigs, 4, { resources })
+    expect(results.map(({ errorCode, resourceName }) => [errorCode, resourceName])).toEqual([
+      [errorCodes.INVALID_REQUEST, ''],
+      [0, '1'],
+    ])
+  })
+
   it('knows the gateway under node 1, and its log level', async () => {
     const { configs } = await describeOne(broker!, '1')
     expect(configs.find(({ name }) => name === 'auto.create.topics.enable')).toMatchObject({

@@ -209,6 +209,15 @@ describe('committed offsets', () => {
     ])
   })
 
+  it('of a group named twice are refused, once', async () => {
+    const groups = Array.from({ length: 1000 }, () => ({ groupId: 'g', topics: null }))
+    const answer = await client.request(offsetFetch, 8, { groups: [...groups, { groupId: 'other', topics: null }] })
+    expect(answer.groups.map(({ groupId, errorCode }) => [groupId, errorCode])).toEqual([
+      ['g', errorCodes.INVALID_REQUEST],
+      ['other', 0],
+    ])
+  })
+
   it('are deleted one by one, not while a member wants the topic', async () => {
     await commit(8, 5)
     const body = { groupId: 'g', topics: [{ name: 't', partitions: [{ partitionIndex: 0 }] }] }
@@ -248,7 +257,8 @@ describe('groups', () => {
 
   it('are described with members and assignments', async () => {
     const { memberId } = await stableMember()
-    const { groups } = await client.request(describeGroups, 6, { groups: ['g'] })
+    const { groups } = await client.request(describeGroups, 6, { groups: ['g', 'g'] })
+    expect(groups).toHaveLength(1)
     expect(groups[0]).toMatchObject({
       errorCode: 0,
       groupState: 'Stable',

@@ -49,6 +49,17 @@ describe('list offsets', () => {
     expect(await at(timestamp)).toEqual({ errorCode: 0, ...expected })
   })
 
+  it('refuses a partition that is named twice, and looks up the others', async () => {
+    const partitions = [0, 0, 1].map(partitionIndex => ({ partitionIndex, timestamp: -1 }))
+    const [answer] = (await client.request(listOffsets, 7, { replicaId: -1, topics: [{ name: 't', partitions }] }))
+      .topics
+    expect(answer!.partitions.map(({ errorCode }) => errorCode)).toEqual([
+      errorCodes.INVALID_REQUEST,
+      errorCodes.INVALID_REQUEST,
+      0,
+    ])
+  })
+
   it('of an empty partition', async () => {
     expect(await at(-1, 11, 1)).toMatchObject({ errorCode: 0, offset: 0 })
     expect(await at(-3, 11, 1)).toMatchObject({ errorCode: 0, offset: -1 })

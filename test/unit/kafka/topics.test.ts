@@ -70,6 +70,16 @@ describe('metadata', () => {
     expect((await client.request(metadata, version, { topics })).topics).toHaveLength(count)
   })
 
+  it('answers a topic named many times once', async () => {
+    server.open.broker.topics.ensure('a')
+    const asked = Array.from({ length: 1000 }, (_, index) => ({ name: index === 0 ? 'b' : 'a' }))
+    const { topics } = await client.request(metadata, 4, { topics: asked, allowAutoTopicCreation: false })
+    expect(topics.map(({ name, errorCode }) => [name, errorCode])).toEqual([
+      ['b', errorCodes.UNKNOWN_TOPIC_OR_PARTITION],
+      ['a', 0],
+    ])
+  })
+
   it('finds topics by id, and never creates one', async () => {
     const { id } = server.open.broker.topics.ensure('a')
     const asked = [
