@@ -95,9 +95,14 @@ export class Client implements Sender {
     return this.acks.pubacks + this.#services.state.heldCount(this.clientId)
   }
 
-  /** Sends a packet unless it is larger than the client takes. [MQTT-3.1.2-24] */
+  /** Is a packet of so many bytes within the Maximum Packet Size of its CONNECT? [MQTT-3.1.2-24] */
+  takes(packetBytes: number): boolean {
+    return packetBytes <= this.#maxPacketBytes
+  }
+
+  /** Sends a packet unless it is larger than the client takes. */
   offer(packet: Buffer): boolean {
-    if (packet.length > this.#maxPacketBytes) return false
+    if (!this.takes(packet.length)) return false
     this.connection.write(packet)
     return true
   }

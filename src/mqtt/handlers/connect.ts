@@ -169,13 +169,24 @@ async function accept(
     ...(authenticationData !== undefined && { authenticationData }),
   }
   // [MQTT-3.1.4-5] [MQTT-3.2.0-1]
-  connection.write(encodeConnack(packet.version, isPresent, reasonCodes.success, properties))
+  if (!client.offer(encodeConnack(packet.version, isPresent, reasonCodes.success, properties))) {
+    unanswerable(client)
+    return
+  }
   services.sessionLog.save(session)
   await resumeExchanges(client)
   if (session.client !== client) return
   session.flow.connect(client)
   catchUpAfterReturn(client)
   services.sessions.joined(session)
+}
+
+/** It takes no packet as large as its CONNACK: it never was connected, and nothing is to be told of its end. [MQTT-3.1.2-24] [MQTT-3.14.0-1] */
+function unanswerable(client: Client): void {
+  const { connection, will } = client
+  if (will !== undefined) connection.services.wills.forget(will)
+  client.will = undefined
+  connection.close('packet.size', 'its CONNACK would be larger than the client takes')
 }
 
 /**

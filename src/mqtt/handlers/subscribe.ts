@@ -2,7 +2,7 @@ import type { Broker } from '../../broker/broker.ts'
 import type { PartitionId } from '../../core/brand.ts'
 import { decodeSubscribe, type SubscribePacket, type SubscriptionRequest } from '../../wire/mqtt/client-packets.ts'
 import { ProtocolViolation } from '../../wire/mqtt/protocol-violation.ts'
-import { encodeSuback } from '../../wire/mqtt/server-packets.ts'
+import { encodeSuback, filterAckBytes } from '../../wire/mqtt/server-packets.ts'
 import { filterCovers } from '../../wire/mqtt/topic-filter.ts'
 import { levelCount } from '../../wire/mqtt/topic-name.ts'
 import type { Client } from '../client.ts'
@@ -20,6 +20,9 @@ const failure = 0x80
 export function handleSubscribe(client: Client, bytes: Buffer, start: number, end: number): void {
   const packet = decodeSubscribe(bytes, start, end, client.version)
   for (const request of packet.subscriptions) check(request, client.version)
+  // [MQTT-3.1.2-24]
+  if (!client.takes(filterAckBytes(packet.subscriptions.length)))
+    throw new ProtocolViolation('packetTooLarge', 'its SUBACK would be larger than the client takes')
   const { services } = client.connection
   const tooMuch = excess(client, packet)
   if (tooMuch !== undefined) {

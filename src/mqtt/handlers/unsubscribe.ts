@@ -1,6 +1,6 @@
 import { decodeUnsubscribe } from '../../wire/mqtt/client-packets.ts'
 import { ProtocolViolation } from '../../wire/mqtt/protocol-violation.ts'
-import { encodeUnsuback } from '../../wire/mqtt/server-packets.ts'
+import { encodeUnsuback, filterAckBytes } from '../../wire/mqtt/server-packets.ts'
 import type { Client } from '../client.ts'
 import { reasonCodes } from '../errors.ts'
 import { isReplay } from '../replay-filter.ts'
@@ -11,6 +11,9 @@ export function handleUnsubscribe(client: Client, bytes: Buffer, start: number, 
   const { packetId, filters } = decodeUnsubscribe(bytes, start, end, client.version)
   const { session, connection } = client
   const { sessions, replays, sessionLog } = connection.services
+  // [MQTT-3.1.2-24]
+  if (!client.takes(filterAckBytes(filters.length)))
+    throw new ProtocolViolation('packetTooLarge', 'its UNSUBACK would be larger than the client takes')
   // [MQTT-3.10.4-6] [MQTT-3.11.3-1]
   const codes = filters.map(filter => {
     const fault = filterFault(filter)

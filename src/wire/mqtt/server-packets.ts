@@ -1,6 +1,6 @@
 import { packetTypes } from './client-packets.ts'
 import { encodeProperties, type Properties } from './properties.ts'
-import { encodeVariableByteInteger } from './variable-byte-integer.ts'
+import { encodeVariableByteInteger, variableByteIntegerLength } from './variable-byte-integer.ts'
 
 /** Packets from the broker that are not PUBLISH. `version` is 3, 4 or 5; properties and reason codes are MQTT 5 only. */
 
@@ -33,6 +33,12 @@ export const encodeSuback = (version: number, packetId: number, codes: readonly 
 /** Section 3.11; before MQTT 5 it has no codes. [MQTT-3.10.4-5] [MQTT-3.11.2-1] [MQTT-3.11.2-2] */
 export const encodeUnsuback = (version: number, packetId: number, codes: readonly number[]): Buffer =>
   frame(packetTypes.unsuback, id(packetId), section(version, {}), Buffer.from(version === 5 ? codes : []))
+
+/** Bytes of a SUBACK or UNSUBACK of MQTT 5 with so many codes. */
+export function filterAckBytes(codeCount: number): number {
+  const length = 2 + 1 + codeCount
+  return 1 + variableByteIntegerLength(length) + length
+}
 
 /** Section 3.14, MQTT 5 only; it names no session expiry. [MQTT-3.14.2-2] */
 export const encodeDisconnect = (reasonCode: number, properties: Properties = {}): Buffer =>

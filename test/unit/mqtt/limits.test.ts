@@ -128,6 +128,50 @@ describe('what a subscriber gets', () => {
   })
 })
 
+describe('what a client with a Maximum Packet Size is answered', () => {
+  const disconnectCodes = (client: RawMqttClient): unknown[] =>
+    client.packets
+      .filter(packet => packet.cmd === 'disconnect')
+      .map(packet => 'reasonCode' in packet && packet.reasonCode)
+  const filters = Array.from({ length: 30 }, (_, index) => `f${index}`)
+
+  it.each(['subscribe', 'unsubscribe'] as const)('no larger answer to %s: the connection ends with 0x95', async cmd => {
+    await start()
+    const small = await connect('small', { version: 5, properties: { maximumPacketSize: 34 } })
+    subscribe(small, 1, 1, ...filters.slice(1))
+    await small.waitCount('suback', 1)
+    if (cmd === 'subscribe') subscribe(small, 2, 1, ...filters)
+    else small.send({ cmd, messageId: 2, unsubscriptions: filters })
+    await small.waitClosed()
+    expect(disconnectCodes(small)).toEqual([0x95])
+    expect(small.packets.filter(packet => packet.cmd === 'suback' || packet.cmd === 'unsuback')).toHaveLength(1)
+    expect(server.metrics.count('mqttRefusedConnections', 'packet.size')).toBe(1)
+  })
+
+  it('nothing, where its CONNACK would be larger; its will is not published', async () => {
+    await start()
+    const watcher = await connect('watcher')
+    subscribe(watcher, 1, 0, 'will')
+    await watcher.waitCount('suback', 1)
+    const tiny = await RawMqttClient.open(server.port, 5)
+    tiny.send({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion: 5,
+      clientId: 'tiny',
+      clean: true,
+      keepalive: 60,
+      properties: { maximumPacketSize: 10 },
+      will: { topic: 'will', payload: Buffer.from('w'), qos: 0, retain: false },
+    })
+    await tiny.waitClosed()
+    expect(tiny.packets).toEqual([])
+    await ping(watcher)
+    expect(received(watcher)).toEqual([])
+    expect(server.metrics.count('mqttRefusedConnections', 'packet.size')).toBe(1)
+  })
+})
+
 describe('QoS 2 packet ids', () => {
   it('beyond Receive Maximum end an MQTT 5 connection with 0x93', async () => {
     await start({ settings: { 'mqtt.inflight.max': 3 } })
