@@ -106,8 +106,9 @@ const isWanted = ({ isHere, backlog }: BacklogTaker, partition: PartitionId): bo
 /** False: the batch cannot be read to its end. */
 async function handOver(taker: BacklogTaker, partition: PartitionId, batch: Buffer, logAge: number): Promise<boolean> {
   const { backlog } = taker
+  if (!isWanted(taker, partition)) return true
   // batches before this one are done with: what is given back of them while this is unpacked stands behind the reader
-  backlog.proceed(partition, Math.max(baseOffsetOf(batch), backlog.missedFrom(partition) ?? 0))
+  backlog.proceed(partition, Math.max(baseOffsetOf(batch), backlog.missedFrom(partition)!))
   try {
     const cursor = await decompressRecords(batch, decompressedBytes)
     while (isWanted(taker, partition) && cursor.next()) {

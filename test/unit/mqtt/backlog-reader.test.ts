@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { Backlog } from '../../../src/mqtt/backlog.ts'
 import { type BacklogTaker, readBacklog } from '../../../src/mqtt/backlog-reader.ts'
 import { ShareBacklog } from '../../../src/mqtt/share-backlog.ts'
 import { encodeBatch } from '../../../src/wire/kafka/batch-encoding.ts'
@@ -6,15 +7,19 @@ import { openMemoryBroker } from '../../support/memory-broker.ts'
 
 const record = { timestampMs: 1, key: null, value: Buffer.from('v') }
 
-it('what is given back of a batch that the reader has left behind is read all the same', async () => {
+const openLog = async () => {
   const { open, metrics, clock } = await openMemoryBroker()
   const { broker } = open
   const topic = broker.topics.ensure('t')
-  const partition = topic.partitions[0]!
   for (let batch = 0; batch < 3; batch++) {
     const { group } = await broker.produce(topic, 0, encodeBatch([record, record, record]), { zstd: true })
     await broker.whenDurable(group!)
   }
+  return { services: { broker, metrics, clock }, partition: topic.partitions[0]! }
+}
+
+it('what is given back of a batch that the reader has left behind is read all the same', async () => {
+  const { services, partition } = await openLog()
   const at = (offset: number) => ({ partition, offset })
   const backlog = new ShareBacklog()
   backlog.stored(partition, 0)
@@ -37,6 +42,28 @@ it('what is given back of a batch that the reader has left behind is read all th
     },
     passedOver: () => undefined,
   }
-  await readBacklog({ broker, metrics, clock }, taker)
+  await readBacklog(services, taker)
   expect([taken, backlog.isEmpty]).toEqual([[1, 7, 4], true])
+})
+
+it('what a session misses because its client leaves while the log is read is read when it is back', async () => {
+  const { services, partition } = await openLog()
+  const backlog = new Backlog()
+  backlog.miss(partition, 6)
+  let isHere = true
+  const taker: BacklogTaker = {
+    backlog,
+    get isHere() {
+      return isHere
+    },
+    take: async () => undefined,
+    refusal: () => {
+      isHere = false
+      backlog.miss(partition, 4)
+      return undefined
+    },
+    passedOver: () => undefined,
+  }
+  await readBacklog(services, taker)
+  expect(backlog.missedFrom(partition)).toBe(4)
 })
