@@ -223,7 +223,7 @@ export class Session {
     if (target.topic === topic) {
       const isForbidden = code === errorCodes.TOPIC_AUTHORIZATION_FAILED
       throw new UplinkStopped(
-        `${message}${isForbidden ? `; allow WRITE on topic ${topic}` : ''}: without positions nothing goes up`,
+        `${reason}${isForbidden ? `; allow WRITE on topic ${topic}` : ''}: without positions nothing goes up`,
       )
     }
     const { clock, packing, lanes } = this.#parts

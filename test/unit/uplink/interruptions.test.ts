@@ -141,3 +141,21 @@ it(
     await uplink.stop()
   }),
 )
+
+it(
+  'so it is where an older topic of positions does not take it',
+  during(async () => {
+    const positions = defaultSettings['uplink.positions.topic']
+    central.refusal = (_batch, topic) => (topic === positions ? errorCodes.INVALID_TIMESTAMP : 0)
+    await start({})
+    await write(['a'])
+    uplink.start()
+    await until(() => uplink.state === 'stopped')
+    expect(uplink.lastError).toMatch(
+      new RegExp(
+        `; raise .* of topic ${positions} upstream, or set .*LogAppendTime: without positions nothing goes up`,
+      ),
+    )
+    await uplink.stop()
+  }),
+)
