@@ -284,7 +284,7 @@ export class OutboundFlow {
     const exchange = Exchange.begin(this.#nextId(), outgoing)
     this.#inflight.set(exchange.packetId, exchange)
     // what comes behind one that waits for the log keeps its place
-    const needsWindow = exchange.qos === 2 && (windows.areNeeded || exchange.share?.isKept)
+    const needsWindow = exchange.qos === 2 && (windows.areNeeded || exchange.share?.mayTellOf(exchange.place!))
     if (windows.isPending || needsWindow) windows.assign(exchange)
     else this.#send(exchange)
   }

@@ -75,6 +75,11 @@ export class SharedSubscription {
     this.#parts.unkept()
   }
 
+  /** Do positions tell of it, or will they, when a share that was kept is kept again? */
+  mayTellOf(place: Place): boolean {
+    return this.#isKept || this.backlog.tellsOf(place)
+  }
+
   /** Needs the log a position before something is appended to the partition? */
   awaitsPosition(partition: PartitionId): boolean {
     return this.#isKept && !this.backlog.expects(partition)

@@ -130,6 +130,22 @@ describe('after a crash', () => {
     expect(await rest(await member('one'))).toEqual([])
   })
 
+  it('QoS 2 that a member without a session was sent while no other had one goes to nobody', async () => {
+    const guest = await stage.client('guest')
+    await guest.subscribe(shared, 2)
+    const one = await member('one')
+    await publish(2, 1, 2)
+    await Promise.all([guest.accept(), one.accept()])
+    await one.unsubscribe(shared)
+    await publish(2, 3)
+    expect(await guest.take('publish')).toMatchObject({ payload: '3' })
+    await one.subscribe(shared, 2)
+    await publish(2, 4)
+    await crash()
+    // whose turn 4 was does not matter here
+    expect(await rest(await member('one'))).not.toContain('3')
+  })
+
   it('what a member was sent in vain is read again when its session ends', async () => {
     const one = await member('one', 1)
     await publish(1, 1, 2, 3)
