@@ -145,6 +145,10 @@ export class Deliveries {
     this.#devices.add(delivery)
     this.#parts.commands.add(topic.partitions[partition]!, delivery)
     const first = (): number => {
+      // what found no room in the log when the gateway started
+      this.#accounts.inherit(rule)
+      const inherited = this.#parts.view.delivered(place)
+      if (inherited !== undefined) return inherited
       const { logStart, highWatermark } = broker.offsets(topic.partitions[partition]!)
       // where the rule was before it waited for devices
       return this.#committed(rule, topic, partition) ?? (isNew ? logStart : highWatermark)

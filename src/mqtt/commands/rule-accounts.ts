@@ -35,7 +35,7 @@ export class RuleAccounts {
   /** Before any rule begins. */
   takeUp(): void {
     this.#tried(() => {
-      for (const rule of this.#parts.rules) if (rule.awaitsDevice) this.#inherit(rule)
+      for (const rule of this.#parts.rules) if (rule.awaitsDevice) this.inherit(rule)
     })
     this.look()
   }
@@ -81,8 +81,8 @@ export class RuleAccounts {
     }
   }
 
-  /** Takes the account over that the rule had by its place. */
-  #inherit(rule: DeliverRule): void {
+  /** Takes the account over that the rule had by its place; before the rule begins, or it would begin at the end. Throws `BrokerError`. */
+  inherit(rule: DeliverRule): void {
     const { view, broker, rules, state } = this.#parts
     const [name, before] = [ruleNameOf(rule), nameByPlace(rules, rule)]
     const topicId = broker.topics.find(rule.topic)?.id

@@ -465,6 +465,22 @@ it('takes over what a rule was known by before it had a name', async () => {
   ])
 })
 
+it('takes it over as well when the log has room only later', async () => {
+  await start()
+  command('d1', '1')
+  await vi.waitFor(() => expect(pending()).toBe('1'), 5000)
+  server.log.full = true
+  await restart([named('b')])
+  const isHeldUp = () => server.lines.some(({ event }) => event.startsWith('deliver rule tries'))
+  await vi.waitFor(() => expect(isHeldUp()).toBe(true), 5000)
+  server.log.full = false
+  const device = await connect('d1')
+  await subscribe(device, 'b/d1')
+  await acknowledge(device, 0)
+  expect(values(device)).toEqual(['1'])
+  expect(server.downlink.deliveries().map(place => place.rule)).toEqual(['brooklet.deliver.commands:b'])
+})
+
 it('what waits for devices of a rule that is gone is kept for a while, is listed, and then goes', async () => {
   await start({ rule: [rule, named('b')] })
   command('d1', '1')
