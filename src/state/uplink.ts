@@ -101,7 +101,10 @@ export interface SkippedSpan {
   readonly logAge: number
 }
 
-/** Offsets of which so many records were left out by a rule: they stand here and not upstream. */
+/**
+ * Offsets of which so many records were left out by a rule: they stand here and not upstream. At most so many where a round in doubt has cut the span,
+ * without transactions; the ledger has the number.
+ */
 export interface LeftOutSpan {
   readonly first: number
   readonly last: number

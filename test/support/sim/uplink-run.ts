@@ -503,8 +503,9 @@ export class UplinkRun {
     this.leftOut += leftOut
     const spans = [...this.#uplink.leftOut()].filter(span => this.#sourceOf(span.topic, span.partition) === source)
     const recorded = spans.reduce((sum, { records }) => sum + records, 0)
-    // older ones are summed
-    if (spans.length < 20 && recorded !== leftOut)
+    // older ones are summed; without transactions a span that a round in doubt has cut counts all that it can hold
+    const mayHoldLess = this.#changesRights || this.central.withoutTransactions !== 0
+    if (spans.length < 20 && (mayHoldLess ? recorded < leftOut : recorded !== leftOut))
       throw new Error(`${source}: ${leftOut} left out, ${recorded} on record`)
   }
 }
